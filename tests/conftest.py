@@ -1,0 +1,32 @@
+"""Fixtures every test may use: seeded randomness, and real material where it is at hand."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def corpora_root() -> Path:
+    """The folder of real speech; tests on it skip where it is not announced and fail where it is missing."""
+    return _announced_folder("UNDERTONE_CORPORA")
+
+
+@pytest.fixture(scope="session")
+def golden_root() -> Path:
+    """The folder of the reference's outputs."""
+    return _announced_folder("UNDERTONE_GOLDEN")
+
+
+def _announced_folder(variable: str) -> Path:
+    if variable not in os.environ:
+        pytest.skip(f"{variable} is not set: it names a folder that is not part of the project")
+    folder = Path(os.environ[variable]).resolve()
+    assert folder.is_dir(), f"{variable} is {folder}, which is not a folder"
+    return folder
