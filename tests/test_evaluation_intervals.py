@@ -138,6 +138,6 @@ def test_recalls_count_only_the_speakers_who_show_the_emotion():
 def test_two_thousand_replicates_take_well_below_a_second(rng):
     counts = rng.integers(0, 4, (10, 24, 8, 8))
     resamples = intervals.resample(24, n_replicates=2_000)
-    started = time.perf_counter()
+    started = time.process_time()
     intervals.replicates(counts, {"uar": uar_of_counts}, resamples)
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
