@@ -133,9 +133,10 @@ def _checked(table: pd.DataFrame, name: str) -> pd.DataFrame:
         )
     table = table[[*COLUMNS, *(c for c in table.columns if c not in COLUMNS)]]
     table = table.reset_index(drop=True)
-    texts = [c for c in (*TEXT_COLUMNS, "emotion") if c in table]
-    for column in texts:
+    for column in table.columns.intersection([*TEXT_COLUMNS, "emotion"]):
         table[column] = _text(table[column], name)
+    others = table.select_dtypes(exclude=["number", "bool"])
+    table[others.columns] = others.astype(object).where(others.notna(), None)
     for column in TIME_COLUMNS:
         table[column] = pd.to_numeric(table[column]).astype(float)
     _check_rows(table, name)

@@ -93,12 +93,13 @@ def _check_repeated(table: pd.DataFrame, key: list[str], path: Path) -> None:
     repeated = named[named.duplicated(key, keep=False)]
     if repeated.empty:
         return
-    first = repeated[key].iloc[0]
-    rows = repeated.index[(repeated[key].astype(str) == first.astype(str)).all(axis=1)] + 2
+    file, *_ = repeated[key].iloc[0]
+    group = repeated.groupby(key, sort=False, dropna=False).ngroup()
+    rows = group.index[group == 0] + 2
     n_more = repeated.duplicated(key).sum() - (len(rows) - 1)
     what = "the utterance" if key == ["utterance"] else "the same segment of the file"
     raise UndertoneError(
-        f"{path} lists {what} {first.iloc[0]} in the rows {' and '.join(map(str, rows))} "
+        f"{path} lists {what} {file} in the rows {' and '.join(map(str, rows))} "
         f"(the column names are row 1){f', and {n_more} more like it' if n_more else ''}; "
         "keep one of them"
     )

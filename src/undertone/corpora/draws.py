@@ -120,21 +120,19 @@ def _validation_by_speaker(
     A set will do if training keeps half of every emotion or more, validation holds every emotion
     that is due a label there, and its size is within half of the share.
     """
-    names, counts = np.unique(speakers), np.unique(emotions, return_counts=True)
-    per_speaker = np.array(
-        [[np.sum((speakers == s) & (emotions == e)) for e in counts[0]] for s in names]
-    )
-    due = share * counts[1]
+    counts = pd.crosstab(speakers, emotions)
+    names, per_speaker = counts.index.to_numpy(str), counts.to_numpy()
+    drawn = per_speaker.sum(axis=0)
+    due = share * drawn
     best, best_distance = None, np.inf
     for _ in range(N_SPEAKER_CHOICES):
         order = rng.permutation(len(names))
-        held_out = per_speaker[order].cumsum(axis=0)
-        distance = np.abs(held_out - due).sum(axis=1)
-        fits = (held_out <= counts[1] / 2).all(axis=1) & (held_out >= np.minimum(due // 1, 1)).all(
-            1
+        held_out = per_speaker[order].cumsum(axis=0)  # of the first speaker, the first two, …
+        fits = (held_out <= drawn / 2).all(axis=1) & (held_out >= np.minimum(due // 1, 1)).all(
+            axis=1
         )
         fits &= np.abs(held_out.sum(axis=1) - due.sum()) <= due.sum() / 2
-        distance[~fits] = np.inf
+        distance = np.where(fits, np.abs(held_out - due).sum(axis=1), np.inf)
         if distance.min() < best_distance:
             best, best_distance = names[order[: distance.argmin() + 1]], distance.min()
     return None if best is None else np.isin(speakers, best)
