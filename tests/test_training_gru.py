@@ -44,7 +44,7 @@ def tensor(rng, *shape):
 def twins(n_features, n_hidden, seed=0, **settings):
     torch.manual_seed(seed)
     theirs = torch.nn.GRU(n_features, n_hidden, 2, batch_first=True)
-    ours = GRU(n_features, n_hidden, **settings)
+    ours = GRU(n_features, n_hidden, **({"precision": "float32"} | settings))
     ours.load_state_dict(theirs.state_dict())
     return theirs, ours
 
@@ -90,6 +90,12 @@ def test_without_gradients_bfloat16_computes_in_float32(rng):
         torch.testing.assert_close(ours(x)[0], theirs(x)[0], rtol=1e-5, atol=1e-6)
 
 
+@brain
+def test_the_environment_can_rule_bfloat16_out(rng, monkeypatch):
+    monkeypatch.setenv("UNDERTONE_KERNEL", "float32")
+    assert max(compare(rng, SHAPES[1], precision="bfloat16")) < 1e-5
+
+
 @compiled
 def test_large_inputs_saturate_and_stay_finite(rng):
     theirs, ours = twins(5, 16)
@@ -106,7 +112,7 @@ def test_nan_is_passed_on_not_hidden():
 @compiled
 def test_gradient_equals_the_slope(rng):
     """Central differences along random directions of each parameter."""
-    ours = GRU(6, 16)
+    ours = GRU(6, 16, precision="float32")
     x, weight = tensor(rng, 4, 11, 6), tensor(rng, 4, 11, 16)
     lengths = torch.tensor([11, 3, 1, 7])
 
@@ -167,7 +173,7 @@ def test_padding_has_no_influence_and_no_gradient(rng, monkeypatch, kernel):
 
 @compiled
 def test_ragged_gradients_equal_those_of_the_fallback(rng, monkeypatch):
-    ours = GRU(10, 32)
+    ours = GRU(10, 32, precision="float32")
     lengths = torch.tensor([3, 25, 1, 18])
     x, start = tensor(rng, 4, 25, 10).requires_grad_(), tensor(rng, 2, 4, 32).requires_grad_()
     weights = tensor(rng, 4, 25, 32), tensor(rng, 2, 4, 32)
@@ -251,7 +257,8 @@ def test_a_cache_that_cannot_be_written_is_no_error(cache, monkeypatch):
 
 @compiled
 @pytest.mark.parametrize("damage", [b"", b"\x7fELF and nothing else"])
-def test_a_damaged_library_is_built_again(cache, damage):
+def test_a_damaged_library_is_built_again(cache, monkeypatch, damage):
+    monkeypatch.setattr(library, "FLAGS", (*library.FLAGS, "-O0"))
     assert available()
     (path,) = cache.glob("*/gru.so")
     whole = path.stat().st_size
@@ -264,7 +271,8 @@ def test_a_damaged_library_is_built_again(cache, damage):
 
 
 @compiled
-def test_two_builds_at_once_agree(cache):
+def test_two_builds_at_once_agree(cache, monkeypatch):
+    monkeypatch.setattr(library, "FLAGS", (*library.FLAGS, "-O0"))
     compiler = library._found_compiler("")
     with ThreadPoolExecutor(2) as pool:
         paths = list(pool.map(lambda _: library._built_library(cache, compiler), range(2)))

@@ -1,8 +1,8 @@
-"""A GRU that trains several times faster on a CPU than ``torch.nn.GRU``, and equals it.
+"""A GRU with the parameters and maths of ``torch.nn.GRU`` that trains faster on a CPU.
 
-``module.py`` is the layer people use, ``library.py`` builds and loads the compiled kernel,
-``kernel.cpp`` holds the mathematics. Without a C++ compiler everything still runs, on
-``torch.nn.GRU``.
+``module.py`` is the layer people use, ``packed.py`` takes ragged batches apart and knows the
+gradients, ``library.py`` builds and loads ``kernel.cpp``, which holds the mathematics. Without a
+C++ compiler everything still runs, on ``torch.nn.GRU``.
 """
 
 from undertone.training.gru.library import available

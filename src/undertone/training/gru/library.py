@@ -10,7 +10,8 @@ folder and moved into place by one rename, so that two processes may build at on
 lies beside it, so that a damaged file is built again rather than loaded. A failed build is
 remembered for a day.
 
-Environment: ``UNDERTONE_KERNEL=off`` switches the kernel off; ``CXX`` names the compiler.
+Environment: ``UNDERTONE_KERNEL=off`` switches the kernel off and ``UNDERTONE_KERNEL=float32``
+keeps it from bfloat16; ``CXX`` names the compiler.
 """
 
 import contextlib
@@ -60,7 +61,7 @@ def available(precision: str = "float32") -> bool:
 
 def load() -> Kernel | None:
     """The kernel, built if need be; None where it is switched off or cannot be had."""
-    if os.environ.get("UNDERTONE_KERNEL", "").lower() == "off":
+    if os.environ.get("UNDERTONE_KERNEL") == "off":
         return None
     return _load_from(_cache_folder(), os.environ.get("CXX", ""))
 
@@ -72,6 +73,12 @@ def _load_from(cache: Path, compiler: str) -> Kernel | None:
     except (_NoKernelError, OSError, subprocess.SubprocessError) as error:
         _log.info("training runs on torch.nn.GRU, several times slower: %s", error)
         return None
+
+
+def permitted(precision: str, kernel: Kernel) -> str:
+    """The precision, or float32 where processor or environment rule it out."""
+    exact = os.environ.get("UNDERTONE_KERNEL") == "float32" or precision not in kernel.forward
+    return "float32" if exact else precision
 
 
 def _cache_folder() -> Path:

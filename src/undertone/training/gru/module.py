@@ -5,9 +5,10 @@ Out: output (batch, n_frames, n_hidden), 0 beyond each length; last hidden (n_la
      n_hidden), each sequence's own state at its own last frame.
 
 A sequence's result does not depend on the other sequences of the batch nor on padding.
-``precision="bfloat16"`` rounds the operands of the products (weights, inputs, state, gradients
-of gates) to bfloat16 while gradients are recorded, on processors that multiply it; sums, gates,
-state and parameters stay float32, and so does everything under ``torch.no_grad``.
+``precision="bfloat16"``, the default, rounds the operands of the products (weights, inputs, state,
+gradients of gates) to bfloat16 while gradients are recorded, on processors that multiply it. Sums,
+gates, state and parameters stay float32, and so does everything under ``torch.no_grad``. With
+``precision="float32"`` training equals ``torch.nn.GRU`` too (docs/decisions/0006).
 """
 
 import torch
@@ -21,10 +22,10 @@ PRECISIONS = ("float32", "bfloat16")
 
 
 class GRU(nn.GRU):
-    """A drop-in for ``torch.nn.GRU(..., batch_first=True)``: same state dict, same results."""
+    """A drop-in for ``torch.nn.GRU(..., batch_first=True)``: same state dict, same maths."""
 
     def __init__(
-        self, input_size: int, hidden_size: int, num_layers: int = 2, *, precision: str = "float32"
+        self, input_size: int, hidden_size: int, num_layers: int = 2, *, precision: str = "bfloat16"
     ) -> None:
         if precision not in PRECISIONS:
             raise UndertoneError(
@@ -64,7 +65,7 @@ class GRU(nn.GRU):
         layout = Layout.of(lengths, batch, n_frames)
         rows = layout.pack(x)
         learning = torch.is_grad_enabled()
-        precision = self.precision if learning and self.precision in kernel.forward else "float32"
+        precision = library.permitted(self.precision if learning else "float32", kernel)
         call = Call(kernel, precision, layout.batch_sizes, keep=learning)
         last = []
         for layer in range(self.num_layers):

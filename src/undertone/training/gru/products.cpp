@@ -132,7 +132,7 @@ class Buffer {  // zeroed, aligned to cache lines
     std::unique_ptr<T, Free> data_;
 };
 
-// Asks for large pages before the first touch: page faults cost up to a quarter of the time.
+// Asks for large pages before the first touch: page faults cost up to a fifth of the time.
 static void expect_large(float* first, int64_t n) {
 #ifdef MADV_HUGEPAGE
     constexpr uintptr_t PAGE = 1 << 21;
