@@ -125,6 +125,7 @@ def curve(settings: CurveSettings, out: Path | str, resources: Resources | None 
     seconds["features"] = time.monotonic() - began
     run = _Run(settings, out, usable(labelled), frames, tuple(unlabelled))
     plan = run.plan()
+    _claim_data(out, plan)
     began = time.monotonic()
     with Progress(shown=resources.progress) as progress:
         sweep(plan, workers=resources.workers or os.cpu_count() or 1, progress=progress)
@@ -141,6 +142,18 @@ def _claim(out: Path, settings: CurveSettings) -> None:
         raise UndertoneError(
             f"{out} holds a run with other settings (see {path}); choose another --out, or "
             f"repeat that run with --config {path}"
+        )
+
+
+def _claim_data(out: Path, plan: Plan) -> None:
+    """See that fits that lie in the folder were made from the same utterances."""
+    path, text = out / "data.sha256", f"{plan.digest()}\n"
+    if not path.exists():
+        atomic.write_text(path, text)
+    elif path.read_text() != text:
+        raise UndertoneError(
+            f"{out} holds a run on other data: the corpora or the features have changed since; "
+            "choose another --out"
         )
 
 
