@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from undertone import audio
+from undertone import audio, synthesis
 from undertone.features import f0
 from undertone.features.framing import hann, windows
 
@@ -37,6 +37,15 @@ def test_f0_of_a_glide_is_followed():
     glide = 0.1 * sum(np.cos(k * phase) / k for k in range(1, 20))
     found = f0.track(glide).f0_hz[3:-3]
     np.testing.assert_allclose(found, f0_hz[79::160][3:-3], rtol=0.02)
+
+
+@pytest.mark.parametrize("f0_hz", [80, 150, 290])
+@pytest.mark.parametrize("rd", [0.6, 2.0])
+def test_f0_of_a_rough_breathy_voice_is_found(f0_hz, rd):
+    voice = synthesis.vowel(f0_hz=f0_hz, rd=rd, jitter=0.02, shimmer=0.04, aspiration=0.05)
+    found, truth = f0.track(voice.waveform).f0_hz[5:-5], voice.f0_hz[5:-5]
+    assert np.median(np.abs(found / truth - 1)) < 0.03
+    assert np.abs(found / truth - 1).max() < 0.1
 
 
 def test_noise_and_silence_are_unvoiced(rng):

@@ -171,7 +171,9 @@ def test_an_extractor_that_fails_on_one_recording_fails_on_one_alone(tmp_path, c
 def test_nothing_usable_is_an_error(tmp_path, corpus):
     for file in corpus.table.file:
         (corpus.root / file).write_bytes(b"")
-    with pytest.raises(UndertoneError, match=r"none of the 40 utterances of small .*00.wav is empty .0 bytes"):
+    with pytest.raises(
+        UndertoneError, match=r"none of the 40 utterances of small .*00.wav is empty .0 bytes"
+    ):
         run(corpus, tmp_path / "store")
     with pytest.raises(UndertoneError, match="no utterances"):
         run(corpus_of(tmp_path, []), tmp_path / "store")
