@@ -1,9 +1,12 @@
 """Speed of audio to frames, times real time, with its parts and against a plain loop.
 
-One core: decoding, mel columns and F0 of each utterance take turns within every repeat, and the
-median over repeats counts. The plain loop computes the mel columns and the best lag of every frame
-one frame at a time in NumPy, without a path over the frames. Whole runs of ``store.extract`` into
-an empty store, with one process and with several, include starting the processes and writing.
+Parts, in processor seconds, so that other work on the machine counts less: decoding, mel columns
+and F0 of each utterance take turns within every repeat, and the median over repeats counts. The
+plain loop computes the mel columns and the best lag of every frame one frame at a time in NumPy,
+without interpolation and without a path over the frames. Whole runs of ``store.extract`` into an
+empty store, with one process and with several, take turns too and include starting the processes
+and writing: wall-clock and processor seconds, and the load of the machine, since several processes
+gain nothing in wall-clock time where other work holds the cores.
 
     OMP_NUM_THREADS=1 python benchmarks/extraction.py [--audio FOLDER] [--out FILE.json]
 
@@ -14,6 +17,7 @@ whole runs: starting processes takes seconds.
 import argparse
 import datetime
 import json
+import os
 import platform
 import tempfile
 import time
@@ -30,6 +34,7 @@ from undertone.features.framing import hann
 
 N_TIMED = 60  # utterances for the parts
 N_PLAIN = 3  # utterances for the plain loop
+N_RUNS = 3
 
 
 def main() -> None:
@@ -37,12 +42,12 @@ def main() -> None:
     arguments = _arguments()
     with tempfile.TemporaryDirectory() as scratch:
         folder = arguments.audio or _write_tones(Path(scratch) / "tones")
-        times_real_time = {
-            **_time_parts(folder, arguments.repeats),
-            **_time_runs(folder, Path(scratch), arguments.workers),
-        }
+        times_real_time = _time_parts(folder, arguments.repeats)
+        runs = _time_runs(folder, Path(scratch), arguments.workers)
     for name, value in times_real_time.items():
-        print(f"{name:<24}{value:10.1f} x real time")
+        print(f"{name:<24}{value:10.1f} x real time, a processor second")
+    for found in runs:
+        print(", ".join(f"{name} {value}" for name, value in found.items()))
     ratio = times_real_time["decode + log_mel"] / times_real_time["plain loop"]
     print(f"{'over the plain loop':<24}{ratio:10.1f}")
     result = {
@@ -51,6 +56,7 @@ def main() -> None:
         "audio": folder.name,
         "times_real_time": {name: round(value, 1) for name, value in times_real_time.items()},
         "over_plain_loop": round(ratio, 1),
+        "runs": runs,
     }
     if arguments.out:
         arguments.out.write_text(json.dumps(result, indent=1) + "\n")
@@ -80,26 +86,41 @@ def _time_parts(folder: Path, repeats: int) -> dict[str, float]:
         for name, part in parts.items():
             count = N_PLAIN if name == "plain loop" else len(paths)
             seconds = sum(len(waveform) for waveform in waveforms[:count]) / audio.SAMPLE_RATE
-            began = time.perf_counter()
+            began = time.process_time()
             for i in range(count):
                 part(i)
             if repeat:  # the first loads the compiled kernels
-                speeds[name].append(seconds / (time.perf_counter() - began))
+                speeds[name].append(seconds / (time.process_time() - began))
     return {name: median(values) for name, values in speeds.items()}
 
 
-def _time_runs(folder: Path, scratch: Path, workers: int) -> dict[str, float]:
+def _time_runs(folder: Path, scratch: Path, workers: int) -> list[dict[str, float | str]]:
     corpus = corpora.open(str(folder))
-    speeds = {}
-    for name, count in (("run, 1 process", 1), (f"run, {workers} processes", workers)):
-        for state in ("", ", again"):
-            began = time.perf_counter()
-            table = store.extract(
-                corpus, "log_mel", folder=scratch / name, workers=count, progress=False
-            )
-            seconds = sum(table.lengths.values()) / table.frames_per_second
-            speeds[name + state] = seconds / (time.perf_counter() - began)
-    return speeds
+    found = []
+    for repeat in range(N_RUNS):
+        for count in (1, workers):
+            home = scratch / f"{repeat}-{count}"
+            for state in ("empty", "filled"):
+                began, processor_s = time.perf_counter(), _processor_s()
+                table = store.extract(corpus, "log_mel", folder=home, workers=count, progress=False)
+                wall_s = time.perf_counter() - began
+                seconds = sum(table.lengths.values()) / table.frames_per_second
+                found.append(
+                    {
+                        "store": state,
+                        "processes": count,
+                        "wall_s": round(wall_s, 2),
+                        "processor_s": round(_processor_s() - processor_s, 2),
+                        "times_real_time": round(seconds / wall_s),
+                        "load": round(os.getloadavg()[0], 1),
+                    }
+                )
+    return found
+
+
+def _processor_s() -> float:
+    """Of this process and of its children that have ended."""
+    return sum(os.times()[:4])
 
 
 def _extract_plainly(waveform: np.ndarray) -> np.ndarray:
