@@ -275,7 +275,7 @@ class _Finetuning:
 
     def _problem(self, fold: Fold | None) -> Problem:
         """One fold's labels and test speakers; all speakers' labels and no test if None."""
-        everyone = Fold(-1, (), self.corpus.speakers)
+        everyone = Fold(self.settings.folds, (), self.corpus.speakers)  # the folds' successor
         used, rows = fold or everyone, self.corpus.table
         possible = largest_budget(self.corpus, used)
         budget = possible if self.settings.labels is None else self.settings.labels
