@@ -12,7 +12,8 @@ ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "undertone"
 ORDER = (
     *("__init__", "errors", "atomic", "config", "progress", "audio", "synthesis", "corpora"),
-    *("features", "evaluation", "training", "pipeline", "curve", "serving", "cli", "__main__"),
+    *("features", "evaluation", "training", "pipeline", "learning_curve", "serving", "cli"),
+    "__main__",
 )
 OTHERS = {"__pycache__", "py.typed"}
 FREE_OF_TORCH = ("audio", "synthesis", "corpora", "features", "evaluation")

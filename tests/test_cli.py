@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from test_curve import TINY, write_tones
+from test_learning_curve import TINY, write_tones
 from typer.testing import CliRunner
 
 import undertone
@@ -162,7 +162,8 @@ def test_curve_and_demo_tell_where_the_report_is(home, monkeypatch):
     done = run("curve", *corpus, *system, "--out", home / "run", "--cache", home / "cache")
     assert done.stdout == f"report: {home}/run/report.html\n"
     monkeypatch.setattr(
-        "undertone.curve.quick_values", lambda: TINY | {"systems": ["functionals_svm", "constant"]}
+        "undertone.learning_curve.quick_values",
+        lambda: TINY | {"systems": ["functionals_svm", "constant"]},
     )
     done = run("demo", "--out", home / "demo", "--cache", home / "cache")
     page = (home / "demo/report.html").read_text()

@@ -14,8 +14,8 @@ import pandas as pd
 import pytest
 
 from undertone import config
-from undertone.curve import CurveSettings, curve, demo_settings
 from undertone.errors import UndertoneError
+from undertone.learning_curve import CurveSettings, curve, demo_settings
 from undertone.pipeline import Resources
 
 TINY = {
