@@ -207,6 +207,28 @@ def test_the_demo_takes_emodb_where_it_is_and_synthetic_voices_elsewhere(tmp_pat
         demo_settings(tmp_path / "absent")
 
 
+@pytest.mark.corpora
+@pytest.mark.slow
+def test_real_emotions_are_recognised_well_above_the_floors(corpora_root, resources, tmp_path):
+    values = {
+        "corpus": f"emodb={corpora_root / 'emodb'}",
+        "unlabelled": [f"librispeech={corpora_root / 'librispeech'}"],
+        "budgets": [100],
+        "draws": 1,
+        "folds": 2,
+        "systems": ["pretrained_frozen", "functionals_logistic", "constant"],
+        "encoder": {"hidden_units": 64, "stride": 4},
+        "pretrain": {"max_epochs": 3},
+    }
+    report = curve(config.load(CurveSettings, values), tmp_path / "run", resources)
+    table = pd.read_parquet(tmp_path / "run" / "results.parquet")
+    uar = table[table["metric"] == "uar"].groupby("system")["value"].mean()
+    assert uar["functionals_logistic"] > 0.6
+    assert uar["pretrained_frozen"] > 0.5
+    assert uar["constant"] == pytest.approx(0.25)
+    assert "The voices in this report are synthetic" not in report.read_text()
+
+
 def write_tones(folder: Path, n_a_speaker: int = 10) -> Path:
     """Two emotions, four speakers: a high tone is anger, a low one is sadness."""
     import soundfile
