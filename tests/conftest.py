@@ -14,7 +14,7 @@ def rng() -> np.random.Generator:
 
 @pytest.fixture(scope="session")
 def corpora_root() -> Path:
-    """The folder of real speech; tests on it skip where it is not announced and fail where it is missing."""
+    """Real speech; tests on it skip where it is not announced and fail where it is missing."""
     return _announced_folder("UNDERTONE_CORPORA")
 
 

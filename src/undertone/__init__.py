@@ -1,3 +1,45 @@
-"""Undertone: speech emotion recognition when labels are scarce."""
+"""Undertone: speech emotion recognition when labels are scarce.
+
+The verbs of the command line are here as functions, imported when they are first used::
+
+    undertone.extract_file("clip.wav", "log_mel")  # one recording's frames and their times
+    undertone.extract("emodb=PATH")  # those of a corpus
+    undertone.pretrain(["librispeech=PATH"], "encoders/a")
+    undertone.finetune("emodb=PATH", "models/a", encoder="encoders/a")
+    undertone.load("models/a")
+    undertone.predict("models/a", ["clip.wav"])
+    undertone.score("truth.csv", "prediction.csv")
+    undertone.curve(undertone.CurveSettings(corpus="emodb=PATH"), "runs/a")
+"""
+
+import importlib
+from typing import Any
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "CurveSettings": "undertone.curve",
+    "FinetuneSettings": "undertone.pipeline",
+    "PretrainSettings": "undertone.pipeline",
+    "Resources": "undertone.pipeline",
+    "UndertoneError": "undertone.errors",
+    "curve": "undertone.curve",
+    "extract": "undertone.pipeline",
+    "extract_file": "undertone.features.store",
+    "finetune": "undertone.pipeline",
+    "load": "undertone.training.recognizer",
+    "predict": "undertone.serving.predict",
+    "pretrain": "undertone.pipeline",
+    "score": "undertone.evaluation.score",
+}
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"undertone has no {name}; it has {', '.join(sorted(_HOMES))}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*_HOMES, "__version__"])

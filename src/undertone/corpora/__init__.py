@@ -1,0 +1,20 @@
+"""Who said what: corpora, the emotions they name, speaker-disjoint folds, draws of labels.
+
+In:  folders of audio and tables, or nothing (the synthetic corpus).
+Out: ``Corpus`` tables of utterances, and which of them train, validate and test.
+"""
+
+from undertone.corpora.corpus import COLUMNS, Corpus
+from undertone.corpora.readers import READERS, open
+from undertone.corpora.tasks import EMOTIONS, Task, canonical_emotion, classes
+
+__all__ = [
+    "COLUMNS",
+    "EMOTIONS",
+    "READERS",
+    "Corpus",
+    "Task",
+    "canonical_emotion",
+    "classes",
+    "open",
+]

@@ -1,0 +1,135 @@
+"""Settings: frozen dataclasses, read from TOML, overridden by name; what is not known is refused.
+
+In:  a dataclass type, nested mappings of plain values (TOML), ``section.name=value`` overrides.
+Out: an instance of the dataclass, or TOML text that reads back to an equal instance.
+"""
+
+import dataclasses
+import json
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from undertone.errors import UndertoneError
+
+Settings = TypeVar("Settings")
+
+
+def load(kind: type[Settings], values: Mapping[str, Any]) -> Settings:
+    """Build settings from plain values.
+
+    Args:
+        kind: a dataclass; a field may be a dataclass itself.
+        values: by field name; nested for a nested dataclass; what is absent keeps its default.
+
+    Raises:
+        UndertoneError: an unknown name, a missing one without default, or a value of another type.
+    """
+    fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    if unknown := values.keys() - fields.keys():
+        raise UndertoneError(
+            f"{kind.__name__} has no setting {', '.join(sorted(unknown))}; "
+            f"it has {', '.join(sorted(fields))}"
+        )
+    types_by_name = typing.get_type_hints(kind)
+    taken = {
+        name: _convert(f"{kind.__name__}.{name}", types_by_name[name], value)
+        for name, value in values.items()
+    }
+    if missing := [n for n, f in fields.items() if _is_required(f) and n not in taken]:
+        raise UndertoneError(f"{kind.__name__} needs a value for {', '.join(missing)}")
+    return kind(**taken)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The nested values of a TOML file."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UndertoneError(f"there is no settings file {path}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UndertoneError(f"{path} is not valid TOML: {error}") from None
+
+
+def to_toml(settings: object) -> str:
+    """TOML text of a settings dataclass; ``load`` of what it parses to equals the settings."""
+    return "\n".join(_toml_lines(dataclasses.asdict(settings), ())) + "\n"  # type: ignore[call-overload]
+
+
+def override(values: Mapping[str, Any], assignments: list[str]) -> dict[str, Any]:
+    """A copy of ``values`` with ``section.name=value`` assignments laid over it."""
+    result: dict[str, Any] = json.loads(json.dumps(values))
+    for assignment in assignments:
+        name, equals, text = assignment.partition("=")
+        if not equals or not name.strip():
+            raise UndertoneError(f"--set takes section.name=value, found {assignment!r}")
+        *sections, last = name.strip().split(".")
+        place = result
+        for section in sections:
+            place = place.setdefault(section, {})
+        place[last] = _parse(text.strip())
+    return result
+
+
+def _is_required(field: dataclasses.Field[Any]) -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+
+
+def _convert(name: str, kind: Any, value: Any) -> Any:
+    if dataclasses.is_dataclass(kind) and isinstance(value, Mapping):
+        return load(kind, value)  # type: ignore[arg-type]
+    if typing.get_origin(kind) is tuple and isinstance(value, list | tuple):
+        return tuple(_convert(name, typing.get_args(kind)[0], item) for item in value)
+    if isinstance(kind, types.UnionType):
+        return _convert_to_any_of(name, typing.get_args(kind), value)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(kind, type) and type(value) is kind:
+        return value
+    raise UndertoneError(f"{name} must be {_spell(kind)}, found {value!r}")
+
+
+def _convert_to_any_of(name: str, kinds: tuple[Any, ...], value: Any) -> Any:
+    for kind in kinds:
+        try:
+            return _convert(name, kind, value)
+        except UndertoneError:
+            continue
+    raise UndertoneError(f"{name} must be {' or '.join(map(_spell, kinds))}, found {value!r}")
+
+
+def _spell(kind: Any) -> str:
+    if typing.get_origin(kind) is tuple:
+        return f"a list of {_spell(typing.get_args(kind)[0])}"
+    return {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}.get(
+        kind, getattr(kind, "__name__", str(kind))
+    )
+
+
+def _parse(text: str) -> Any:
+    """A TOML value, or the text itself where it is none: ``--set features=log_mel`` works."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _toml_lines(values: Mapping[str, Any], section: tuple[str, ...]) -> list[str]:
+    plain = {k: v for k, v in values.items() if not isinstance(v, Mapping) and v is not None}
+    lines = [f"\n[{'.'.join(section)}]"] if section and plain else []
+    lines += [f"{name} = {_toml_value(value)}" for name, value in plain.items()]
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            lines += _toml_lines(value, (*section, name))
+    return lines
+
+
+def _toml_value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_toml_value, value))}]"
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)

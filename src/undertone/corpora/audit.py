@@ -1,0 +1,113 @@
+"""What two sides of a split share that they must not.
+
+In:  two tables with the columns utterance and speaker, and emotion where it is known.
+Out: ``Audit``: speakers and utterances on both sides, unknown speakers, emotions too rare to tell.
+"""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from undertone.corpora.corpus import Corpus
+from undertone.corpora.folds import Fold
+
+
+@dataclass(frozen=True)
+class Audit:
+    """Leaks (a result on such a split is not to be believed) and warnings."""
+
+    n_train: int
+    n_test: int
+    shared_speakers: tuple[str, ...]
+    shared_utterances: tuple[str, ...]
+    n_unknown_speakers_train: int  # utterances
+    n_unknown_speakers_test: int  # utterances
+    emotions_of_one_utterance: tuple[str, ...]
+    emotions_of_one_speaker: tuple[str, ...]
+    emotions_never_trained: tuple[str, ...]  # in the test only
+
+    @property
+    def leaks(self) -> bool:
+        """Whether a speaker or an utterance is on both sides, or may be: nobody knows."""
+        may_be = self.n_unknown_speakers_train and self.n_unknown_speakers_test
+        return bool(self.shared_speakers or self.shared_utterances or may_be)
+
+    def findings(self) -> list[str]:
+        """What is wrong, a sentence each; empty for a clean split."""
+        sentences = {
+            _count(self.shared_speakers, "speaker is", "speakers are")
+            + " on both sides": self.shared_speakers,
+            _count(self.shared_utterances, "utterance is", "utterances are")
+            + " on both sides": self.shared_utterances,
+            "emotions with a single utterance": self.emotions_of_one_utterance,
+            "emotions of a single speaker": self.emotions_of_one_speaker,
+            "emotions that are tested but never trained": self.emotions_never_trained,
+        }
+        found = [f"{text}: {_some(names)}" for text, names in sentences.items() if names]
+        if self.n_unknown_speakers_train or self.n_unknown_speakers_test:
+            found.append(
+                f"unknown speakers: {self.n_unknown_speakers_train} training and "
+                f"{self.n_unknown_speakers_test} test utterances"
+            )
+        return found
+
+
+def audit(train: pd.DataFrame, test: pd.DataFrame) -> Audit:
+    """Compare the two sides of a split.
+
+    Args:
+        train: utterances to learn from, validation included.
+        test: utterances to be tested.
+    """
+    emotions = _labelled(train, test)
+    by_emotion = emotions.groupby("emotion")
+    return Audit(
+        n_train=len(train),
+        n_test=len(test),
+        shared_speakers=_shared(train["speaker"], test["speaker"]),
+        shared_utterances=_shared(train["utterance"], test["utterance"]),
+        n_unknown_speakers_train=int(train["speaker"].isna().sum()),
+        n_unknown_speakers_test=int(test["speaker"].isna().sum()),
+        emotions_of_one_utterance=_alone(by_emotion["utterance"].nunique()),
+        emotions_of_one_speaker=_alone(by_emotion["speaker"].nunique()),
+        emotions_never_trained=_never_trained(train, test),
+    )
+
+
+def audit_fold(corpus: Corpus, fold: Fold) -> Audit:
+    """The audit of one fold: the labelled utterances of its two groups of speakers."""
+    rows = corpus.labelled.table
+    return audit(
+        rows[rows["speaker"].isin(fold.train_speakers)],
+        rows[rows["speaker"].isin(fold.test_speakers)],
+    )
+
+
+def _labelled(train: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame:
+    columns = ["utterance", "speaker", "emotion"]
+    sides = [side.reindex(columns=columns).astype(object) for side in (train, test)]
+    rows = pd.concat(sides)
+    return rows[rows["emotion"].notna()]
+
+
+def _shared(train: pd.Series, test: pd.Series) -> tuple[str, ...]:
+    return tuple(sorted(set(train.dropna()) & set(test.dropna())))
+
+
+def _alone(counts: pd.Series) -> tuple[str, ...]:
+    return tuple(sorted(counts.index[counts == 1]))
+
+
+def _never_trained(train: pd.DataFrame, test: pd.DataFrame) -> tuple[str, ...]:
+    if "emotion" not in train or "emotion" not in test:
+        return ()
+    return tuple(sorted(set(test["emotion"].dropna()) - set(train["emotion"].dropna())))
+
+
+def _count(names: tuple[str, ...], one: str, many: str) -> str:
+    return f"{len(names)} {one if len(names) == 1 else many}"
+
+
+def _some(names: tuple[str, ...], n_shown: int = 5) -> str:
+    more = f" and {len(names) - n_shown} more" if len(names) > n_shown else ""
+    return ", ".join(names[:n_shown]) + more

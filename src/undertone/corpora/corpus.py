@@ -1,0 +1,174 @@
+"""Who said what: the one table that the rest of the package knows of a corpus.
+
+In:  a table of utterances from a reader.
+Out: ``Corpus``: the table with a checked schema, its root, licence and citation, and what was
+     left out of it with the reason.
+
+``utterance`` is unique; ``file`` is relative to ``root`` (or absolute) with ``/`` between folders;
+``start_s`` and ``end_s`` are seconds, NaN for the whole file; ``language`` is ISO 639-3. What is
+unknown is None in text columns, a speaker too: two utterances without a speaker may or may not
+share one. Label columns (``emotion``, ``intensity``, …) follow the fixed ones. Rows are joined by
+``utterance``, never by position.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from undertone.errors import UndertoneError
+
+TEXT_COLUMNS = ("utterance", "file", "speaker", "sex", "language", "transcript")
+TIME_COLUMNS = ("start_s", "end_s")
+COLUMNS = (
+    "utterance",
+    "file",
+    "start_s",
+    "end_s",
+    "speaker",
+    "sex",
+    "language",
+    "transcript",
+)
+SEXES = ("female", "male")
+LEFT_OUT_COLUMNS = ("utterance", "file", "reason")
+
+
+def _nothing_left_out() -> pd.DataFrame:
+    return pd.DataFrame(columns=list(LEFT_OUT_COLUMNS), dtype=object)
+
+
+@dataclass(frozen=True, eq=False)
+class Corpus:
+    """Utterances, where their audio lies, and under which licence."""
+
+    name: str
+    root: Path
+    table: pd.DataFrame  # COLUMNS and label columns
+    licence: str
+    citation: str
+    synthetic: bool = False
+    left_out: pd.DataFrame = field(default_factory=_nothing_left_out)  # LEFT_OUT_COLUMNS
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "root", Path(self.root))
+        object.__setattr__(self, "table", _checked(self.table, self.name))
+        if missing := [c for c in LEFT_OUT_COLUMNS if c not in self.left_out]:
+            raise UndertoneError(f"{self.name}: left_out has no column {', '.join(missing)}")
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @property
+    def labelled(self) -> "Corpus":
+        """The part with an emotion; empty where the corpus names none."""
+        if "emotion" not in self.table:
+            nothing = self.table.iloc[:0].assign(emotion=pd.Series(dtype=object))
+            return replace(self, table=nothing)
+        return replace(self, table=self.table[self.table["emotion"].notna()])
+
+    @property
+    def emotions(self) -> tuple[str, ...]:
+        """The emotions that occur, in alphabetical order."""
+        return tuple(sorted(self.labelled.table["emotion"].unique()))
+
+    @property
+    def speakers(self) -> tuple[str, ...]:
+        """The speakers that are known by name, in alphabetical order."""
+        return tuple(sorted(self.table["speaker"].dropna().unique()))
+
+    def drop(self, utterances: Mapping[str, str]) -> "Corpus":
+        """The corpus without these utterances.
+
+        Args:
+            utterances: the reason by utterance; it is recorded in ``left_out``.
+        """
+        dropped = self.table["utterance"].isin(list(utterances))
+        if unknown := set(utterances) - set(self.table["utterance"]):
+            raise UndertoneError(
+                f"{self.name} has no utterance {', '.join(sorted(unknown)[:3])} to leave out"
+            )
+        excluded = self.table.loc[dropped, ["utterance", "file"]]
+        excluded = excluded.assign(reason=excluded["utterance"].map(dict(utterances)))
+        return replace(
+            self,
+            table=self.table[~dropped],
+            left_out=left_out([*self.left_out.to_dict("records"), *excluded.to_dict("records")]),
+        )
+
+    def reasons(self) -> dict[str, int]:
+        """How many utterances were left out, by reason."""
+        return {str(reason): int(n) for reason, n in self.left_out["reason"].value_counts().items()}
+
+
+def left_out(records: Iterable[Mapping[Any, object]]) -> pd.DataFrame:
+    """A table of exclusions from records of utterance, file and reason."""
+    return pd.DataFrame(list(records), columns=list(LEFT_OUT_COLUMNS), dtype=object)
+
+
+def name_utterances(files: Iterable[str]) -> list[str]:
+    """File names without folder and ending; with the folder where two would be the same.
+
+    >>> name_utterances(["wav/03a01Fa.wav", "wav/03a01Nc.wav"])
+    ['03a01Fa', '03a01Nc']
+    >>> name_utterances(["happy/1.wav", "sad/1.wav"])
+    ['happy/1', 'sad/1']
+    """
+    paths = [PurePosixPath(file) for file in files]
+    stems = [path.stem for path in paths]
+    if len(set(stems)) == len(set(paths)):
+        return stems
+    return [str(path.with_suffix("")) for path in paths]
+
+
+def _checked(table: pd.DataFrame, name: str) -> pd.DataFrame:
+    """A copy with the schema's columns first and its dtypes."""
+    if missing := [column for column in COLUMNS if column not in table]:
+        raise UndertoneError(
+            f"{name}: the table of utterances needs the columns {', '.join(COLUMNS)}; "
+            f"it lacks {', '.join(missing)}"
+        )
+    table = table[[*COLUMNS, *(c for c in table.columns if c not in COLUMNS)]]
+    table = table.reset_index(drop=True)
+    for column in table.columns.intersection([*TEXT_COLUMNS, "emotion"]):
+        table[column] = _text(table[column], name)
+    others = table.select_dtypes(exclude=["number", "bool"])
+    table[others.columns] = others.astype(object).where(others.notna(), None)
+    for column in TIME_COLUMNS:
+        table[column] = pd.to_numeric(table[column]).astype(float)
+    _check_rows(table, name)
+    return table
+
+
+def _text(column: pd.Series, name: str) -> pd.Series:
+    text = column.astype(object).where(column.notna(), None)
+    odd = text.map(lambda cell: cell is not None and (not isinstance(cell, str) or not cell))
+    if odd.any():
+        raise UndertoneError(
+            f"{name}: column {column.name} must hold text, and None where it is unknown; "
+            f"found {text[odd].iloc[0]!r} for {odd.sum()} utterances"
+        )
+    return text
+
+
+def _check_rows(table: pd.DataFrame, name: str) -> None:
+    utterances = table["utterance"]
+    start_s = table["start_s"].fillna(0.0)
+    wrong = {
+        "has no name": utterances.isna(),
+        "occurs twice": utterances.duplicated(),
+        "names no file": table["file"].isna(),
+        "starts before its file": start_s < 0,
+        "ends before it starts": table["end_s"].fillna(np.inf) <= start_s,
+        f"has a sex that is none of {', '.join(SEXES)} and None": table["sex"].notna()
+        & ~table["sex"].isin(SEXES),
+    }
+    for what, rows in wrong.items():
+        if rows.any():
+            raise UndertoneError(
+                f"{name}: utterance {utterances[rows].iloc[0]!r} {what} "
+                f"({rows.sum()} of {len(table)} utterances)"
+            )

@@ -1,0 +1,139 @@
+"""A table of files with their speakers and emotions: the way to bring your own corpus.
+
+In:  a CSV (commas, semicolons or tabs) with the columns file, speaker and emotion, and optionally
+     start and end (seconds or timedeltas), sex, language, transcript and utterance; the synonyms
+     are in ``corpora.columns``. Paths are relative to the table.
+Out: ``Corpus``, its root the table's folder; other columns are kept as text. A file that is not
+     there is left out, and counted. An empty emotion is an unlabelled utterance; an empty speaker
+     is None, and so are "unknown" and the like: such an utterance never enters a labelled fold.
+"""
+
+import os
+from pathlib import Path
+
+import pandas as pd
+
+from undertone.corpora import columns
+from undertone.corpora.corpus import COLUMNS, Corpus, left_out, name_utterances
+from undertone.corpora.folder import TABLES
+from undertone.corpora.tasks import canonical_emotion, names_no_emotion
+from undertone.errors import UndertoneError
+
+NEEDED = ("file", "speaker", "emotion")
+LETTERS = frozenset("asnhufdcox")  # of MSP-Podcast's EmoClass, see ``corpora.tasks``
+
+
+def read(path: Path, *, name: str | None = None) -> Corpus:
+    """Read a table of utterances.
+
+    Args:
+        path: of the table; its folder is where its paths start.
+        name: of the corpus; the table's name if None, or its folder's for a ``labels.csv``.
+
+    Raises:
+        UndertoneError: a column is missing, a row stands there twice, or no file is there.
+    """
+    path = Path(path)
+    cells = columns.read_cells(path)
+    columns.require(cells, NEEDED, path)
+    _check_letters(cells["emotion"], path)
+    table = columns.standardise(cells)
+    table["emotion"] = table["emotion"].map(_emotion, na_action="ignore")
+    table["file"] = _normalised(table["file"], path.parent)
+    for column in COLUMNS:
+        if column not in table:
+            table[column] = None
+    _check_repeated(table, ["file", "start_s", "end_s"], path)
+    table["utterance"] = _utterances(table)
+    _check_repeated(table, ["utterance"], path)
+    return _corpus(table.astype(object).where(table.notna(), None), path, name)
+
+
+def _corpus(table: pd.DataFrame, path: Path, name: str | None) -> Corpus:
+    reasons = _reasons_to_leave_out(table, path)
+    stays = reasons.isna()
+    own_name = path.resolve().parent.name if path.name in TABLES else path.stem
+    return Corpus(
+        name=name or own_name,
+        root=path.parent,
+        table=table[stays],
+        licence="unknown",
+        citation="",
+        left_out=left_out(table[~stays].assign(reason=reasons[~stays]).to_dict("records")),
+    )
+
+
+def _emotion(text: str) -> str | None:
+    return None if names_no_emotion(text) else canonical_emotion(text)
+
+
+def _check_letters(emotions: pd.Series, path: Path) -> None:
+    """Single letters mean one thing in MSP-Podcast and another in EmoDB: W, L, E and T tell."""
+    found = {text.strip().casefold() for text in emotions}
+    if odd := sorted(letter for letter in found - LETTERS if len(letter) == 1 and letter.isalpha()):
+        raise UndertoneError(
+            f"{path} has the emotion {odd[0].upper()!r}; single letters are read as MSP-Podcast's "
+            "(A anger, S sad, H happy, U surprise, F fear, D disgust, C contempt, N neutral, "
+            "O other, X no agreement): write the emotions out"
+        )
+
+
+def _normalised(files: pd.Series, root: Path) -> pd.Series:
+    """Paths without detours, relative to the root where they lie below it."""
+
+    def normalise(file: str) -> str:
+        below = os.path.relpath(root / file, root)
+        return Path(file if below.startswith("..") else below).as_posix()
+
+    return files.map(normalise, na_action="ignore")
+
+
+def _check_repeated(table: pd.DataFrame, key: list[str], path: Path) -> None:
+    named = table[table["file"].notna()]
+    repeated = named[named.duplicated(key, keep=False)]
+    if repeated.empty:
+        return
+    file, *_ = repeated[key].iloc[0]
+    group = repeated.groupby(key, sort=False, dropna=False).ngroup()
+    rows = group.index[group == 0] + 2
+    n_more = repeated.duplicated(key).sum() - (len(rows) - 1)
+    what = "the utterance" if key == ["utterance"] else "the same segment of the file"
+    raise UndertoneError(
+        f"{path} lists {what} {file} in the rows {' and '.join(map(str, rows))} "
+        f"(the column names are row 1){f', and {n_more} more like it' if n_more else ''}; "
+        "keep one of them"
+    )
+
+
+def _utterances(table: pd.DataFrame) -> pd.Series:
+    """Names given by the table, else by its files; segments of one file carry their times."""
+    files = table["file"].fillna("").astype(str)
+    names = pd.Series(name_utterances(files), index=table.index, dtype=object)
+    shared = files.duplicated(keep=False) | table["start_s"].notna() | table["end_s"].notna()
+    names[shared] += table[shared].apply(_times, axis=1)
+    return table["utterance"].fillna(names)
+
+
+def _times(row: pd.Series) -> str:
+    start_s = 0.0 if pd.isna(row["start_s"]) else row["start_s"]
+    end = "end" if pd.isna(row["end_s"]) else f"{row['end_s']:.3f}"
+    return f"@{start_s:.3f}-{end}"
+
+
+def _reasons_to_leave_out(table: pd.DataFrame, path: Path) -> pd.Series:
+    """Why a row cannot be used; None where it can."""
+    there = {
+        file: (path.parent / file).is_file()
+        for file in table["file"].unique()
+        if isinstance(file, str)
+    }
+    if not any(there.values()):
+        tried = f"; tried {path.parent / next(iter(there))}" if there else ""
+        raise UndertoneError(
+            f"none of the {len(table)} files that {path} lists is there{tried}. "
+            "Paths are relative to the table: is it in the folder it was made for?"
+        )
+    reason = table["file"].map(
+        lambda file: ("file not found", None)[there[file]], na_action="ignore"
+    )
+    return reason.mask(table["file"].isna(), "no file named").astype(object)

@@ -1,0 +1,173 @@
+"""EmoBox's published fold files, read so that they can be audited.
+
+In:  the folder of one corpus: ``fold_1/emodb_train_fold_1.json`` (a mapping by utterance) or
+     ``.jsonl`` (a record a line); ``fold1`` as well as ``fold_1``, ``wav`` or ``audio``, ``emo`` or
+     ``label``; ``label_map.json`` and ``data.seg.wrd.stm`` are used where they are there.
+Out: ``PublishedFold`` tables with utterance, file, start_s, end_s, speaker and emotion.
+
+The speaker is read off the file name by each corpus's own grammar, else from the ``.stm`` list
+(id, channel, speaker, …). EmoBox: Ma et al. (2024), Interspeech. Most of its folds are not disjoint
+in speakers: see ``corpora.audit``.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import pandas as pd
+
+from undertone.corpora import emodb, ravdess
+from undertone.corpora.tasks import canonical_emotion, names_no_emotion
+from undertone.errors import UndertoneError
+
+FOLD = re.compile(r"fold_?(\d+)")
+FILE = re.compile(r"(?P<corpus>.+)_(?P<side>train|valid|test)_fold_?\d+\.jsonl?")
+COLUMNS = ("utterance", "file", "start_s", "end_s", "speaker", "emotion")
+
+
+@dataclass(frozen=True)
+class PublishedFold:
+    """One fold as it was published: tables with ``COLUMNS``."""
+
+    index: int  # from 1, as published
+    train: pd.DataFrame
+    test: pd.DataFrame
+    validation: pd.DataFrame  # empty for most corpora
+
+
+def speaker_of(corpus: str, stem: str) -> str | None:
+    """The speaker in a file's name by the grammar of its corpus; None where it tells none.
+
+    >>> speaker_of("iemocap", "Ses01F_impro01_M000"), speaker_of("cremad", "1001_IEO_ANG_HI")
+    ('Ses01M', '1001')
+    """
+    parser = SPEAKERS.get(corpus)
+    return None if parser is None else parser(stem)
+
+
+def read_folds(folder: Path) -> list[PublishedFold]:
+    """All folds of one corpus, in the order of their numbers.
+
+    Args:
+        folder: such as EmoBox's ``data/emodb``.
+    """
+    folder = Path(folder)
+    places = {
+        int(match[1]): place
+        for place in sorted(folder.glob("fold*"))
+        if (match := FOLD.fullmatch(place.name)) and place.is_dir()
+    }
+    if not places:
+        raise UndertoneError(
+            f"expected EmoBox folds (fold_1, fold_2, …) in {folder}, found none; "
+            "name the folder of one corpus, such as data/emodb"
+        )
+    labels = _label_map(folder)
+    listed = _listed_speakers(folder)
+    return [_read_fold(places[index], index, labels, listed) for index in sorted(places)]
+
+
+def _read_fold(
+    place: Path, index: int, labels: Mapping[str, str], listed: Mapping[str, str]
+) -> PublishedFold:
+    # Some folds were published twice, as fold1 and fold_1: the first name in order is read.
+    sides: dict[str, Path] = {}
+    for path in sorted(place.iterdir(), reverse=True):
+        if match := FILE.fullmatch(path.name):
+            sides[match["side"]] = path
+    if missing := {"train", "test"} - sides.keys():
+        raise UndertoneError(f"{place} has no {' and no '.join(sorted(missing))} list of a fold")
+    tables = {
+        side: _table(_records(path), _corpus_name(path), labels=labels, listed=listed)
+        for side, path in sides.items()
+    }
+    nothing = pd.DataFrame(columns=list(COLUMNS), dtype=object)
+    return PublishedFold(index, tables["train"], tables["test"], tables.get("valid", nothing))
+
+
+def _corpus_name(path: Path) -> str:
+    return FILE.fullmatch(path.name)["corpus"]  # type: ignore[index]
+
+
+def _records(path: Path) -> list[dict]:
+    """Records with their key, from a mapping, a list, or a record a line."""
+    text = path.read_text(encoding="utf-8")
+    try:
+        if path.suffix == ".jsonl" and not text.lstrip().startswith("["):
+            return [json.loads(line) for line in text.splitlines() if line.strip()]
+        content = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UndertoneError(f"{path} is not valid JSON: {error}") from None
+    if isinstance(content, Mapping):
+        return [{"key": key, **record} for key, record in content.items()]
+    return list(content)
+
+
+def _table(
+    records: list[dict], corpus: str, *, labels: Mapping[str, str], listed: Mapping[str, str]
+) -> pd.DataFrame:
+    rows = []
+    for record in records:
+        file, label = _either(record, "wav", "audio"), _either(record, "emo", "label")
+        speaker = speaker_of(corpus, PurePosixPath(file).stem) or listed.get(record["key"])
+        emotion = None if names_no_emotion(label) else canonical_emotion(labels.get(label, label))
+        times = (record.get("start_time"), record.get("end_time"))
+        rows.append((record["key"], file, *times, speaker, emotion))
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"speaker": object})
+
+
+def _either(record: Mapping[str, str], first: str, second: str) -> str:
+    if first in record or second in record:
+        return record[first if first in record else second]
+    raise UndertoneError(
+        f"expected {first} or {second} of each utterance, found {', '.join(record)} of "
+        f"{record.get('key')}"
+    )
+
+
+def _label_map(folder: Path) -> Mapping[str, str]:
+    path = folder / "label_map.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def _listed_speakers(folder: Path) -> Mapping[str, str]:
+    path = folder / "data.seg.wrd.stm"
+    if not path.is_file():
+        return {}
+    lines = [line.split(maxsplit=3) for line in path.read_text(encoding="utf-8").splitlines()]
+    return {line[0]: line[2] for line in lines if len(line) > 2}
+
+
+def _of_emodb(stem: str) -> str | None:
+    return (emodb.describe(stem) or {}).get("speaker")
+
+
+def _of_ravdess(stem: str) -> str | None:
+    return (ravdess.describe(stem) or {}).get("speaker")
+
+
+def _of_crema_d(stem: str) -> str | None:
+    match = re.fullmatch(r"(10\d\d)[_-][A-Z]{3}[_-][A-Z]{3}[_-](LO|MD|HI|XX?)", stem)
+    return match and match[1]
+
+
+def _of_shemo(stem: str) -> str | None:
+    match = re.fullmatch(r"([FM]\d\d)[AFHNSW]\d+", stem)
+    return match and match[1]
+
+
+def _of_iemocap(stem: str) -> str | None:
+    """The talker is the last letter; the first is who wore the motion-capture markers."""
+    match = re.fullmatch(r"(Ses0[1-5])[FM]_.+_([FM])\w*\d+", stem)
+    return match and match[1] + match[2]
+
+
+SPEAKERS: Mapping[str, Callable[[str], str | None]] = {
+    "emodb": _of_emodb,
+    "ravdess": _of_ravdess,
+    "cremad": _of_crema_d,
+    "shemo": _of_shemo,
+    "iemocap": _of_iemocap,
+}

@@ -1,0 +1,91 @@
+"""Any folder of audio: utterances without emotions.
+
+In:  a folder; audio anywhere below it. A ``labels.csv`` or ``metadata.csv`` directly in it may tell
+     speaker, sex, language and transcript of its files (columns as in ``corpora.csv``).
+Out: ``Corpus`` with one utterance a file, in the order of the names; the speaker is None where no
+     table names it. Hidden files are passed over, among them the ``._*`` that macOS leaves behind.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from undertone.audio import AUDIO_SUFFIXES
+from undertone.corpora import columns
+from undertone.corpora.corpus import COLUMNS, Corpus, left_out, name_utterances
+from undertone.errors import UndertoneError
+
+TABLES = ("labels.csv", "metadata.csv")
+KNOWN_OF_A_FILE = ("speaker", "sex", "language", "transcript")
+
+
+def read(path: Path, *, name: str | None = None) -> Corpus:
+    """Every audio file below a folder.
+
+    Args:
+        path: the folder.
+        name: of the corpus; the folder's name if None.
+    """
+    root = Path(path)
+    files = relative_names(find_audio(root), root)
+    utterances = pd.Series(name_utterances(files))
+    table = pd.DataFrame({"utterance": utterances, "file": files}).reindex(columns=list(COLUMNS))
+    table = table.astype({column: object for column in KNOWN_OF_A_FILE})
+    if (described := find_table(root)) is not None:
+        _describe(table, described)
+    again = utterances.duplicated()
+    reason = "the same name with another ending is there"
+    return Corpus(
+        name=name or root.resolve().name,
+        root=root,
+        table=table[~again],
+        licence="unknown",
+        citation="",
+        left_out=left_out(table[again].assign(reason=reason).to_dict("records")),
+    )
+
+
+def find_audio(root: Path) -> list[Path]:
+    """All audio files below a folder, sorted.
+
+    Raises:
+        UndertoneError: there is no such folder, or no audio in it.
+    """
+    if not root.is_dir():
+        raise UndertoneError(f"expected a folder of audio at {root}; there is no such folder")
+    found = sorted(path for path in root.rglob("*") if _is_audio(path, root))
+    if not found:
+        raise UndertoneError(
+            f"no audio found in {root} or below; expected files ending in "
+            f"{', '.join(sorted(AUDIO_SUFFIXES))}"
+        )
+    return found
+
+
+def relative_names(paths: Iterable[Path], root: Path) -> list[str]:
+    """The paths below the root as a corpus's column ``file`` writes them."""
+    return [path.relative_to(root).as_posix() for path in paths]
+
+
+def find_table(root: Path) -> Path | None:
+    """The table that describes a folder's files, if there is one."""
+    return next((root / name for name in TABLES if (root / name).is_file()), None)
+
+
+def _is_audio(path: Path, root: Path) -> bool:
+    hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
+    return not hidden and path.suffix.lower() in AUDIO_SUFFIXES and path.is_file()
+
+
+def _describe(table: pd.DataFrame, described: Path) -> None:
+    """Fill in what the table beside the audio tells; a file with two speakers keeps none."""
+    cells = columns.read_cells(described)
+    if "file" not in cells or "speaker" not in cells:
+        return
+    known = columns.standardise(cells).drop_duplicates(["file", "speaker"])
+    known = known[~known["file"].duplicated(keep=False)].set_index("file")
+    for column in KNOWN_OF_A_FILE:
+        if column in known:
+            told = table["file"].map(known[column])
+            table[column] = told.astype(object).where(told.notna(), None)

@@ -1,0 +1,154 @@
+"""Which speakers are tested together: folds that share none.
+
+In:  a labelled corpus, a number of folds, a seed.
+Out: ``Fold``: speakers to test and speakers to train on, disjoint.
+
+All depends on the names of speakers and utterances and on the seed, never on the order of rows. An
+utterance without a speaker may belong to any speaker: it is neither tested nor trained on.
+``known_speakers`` takes such out of a corpus, counted.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from undertone.corpora.corpus import Corpus
+from undertone.errors import UndertoneError
+
+UNKNOWN_SPEAKER = "unknown speaker: it could be on both sides of a fold"
+N_SWEEPS = 10  # of exchanges between folds; a few suffice
+N_STARTS = 300  # divided by the number of speakers: groupings tried
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Speakers to test and speakers to learn from; no one is both."""
+
+    index: int
+    test_speakers: tuple[str, ...]
+    train_speakers: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        assert not set(self.test_speakers) & set(self.train_speakers), "a speaker on both sides"
+
+
+def known_speakers(corpus: Corpus) -> Corpus:
+    """The corpus without utterances of unknown speakers; they are counted in ``left_out``."""
+    unknown = corpus.table.loc[corpus.table["speaker"].isna(), "utterance"]
+    return corpus.drop(dict.fromkeys(unknown, UNKNOWN_SPEAKER))
+
+
+def speaker_folds(corpus: Corpus, n_folds: int, seed: int = 0) -> list[Fold]:
+    """Every speaker with a label tested in exactly one fold.
+
+    The groups are alike in number of speakers, and as alike as exchanges of two speakers make them
+    in utterances, emotions and sexes.
+
+    Args:
+        corpus: with emotions and speakers; rows that lack one of them are passed over.
+        n_folds: as many as there are speakers leaves one speaker out at a time.
+        seed: chooses among groupings that are equally good.
+    """
+    rows = usable_rows(corpus)
+    speakers = sorted(rows["speaker"].unique())
+    if n_folds < 2:
+        raise UndertoneError(f"n_folds must be 2 or more, found {n_folds}")
+    if len(speakers) < 2:
+        raise UndertoneError(
+            f"{corpus.name} has labels of one known speaker, {speakers[0]}: testing on unheard "
+            "speakers needs two or more"
+        )
+    if n_folds > len(speakers):
+        raise UndertoneError(
+            f"{n_folds} folds need {n_folds} speakers with labels; {corpus.name} has "
+            f"{len(speakers)}: set n_folds to {len(speakers)} or fewer"
+        )
+    groups = _balanced_groups(_shares(rows, speakers), n_folds, np.random.default_rng([seed, 0]))
+    return [
+        Fold(
+            index,
+            tuple(s for s, group in zip(speakers, groups, strict=True) if group == index),
+            tuple(s for s, group in zip(speakers, groups, strict=True) if group != index),
+        )
+        for index in range(n_folds)
+    ]
+
+
+def usable_rows(corpus: Corpus) -> pd.DataFrame:
+    """Rows with emotion and speaker, in the order of their names."""
+    labelled = corpus.labelled.table
+    if labelled.empty:
+        raise UndertoneError(f"{corpus.name} has no emotion labels: it can only be a pool")
+    rows = labelled[labelled["speaker"].notna()]
+    if rows.empty:
+        raise UndertoneError(
+            f"no labelled utterance of {corpus.name} names its speaker: folds that keep speakers "
+            "apart need a column speaker"
+        )
+    return rows.sort_values("utterance", ignore_index=True)
+
+
+def _shares(rows: pd.DataFrame, speakers: Sequence[str]) -> np.ndarray:
+    """(n_speakers, n_quantities): each speaker's share of the utterances, emotions and sexes.
+
+    Squared deviations are summed later, so that a quantity's weight is its column's scale: the
+    emotions together weigh as much as all utterances, and so do the two sexes.
+    """
+    counts = pd.crosstab(rows["speaker"], rows["emotion"]).loc[list(speakers)].to_numpy(float)
+    sex = rows.drop_duplicates("speaker").set_index("speaker")["sex"].loc[list(speakers)]
+    is_of_sex = np.stack([(sex == name).to_numpy(float) for name in ("female", "male")], axis=1)
+    quantities = (counts.sum(axis=1, keepdims=True), counts, is_of_sex)
+    return np.concatenate([_scaled(quantity) for quantity in quantities], axis=1)
+
+
+def _scaled(quantity: np.ndarray) -> np.ndarray:
+    return quantity / np.maximum(quantity.sum(axis=0), 1) / np.sqrt(quantity.shape[1])
+
+
+def _balanced_groups(shares: np.ndarray, n_groups: int, rng: np.random.Generator) -> np.ndarray:
+    """(n_speakers,) group of each: the most even of several groupings."""
+    n_starts = max(1, N_STARTS // len(shares))
+    return min((_grouping(shares, n_groups, rng) for _ in range(n_starts)), key=_unevenness(shares))
+
+
+def _unevenness(shares: np.ndarray) -> Callable[[np.ndarray], float]:
+    return lambda groups: float((_sums(shares, groups) ** 2).sum())
+
+
+def _sums(shares: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """(n_groups, n_quantities): what each group's speakers hold together."""
+    sums = np.zeros((groups.max() + 1, shares.shape[1]))
+    np.add.at(sums, groups, shares)
+    return sums
+
+
+def _grouping(shares: np.ndarray, n_groups: int, rng: np.random.Generator) -> np.ndarray:
+    """(n_speakers,) group of each: random, then exchanged in pairs while that evens the sums."""
+    n_speakers = len(shares)
+    groups = rng.permutation(np.arange(n_speakers) % n_groups)
+    for _ in range(N_SWEEPS):
+        improved = False
+        for one in rng.permutation(n_speakers):
+            improved |= _exchange(shares, groups, one)
+        if not improved:
+            break
+    return groups
+
+
+def _exchange(shares: np.ndarray, groups: np.ndarray, one: int) -> bool:
+    """Exchange a speaker with the best other, in place, if the groups' sums become more even.
+
+    With d the difference of the two speakers' shares, the sum over groups of squared sums changes
+    by 2 d (sum of one's group - sum of the other's) + 2 d².
+    """
+    sums = _sums(shares, groups)
+    difference = shares - shares[one]
+    gap = sums[groups[one]] - sums[groups]
+    change = 2 * (difference * gap).sum(axis=1) + 2 * (difference**2).sum(axis=1)
+    other = int(np.where(groups == groups[one], 0.0, change).argmin())
+    if change[other] >= -1e-12 or groups[other] == groups[one]:
+        return False
+    groups[one], groups[other] = groups[other], groups[one]
+    return True

@@ -1,0 +1,140 @@
+"""The speech to pre-train on: whatever a fold allows, and no test speaker in it.
+
+In:  a labelled corpus, unlabelled corpora, a fold.
+Out: ``Pool``: utterances by corpus, and what was left out with the reason.
+
+A corpus handed in as unlabelled may be the labelled one under another name. So an utterance stays
+out if its file is one of the labelled corpus's, by path or by its bytes, and also if its corpus has
+the labelled one's name or shares its folder and its speaker is tested or unknown.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from undertone.corpora.corpus import Corpus
+from undertone.corpora.folds import Fold
+
+TEST_SPEAKER = "a test speaker of this fold"
+UNKNOWN_SPEAKER = "unknown speaker in the corpus under test"
+SAME_AUDIO_BARRED = "the same file as an utterance of a test or unknown speaker"
+ALREADY_IN = "the same file as an utterance already in the pool"
+
+
+@dataclass(frozen=True)
+class PoolPart:
+    """What one corpus gives to the pool."""
+
+    corpus: Corpus
+    utterances: list[str]
+    left_out: dict[str, str]  # the reason by utterance
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The labelled corpus's part first, then the unlabelled corpora in the order given."""
+
+    parts: tuple[PoolPart, ...]
+    transductive: bool  # whether test speakers are in it
+
+    def __len__(self) -> int:
+        return sum(len(part.utterances) for part in self.parts)
+
+
+def pool(
+    labelled: Corpus, unlabelled: Sequence[Corpus], fold: Fold, *, transductive: bool = False
+) -> Pool:
+    """The utterances for pre-training in a fold; emotions play no part.
+
+    Args:
+        labelled: the corpus under test.
+        unlabelled: more speech, of other speakers.
+        fold: of the labelled corpus.
+        transductive: let the test speakers' audio in, never their labels. To be reported.
+    """
+    tested = frozenset() if transductive else frozenset(fold.test_speakers)
+    barred = {
+        utterance: reason
+        for utterance, speaker in _pairs(labelled, "speaker")
+        if not transductive and (reason := _reason_by_speaker(speaker, tested))
+    }
+    guard = _Guard(labelled, barred, bar_left_out=not transductive)
+    parts = [_part(labelled, barred)]
+    for corpus in unlabelled:
+        reasons = guard.by_audio(corpus)
+        if not transductive and _is_same(corpus, labelled):
+            for utterance, speaker in _pairs(corpus, "speaker"):
+                if reason := _reason_by_speaker(speaker, tested):
+                    reasons.setdefault(utterance, reason)
+        parts.append(_part(corpus, reasons))
+    return Pool(tuple(parts), transductive)
+
+
+class _Guard:
+    """Recognises the labelled corpus's audio, by path or by its bytes."""
+
+    def __init__(self, labelled: Corpus, barred: Mapping[str, str], *, bar_left_out: bool) -> None:
+        self.barred_by_path: dict[Path, bool] = {}
+        for utterance, path in _paths(labelled):
+            self.barred_by_path[path] = self.barred_by_path.get(path, False) or utterance in barred
+        if bar_left_out:  # nobody said whose voice is in them
+            for file in set(labelled.left_out["file"].dropna()):
+                self.barred_by_path.setdefault(labelled.root.resolve() / str(file), True)
+        self.paths_by_size: dict[int, list[Path]] = defaultdict(list)
+        for path in self.barred_by_path:
+            if path.is_file():
+                self.paths_by_size[path.stat().st_size].append(path)
+
+    def by_audio(self, corpus: Corpus) -> dict[str, str]:
+        """The reason to leave an utterance out, where its audio is the labelled corpus's."""
+        twins = {utterance: self._twins(path) for utterance, path in _paths(corpus)}
+        return {
+            utterance: SAME_AUDIO_BARRED
+            if any(self.barred_by_path[twin] for twin in found)
+            else ALREADY_IN
+            for utterance, found in twins.items()
+            if found
+        }
+
+    def _twins(self, path: Path) -> list[Path]:
+        """Files of the labelled corpus with the same bytes; content is read only at equal size."""
+        if path in self.barred_by_path:
+            return [path]
+        if not path.is_file():
+            return []
+        alike = self.paths_by_size.get(path.stat().st_size, [])
+        return [twin for twin in alike if _digest(twin) == _digest(path)]
+
+
+def _is_same(corpus: Corpus, labelled: Corpus) -> bool:
+    """Whether two corpora have one name, or one lies in the folder of the other."""
+    root, other = corpus.root.resolve(), labelled.root.resolve()
+    return corpus.name == labelled.name or root.is_relative_to(other) or other.is_relative_to(root)
+
+
+def _reason_by_speaker(speaker: str | None, tested: frozenset[str]) -> str | None:
+    if speaker is None:
+        return UNKNOWN_SPEAKER
+    return TEST_SPEAKER if speaker in tested else None
+
+
+def _part(corpus: Corpus, reasons: dict[str, str]) -> PoolPart:
+    stays = [utterance for utterance in corpus.table["utterance"] if utterance not in reasons]
+    return PoolPart(corpus, stays, reasons)
+
+
+def _pairs(corpus: Corpus, column: str) -> list[tuple[str, str | None]]:
+    return list(zip(corpus.table["utterance"], corpus.table[column], strict=True))
+
+
+def _paths(corpus: Corpus) -> list[tuple[str, Path]]:
+    root = corpus.root.resolve()
+    return [(utterance, root / str(file)) for utterance, file in _pairs(corpus, "file")]
+
+
+@lru_cache(maxsize=100_000)
+def _digest(path: Path) -> bytes:
+    return hashlib.sha256(path.read_bytes()).digest()

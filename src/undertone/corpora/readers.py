@@ -1,0 +1,100 @@
+"""From a word on the command line to a corpus.
+
+In:  ``name=PATH``, ``PATH.csv``, ``PATH`` of a folder, or ``synthetic``.
+Out: ``Corpus``.
+
+A name of ``READERS`` chooses that reader. With any other name, or none, a table is read as a table,
+a folder whose ``labels.csv`` or ``metadata.csv`` tells emotions is read by it, and any other folder
+is unlabelled audio; the name is then the corpus's own.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from undertone.corpora import columns, csv, emodb, folder, ravdess
+from undertone.corpora.corpus import Corpus
+from undertone.corpora.tasks import names_no_emotion
+from undertone.errors import UndertoneError
+
+TABLE_SUFFIXES = (".csv", ".tsv", ".txt")
+
+
+def _read_synthetic(path: Path | None) -> Corpus:
+    from undertone.corpora import synthetic  # lazily: it brings the synthesiser
+
+    return synthetic.read(path)
+
+
+def _read_synthetic_unlabelled(path: Path | None) -> Corpus:
+    from undertone.corpora import synthetic
+
+    return synthetic.read_unlabelled(path)
+
+
+READERS: Mapping[str, Callable[..., Corpus]] = {
+    "emodb": emodb.read,
+    "ravdess": ravdess.read,
+    "folder": folder.read,
+    "csv": csv.read,
+    "synthetic": _read_synthetic,
+    "synthetic-unlabelled": _read_synthetic_unlabelled,
+}
+GENERATED = ("synthetic", "synthetic-unlabelled")  # their path may be absent: a cache
+
+
+def open(spec: str) -> Corpus:
+    """Read the corpus that a text names.
+
+    Args:
+        spec: as in the module's docstring, such as ``emodb=/data/emodb`` or ``my/labels.csv``.
+
+    Raises:
+        UndertoneError: nothing is there, or it is not what its name says.
+    """
+    name, path = _parted(spec)
+    if name is not None and name in GENERATED:
+        return READERS[name](path)
+    if path is None:
+        raise UndertoneError(
+            f"expected NAME=PATH, a folder, a table or {' or '.join(GENERATED)}, found {spec!r}: "
+            f"there is no such file or folder. Names with a reader: {', '.join(READERS)}"
+        )
+    if not path.exists():
+        raise UndertoneError(f"there is no file or folder {path} (from {spec!r})")
+    if name is not None and name in READERS:
+        return READERS[name](path)
+    return _read_by_content(path, name)
+
+
+def _parted(spec: str) -> tuple[str | None, Path | None]:
+    """Name and path; either may be absent. A path that exists is one even with ``=`` in it."""
+    if spec in GENERATED:
+        return spec, None
+    if (whole := Path(spec).expanduser()).exists() and spec:
+        return None, whole
+    name, equals, path = spec.partition("=")
+    if equals and name.strip() and path.strip():
+        return name.strip(), Path(path.strip()).expanduser()
+    looks_like_a_path = "/" in spec or whole.suffix in TABLE_SUFFIXES
+    return None, whole if looks_like_a_path else None
+
+
+def _read_by_content(path: Path, name: str | None) -> Corpus:
+    if path.is_file():
+        if path.suffix.lower() not in TABLE_SUFFIXES:
+            raise UndertoneError(
+                f"{path} is a file, and no table ({', '.join(TABLE_SUFFIXES)}); "
+                "name the folder of the audio, or a table of it"
+            )
+        return csv.read(path, name=name)
+    table = folder.find_table(path)
+    if table is not None and _tells_emotions(table):
+        return csv.read(table, name=name)
+    return folder.read(path, name=name)
+
+
+def _tells_emotions(table: Path) -> bool:
+    cells = columns.read_cells(table)
+    if any(column not in cells for column in csv.NEEDED):
+        return False
+    return not cells["emotion"].map(names_no_emotion).all()

@@ -1,0 +1,316 @@
+"""The main job: how good with 20, 50, 100, 200 labels, and what is pre-training worth?
+
+In:  one labelled corpus, any number of unlabelled ones, settings, the folder of the run.
+Out: in that folder ``report.html``, ``curve.png``, ``results.parquet`` (one row a fit and metric),
+     ``predictions.parquet``, ``config.toml`` that reruns it, and ``test_looks.jsonl``, a line for
+     each time that the test speakers' truth was read. A run that was stopped goes on where it was.
+"""
+
+import json
+import os
+import platform
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.metadata import version
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+import undertone
+from undertone import atomic, config, corpora
+from undertone.corpora.audit import audit_fold
+from undertone.corpora.corpus import Corpus
+from undertone.corpora.pool import Pool, pool
+from undertone.corpora.splits import Fold, draw_labels, speaker_folds
+from undertone.corpora.tasks import classes
+from undertone.errors import UndertoneError
+from undertone.evaluation.report import write_report
+from undertone.evaluation.results import CurveResult, Pair, Source, results_table
+from undertone.features.store import FrameTable
+from undertone.pipeline import Resources, read_frames, usable
+from undertone.progress import Progress
+from undertone.training.encoder import EncoderConfig
+from undertone.training.finetune import FinetuneConfig
+from undertone.training.pretrain import PretrainConfig
+from undertone.training.sweep import Cell, Plan, collect, read_pretrainings, sweep
+from undertone.training.systems import FITS, SYSTEMS
+
+PACKAGES = ("numpy", "pandas", "scikit-learn", "scipy", "torch")
+PAIRS = (
+    Pair("pretrained_full", "scratch", "all weights trained"),
+    Pair("pretrained_frozen", "random_frozen", "encoder frozen"),
+    Pair("pretrained_frozen", "scratch", "frozen against trained from scratch"),
+)
+
+
+@dataclass(frozen=True)
+class CurveSettings:
+    """Settings of a learning curve."""
+
+    corpus: str
+    unlabelled: tuple[str, ...] = ()
+    features: str = "log_mel"
+    budgets: tuple[int, ...] = (20, 50, 100, 200)
+    draws: int = 10
+    folds: int = 5
+    seed: int = 0
+    transductive: bool = False  # pre-train on test speakers too
+    systems: tuple[str, ...] = tuple(FITS)
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    pretrain: PretrainConfig = field(default_factory=PretrainConfig)
+    finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
+
+    def __post_init__(self) -> None:
+        if unknown := set(self.systems) - set(FITS):
+            raise UndertoneError(
+                f"there is no system {', '.join(sorted(unknown))}; there are {', '.join(FITS)}"
+            )
+        if not self.budgets or min(self.budgets) < 2:
+            raise UndertoneError(f"budgets are numbers of labels from 2 on, found {self.budgets}")
+        if self.draws < 1 or self.folds < 2:
+            raise UndertoneError("a curve needs at least 1 draw and 2 folds")
+
+
+def quick_values() -> dict[str, Any]:
+    """Settings of a first look: fewer draws, budgets and epochs."""
+    return {
+        "budgets": [20, 100],
+        "draws": 3,
+        "encoder": {"stride": 4},
+        "pretrain": {"max_epochs": 12, "patience": 3},
+        "finetune": {"max_epochs": 30, "patience": 8},
+    }
+
+
+def demo_settings(folder: Path | None) -> CurveSettings:
+    """The demo: EmoDB if the folder holds it, synthetic voices otherwise."""
+    if folder is not None and not folder.is_dir():
+        raise UndertoneError(f"--corpora {folder} is not a folder")
+    if folder is not None and (folder / "emodb").is_dir():
+        unlabelled = [f"{d.name}={d}" for d in [folder / "librispeech"] if d.is_dir()]
+        names = {"corpus": f"emodb={folder / 'emodb'}", "unlabelled": unlabelled}
+        return config.load(CurveSettings, quick_values() | names)
+    names = {"corpus": "synthetic", "unlabelled": ["synthetic-unlabelled"]}
+    return config.load(CurveSettings, quick_values() | {"budgets": [20, 50, 200]} | names)
+
+
+def curve(settings: CurveSettings, out: Path | str, resources: Resources | None = None) -> Path:
+    """Run, or go on with, a learning curve.
+
+    Args:
+        settings: of the run.
+        out: folder of the run; created, or holding the same run.
+        resources: of the machine; they change no number.
+
+    Returns:
+        The report.
+
+    Raises:
+        UndertoneError: the corpora cannot be read, a budget cannot be met, or the folder holds
+            another run.
+    """
+    out, resources, seconds = Path(out), resources or Resources(), {}
+    _claim(out, settings)
+    began = time.monotonic()
+    labelled, frames = read_frames(corpora.open(settings.corpus), settings.features, resources)
+    unlabelled = [
+        read_frames(corpora.open(name), settings.features, resources)
+        for name in settings.unlabelled
+    ]
+    seconds["features"] = time.monotonic() - began
+    run = _Run(settings, out, usable(labelled), frames, tuple(unlabelled))
+    plan = run.plan()
+    began = time.monotonic()
+    with Progress(shown=resources.progress) as progress:
+        sweep(plan, workers=resources.workers or os.cpu_count() or 1, progress=progress)
+    seconds["training"] = time.monotonic() - began
+    return run.write(plan, seconds)
+
+
+def _claim(out: Path, settings: CurveSettings) -> None:
+    """Make the folder this run's, or see that it is."""
+    path, text = out / "config.toml", config.to_toml(settings)
+    if not path.exists():
+        atomic.write_text(path, text)
+    elif config.load(CurveSettings, config.read_toml(path)) != settings:
+        raise UndertoneError(
+            f"{out} holds a run with other settings (see {path}); choose another --out, or "
+            f"repeat that run with --config {path}"
+        )
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A run whose corpora are read and whose frames are there."""
+
+    settings: CurveSettings
+    out: Path
+    corpus: Corpus  # every utterance with emotion, speaker and frames
+    frames: FrameTable
+    unlabelled: tuple[tuple[Corpus, FrameTable], ...]
+
+    @cached_property
+    def folds(self) -> list[Fold]:
+        return speaker_folds(self.corpus, self.settings.folds, self.settings.seed)
+
+    @cached_property
+    def pools(self) -> list[Pool]:
+        others = [corpus for corpus, _ in self.unlabelled]
+        transductive = self.settings.transductive
+        return [pool(self.corpus, others, fold, transductive=transductive) for fold in self.folds]
+
+    def plan(self) -> Plan:
+        """Which labels each fit sees and which utterances it predicts."""
+        rows, emotions = self.corpus.table, classes(self.corpus.emotions).outputs
+        position = {name: i for i, name in enumerate(emotions)}
+        tables = [self.frames, *(table for _, table in self.unlabelled)]
+        return Plan(
+            frames=self.frames,
+            pools={
+                fold.index: tuple(
+                    (table, tuple(part.utterances))
+                    for table, part in zip(tables, pool.parts, strict=True)
+                )
+                for fold, pool in zip(self.folds, self.pools, strict=True)
+            },
+            tests={
+                fold.index: tuple(
+                    sorted(rows.loc[rows["speaker"].isin(fold.test_speakers), "utterance"])
+                )
+                for fold in self.folds
+            },
+            cells=tuple(self._cells()),
+            systems=self.settings.systems,
+            emotion={
+                u: position[e] for u, e in zip(rows["utterance"], rows["emotion"], strict=True)
+            },
+            speaker=dict(zip(rows["utterance"], rows["speaker"], strict=True)),
+            n_classes=len(emotions),
+            shape=self.settings.encoder,
+            pretraining=self.settings.pretrain,
+            finetuning=self.settings.finetune,
+            seed=self.settings.seed,
+            folder=self.out,
+        )
+
+    def write(self, plan: Plan, seconds: dict[str, float]) -> Path:
+        """Everything a person or a program reads of a finished run."""
+        _log_look(self.out)
+        result = self._result(plan, seconds)
+        atomic.write_bytes(self.out / "results.parquet", _parquet(results_table(result)))
+        atomic.write_bytes(self.out / "predictions.parquet", _parquet(result.predictions))
+        write_report(result, self.out / "report.html")
+        return self.out / "report.html"
+
+    def _cells(self) -> Iterator[Cell]:
+        for fold in self.folds:
+            for draw in range(self.settings.draws):
+                for budget in self.settings.budgets:
+                    labels = draw_labels(
+                        self.corpus, fold, budget=budget, draw=draw, seed=self.settings.seed
+                    )
+                    yield Cell(
+                        fold.index, draw, budget, tuple(labels.train), tuple(labels.validation)
+                    )
+
+    def _result(self, plan: Plan, seconds: dict[str, float]) -> CurveResult:
+        settings = self.settings
+        return CurveResult(
+            title=f"Learning curve of {self.corpus.name}",
+            sources=tuple(self._sources()),
+            emotions=classes(self.corpus.emotions).outputs,
+            predictions=self._predictions(plan),
+            systems=tuple(s for s in SYSTEMS if s.name in settings.systems),
+            pairs=tuple(p for p in PAIRS if {p.pretrained, p.scratch} <= set(settings.systems)),
+            budgets=settings.budgets,
+            n_draws=settings.draws,
+            folds=tuple(fold.test_speakers for fold in self.folds),
+            left_out=self._left_out(),
+            settings=config.to_toml(settings),
+            seeds={"run": settings.seed, "bootstrap": 0},
+            versions=_versions(),
+            command=f"undertone curve --config {self.out / 'config.toml'} --out FOLDER",
+            pretraining=_pretraining_table(plan),
+            seconds=seconds,
+            warnings=tuple(self._warnings()),
+            transductive=settings.transductive,
+        )
+
+    def _predictions(self, plan: Plan) -> pd.DataFrame:
+        """Predictions with the truth beside them, joined on the utterance."""
+        emotions = classes(self.corpus.emotions).outputs
+        found = collect(plan)
+        found["prediction"] = found["prediction"].map(dict(enumerate(emotions)))
+        found = found.rename(columns={f"p_{i}": f"p_{e}" for i, e in enumerate(emotions)})
+        truth = self.corpus.table[["utterance", "speaker", "emotion"]]
+        truth = truth.rename(columns={"emotion": "truth"})
+        return found.merge(truth, on="utterance", how="left", validate="many_to_one")
+
+    def _sources(self) -> Iterator[Source]:
+        roles = ["labelled", *["unlabelled pool"] * len(self.unlabelled)]
+        for corpus, role in zip(self._corpora(), roles, strict=True):
+            yield Source(
+                name=corpus.name,
+                role=role,
+                licence=corpus.licence,
+                citation=corpus.citation,
+                synthetic=corpus.synthetic,
+                n_utterances=len(corpus),
+                n_speakers=len(corpus.speakers),
+            )
+
+    def _corpora(self) -> list[Corpus]:
+        return [self.corpus, *(corpus for corpus, _ in self.unlabelled)]
+
+    def _warnings(self) -> list[str]:
+        """What the audit of the folds finds, each finding once."""
+        found = [text for fold in self.folds for text in audit_fold(self.corpus, fold).findings()]
+        return list(dict.fromkeys(found))
+
+    def _left_out(self) -> pd.DataFrame:
+        """One row a corpus and reason; a pool's exclusions are counted over the folds."""
+        rows = [
+            (corpus.name, reason, count)
+            for corpus in self._corpora()
+            for reason, count in corpus.reasons().items()
+        ]
+        counts = Counter(
+            (part.corpus.name, f"from the pool: {reason}")
+            for pool in self.pools
+            for part in pool.parts
+            for reason in part.left_out.values()
+        )
+        rows += [(name, f"{why} (sum over folds)", n) for (name, why), n in counts.items()]
+        return pd.DataFrame(rows, columns=["corpus", "reason", "utterances"])
+
+
+def _pretraining_table(plan: Plan) -> pd.DataFrame:
+    rows = [
+        (fold, len(found.history), found.best.epoch + 1, round(found.best.held_out_loss, 4))
+        for fold, found in read_pretrainings(plan).items()
+    ]
+    return pd.DataFrame(rows, columns=["fold", "epochs", "best epoch", "held-out loss"])
+
+
+def _log_look(out: Path) -> None:
+    """A line for each time that the test speakers' truth is read."""
+    path = out / "test_looks.jsonl"
+    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    look = {"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "undertone": undertone.__version__}
+    atomic.write_text(path, f"{before}{json.dumps(look)}\n")
+
+
+def _parquet(table: pd.DataFrame) -> bytes:
+    content = BytesIO()
+    table.to_parquet(content, index=False)
+    return content.getvalue()
+
+
+def _versions() -> dict[str, str]:
+    found = {"undertone": undertone.__version__, "python": platform.python_version()}
+    return found | {name: version(name) for name in PACKAGES}

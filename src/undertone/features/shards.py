@@ -1,0 +1,110 @@
+"""Frames on disk: flat arrays that are mapped into memory, each with an index written last.
+
+A shard is ``<name>.npy``, (n_frames, n_features) float32, the frames of several keys one after the
+other, and ``<name>.json``, which says where each key lies. Both are written beside their place and
+renamed into it, the index last: a shard without an index does not exist, so that a process may be
+killed at any moment, and several may write into one folder.
+"""
+
+import contextlib
+import functools
+import io
+import json
+import mmap
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from undertone import atomic
+
+ABANDONED_S = 24 * 3600.0  # a partial file this old belongs to nobody
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where frames lie."""
+
+    shard: Path
+    first: int
+    n_frames: int
+
+
+def write(folder: Path, frames: Mapping[str, np.ndarray]) -> None:
+    """Add a shard.
+
+    Args:
+        folder: of shards.
+        frames: key to (n_frames, n_features).
+    """
+    name = uuid.uuid4().hex
+    lengths = [len(rows) for rows in frames.values()]
+    firsts = np.cumsum([0, *lengths[:-1]]).tolist()
+    content = io.BytesIO()
+    np.save(content, np.concatenate(list(frames.values())).astype(np.float32, copy=False))
+    index = {
+        "bytes": content.tell(),
+        "keys": dict(zip(frames, zip(firsts, lengths, strict=True), strict=True)),
+    }
+    array = folder / f"{name}.npy"
+    atomic.write_bytes(array, content.getvalue())
+    try:
+        atomic.write_text(folder / f"{name}.json", json.dumps(index))
+    except BaseException:
+        array.unlink(missing_ok=True)
+        raise
+
+
+def find(folder: Path, n_features: int) -> dict[str, Place]:
+    """Return the place of every key; what is damaged is removed, as if it had never been."""
+    places: dict[str, Place] = {}
+    for path in sorted(folder.glob("*.json")):
+        array = path.with_suffix(".npy")
+        try:
+            index = json.loads(path.read_text())
+            keys = {key: Place(array, int(a), int(n)) for key, (a, n) in index["keys"].items()}
+            whole = array.stat().st_size == index["bytes"] and _fits(array, keys, n_features)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            whole = False
+        if whole:
+            places |= keys
+        else:
+            _remove(path, array)
+    _remove_abandoned(folder)
+    return places
+
+
+def read(place: Place) -> np.ndarray:
+    """Return frames, (n_frames, n_features), mapped and read-only."""
+    return _map(place.shard)[place.first : place.first + place.n_frames]
+
+
+@functools.cache
+def _map(path: Path) -> np.ndarray:
+    mapped = np.load(path, mmap_mode="r")
+    with contextlib.suppress(AttributeError, OSError, ValueError):  # a hint, where there is one
+        mapped._mmap.madvise(mmap.MADV_WILLNEED)
+    return np.asarray(mapped)
+
+
+def _fits(array: Path, keys: Mapping[str, Place], n_features: int) -> bool:
+    shape = np.load(array, mmap_mode="r").shape
+    return shape == (sum(place.n_frames for place in keys.values()), n_features)
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove what killed processes left: partial files, and arrays that never got an index."""
+    unindexed = [path for path in folder.glob("*.npy") if not path.with_suffix(".json").exists()]
+    for path in (*folder.glob(".*.partial"), *unindexed):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > ABANDONED_S:
+                path.unlink()
+
+
+def _remove(*paths: Path) -> None:
+    for path in paths:
+        with contextlib.suppress(OSError):
+            path.unlink()

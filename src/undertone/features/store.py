@@ -1,0 +1,229 @@
+"""Frames of a corpus, computed once: the cache and the table that reads it.
+
+In:  a corpus and the name of an extractor.
+Out: ``FrameTable``: frames by utterance, mapped from disk, and the reasons where there are none.
+
+What was computed is found again by the bytes of the audio file, the segment, and the extractor
+with its version and settings; never by a name, a place or a date. See
+``docs/decisions/0004-cache-key.md``.
+"""
+
+import functools
+import hashlib
+import json
+import math
+import os
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from undertone import audio
+from undertone.corpora.corpus import Corpus
+from undertone.errors import UndertoneError
+from undertone.features import extractors, shards
+from undertone.features.extractors import Extractor
+from undertone.features.workers import Recording, compute, fill
+from undertone.progress import Progress
+
+MANY_FILES = 5000  # more than can be hashed while nobody waits
+
+
+@dataclass(frozen=True, eq=False)
+class FrameTable:
+    """Frames by utterance; cheap to send to another process.
+
+    Attributes:
+        extractor: its name in ``extractors.EXTRACTORS``.
+        version: of the extractor.
+        frames_per_second: of the frames.
+        columns: names of the features.
+        source: by utterance, in the order of the corpus: where the frames lie, or the frames.
+        failures: the reason by utterance that has no frames.
+    """
+
+    extractor: str
+    version: int
+    frames_per_second: int
+    columns: tuple[str, ...]
+    source: Mapping[str, shards.Place | np.ndarray]
+    failures: Mapping[str, str] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    @property
+    def utterances(self) -> tuple[str, ...]:
+        """Those that have frames, in the order of the corpus."""
+        return tuple(self.source)
+
+    @functools.cached_property
+    def lengths(self) -> dict[str, int]:
+        """Number of frames by utterance."""
+        return {
+            utterance: len(found) if isinstance(found, np.ndarray) else found.n_frames
+            for utterance, found in self.source.items()
+        }
+
+    def frames(self, utterance: str) -> np.ndarray:
+        """Return (n_frames, n_features) float32, read-only where it is mapped from disk."""
+        if utterance not in self.source:
+            reason = self.failures.get(utterance, "it is not in this table")
+            raise UndertoneError(
+                f"utterance {utterance!r} has no {self.extractor} frames: {reason}"
+            )
+        found = self.source[utterance]
+        return found if isinstance(found, np.ndarray) else shards.read(found)
+
+
+def extract(
+    corpus: Corpus,
+    extractor: str,
+    *,
+    folder: Path | str | None = None,
+    workers: int | None = None,
+    progress: bool = True,
+) -> FrameTable:
+    """Compute the frames that are missing, and return all of them.
+
+    Args:
+        corpus: whose utterances are read.
+        extractor: a name in ``extractors.EXTRACTORS``.
+        folder: of the store; ``default_folder()`` by default.
+        workers: processes; one a core by default.
+        progress: whether to show it on standard error.
+
+    Raises:
+        UndertoneError: nothing could be read, the folder cannot be written, or the disk is full.
+    """
+    chosen = extractors.get(extractor)
+    home = Path(folder or default_folder()) / _home_name(extractor, chosen)
+    recordings = _recordings(corpus)
+    with Progress(shown=progress) as shown:
+        hashes, unreadable = _hash_files({r.path for r in recordings.values()}, shown)
+        keys = {u: _key(r, hashes[r.path]) for u, r in recordings.items() if r.path in hashes}
+        known = shards.find(home, len(chosen.columns))
+        missing = {key: recordings[u] for u, key in keys.items() if key not in known}
+        failed = {}
+        if missing:
+            name = f"{extractor} of {corpus.name}"
+            total = len(set(keys.values()))
+            shown.add(name, total, total - len(missing))
+            failed = fill(
+                home,
+                missing,
+                chosen,
+                workers=workers or _cores(),
+                advance=lambda count: shown.advance(name, count),
+            )
+            known = shards.find(home, len(chosen.columns))
+    failures = {
+        utterance: unreadable.get(recording.path) or failed[keys[utterance]]
+        for utterance, recording in recordings.items()
+        if keys.get(utterance) not in known
+    }
+    _check_some_worked(corpus, failures)
+    return FrameTable(
+        extractor=extractor,
+        version=chosen.version,
+        frames_per_second=chosen.frames_per_second,
+        columns=chosen.columns,
+        source={u: known[key] for u, key in keys.items() if key in known},
+        failures=failures,
+    )
+
+
+def extract_file(
+    path: Path | str,
+    extractor: str,
+    *,
+    start_s: float = 0.0,
+    end_s: float | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Compute the frames of one recording, without the store.
+
+    Returns:
+        (n_frames, n_features) frames and (n_frames,) their centres in seconds from ``start_s``.
+    """
+    chosen = extractors.get(extractor)
+    frames = compute(Recording(Path(path), start_s, end_s), chosen)
+    return frames, audio.frame_times_s(len(frames), chosen.frames_per_second)
+
+
+def default_folder() -> Path:
+    """``frames`` in ``$UNDERTONE_CACHE``, or in ``undertone`` in the user's cache folder."""
+    if cache := os.environ.get("UNDERTONE_CACHE"):
+        return Path(cache) / "frames"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "undertone", "frames")
+
+
+def _home_name(name: str, extractor: Extractor) -> str:
+    """The folder of everything that one extractor with its settings has computed."""
+    what = {
+        "columns": extractor.columns,
+        "settings": extractor.settings,
+        "decoding": audio.DECODING_VERSION,
+        "sample_rate": audio.SAMPLE_RATE,
+        "hop_length": audio.HOP_LENGTH,
+    }
+    digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
+    return f"{name}-v{extractor.version}-{digest[:12]}"
+
+
+def _key(recording: Recording, content: str) -> str:
+    segment = f"{content} {recording.start_s!r} {recording.end_s!r}"
+    return hashlib.sha256(segment.encode()).hexdigest()[:32]
+
+
+def _recordings(corpus: Corpus) -> dict[str, Recording]:
+    columns = (corpus.table[name] for name in ("utterance", "file", "start_s", "end_s"))
+    return {
+        utterance: Recording(
+            Path(corpus.root) / file,
+            0.0 if math.isnan(start_s) else float(start_s),
+            None if math.isnan(end_s) else float(end_s),
+        )
+        for utterance, file, start_s, end_s in zip(*columns, strict=True)
+    }
+
+
+def _hash_files(paths: set[Path], shown: Progress) -> tuple[dict[Path, str], dict[Path, str]]:
+    """Return the hashes of files, and the reasons for those that cannot be read."""
+    hashes, reasons = {}, {}
+    if many := len(paths) >= MANY_FILES:
+        shown.add("files read", len(paths))
+    with ThreadPoolExecutor() as threads:
+        for path, (content, reason) in zip(paths, threads.map(_hash_file, paths), strict=True):
+            if reason:
+                reasons[path] = reason
+            else:
+                hashes[path] = content
+            if many:
+                shown.advance("files read")
+    return hashes, reasons
+
+
+def _hash_file(path: Path) -> tuple[str, str]:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest(), ""
+    except OSError as error:
+        return "", f"{path} cannot be read: {error.strerror}; is the corpus complete?"
+
+
+def _cores() -> int:
+    affinity = getattr(os, "sched_getaffinity", None)  # absent on macOS and Windows
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def _check_some_worked(corpus: Corpus, failures: Mapping[str, str]) -> None:
+    if len(corpus.table) == 0:
+        raise UndertoneError(f"{corpus.name} has no utterances to extract features of")
+    if len(failures) == len(corpus.table):
+        first = next(iter(failures.values()))
+        raise UndertoneError(
+            f"none of the {len(failures)} utterances of {corpus.name} in {corpus.root} could be "
+            f"used; the first: {first}"
+        )

@@ -1,0 +1,74 @@
+"""From stored frames to what a network sees: z-scores, finite, at the stride of the encoder.
+
+In:  frames (n_frames, n_features), perhaps with NaN or infinities, as an extractor gave them.
+Out: steps (n_steps, n_features) float32, finite; n_steps = ceil(n_frames / stride).
+
+Statistics come from the training pool alone. What is not finite becomes 0, the pool's mean, after
+z-scoring. A step is the mean of ``stride`` consecutive frames; the last one may hold fewer.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from undertone.errors import UndertoneError
+
+SMALLEST_SD = 1e-6  # a column flatter than this is constant: it carries nothing and becomes 0
+LARGEST_Z = 10.0  # a value further out is a fault of the recording, not of the voice
+
+
+@dataclass(frozen=True)
+class Normaliser:
+    """Z-scoring and striding with the statistics of one pool.
+
+    Attributes:
+        mean: (n_features,) of the finite values.
+        sd: (n_features,) of the finite values; infinity where a column is constant.
+        stride: frames a step.
+    """
+
+    mean: np.ndarray
+    sd: np.ndarray
+    stride: int = 1
+
+    def apply(self, frames: np.ndarray) -> np.ndarray:
+        """Steps of one utterance: (n_frames, n_features) in, (n_steps, n_features) out."""
+        with np.errstate(invalid="ignore"):
+            scored = (frames - self.mean) / self.sd
+        scored = np.nan_to_num(scored, nan=0.0, posinf=0.0, neginf=0.0)
+        scored = np.clip(scored, -LARGEST_Z, LARGEST_Z)
+        return _mean_of_consecutive(scored.astype(np.float32), self.stride)
+
+
+def fit_normaliser(utterances: Iterable[np.ndarray], *, stride: int = 1) -> Normaliser:
+    """Statistics of a pool, one utterance in memory at a time.
+
+    Args:
+        utterances: each (n_frames, n_features).
+        stride: frames a step of the result.
+
+    Raises:
+        UndertoneError: the pool is empty.
+    """
+    count = total = squares = np.float64(0)
+    for frames in utterances:
+        finite = np.isfinite(frames)
+        values = np.where(finite, frames, 0).astype(np.float64)
+        count = count + finite.sum(axis=0)
+        total = total + values.sum(axis=0)
+        squares = squares + (values**2).sum(axis=0)
+    if np.ndim(count) == 0:
+        raise UndertoneError("normalisation needs at least one utterance, found none in the pool")
+    mean = total / np.maximum(count, 1)
+    sd = np.sqrt(np.maximum(squares / np.maximum(count, 1) - mean**2, 0))
+    sd = np.where(sd < SMALLEST_SD * np.maximum(1, np.abs(mean)), np.inf, sd)
+    return Normaliser(mean.astype(np.float32), sd.astype(np.float32), stride)
+
+
+def _mean_of_consecutive(steps: np.ndarray, stride: int) -> np.ndarray:
+    if stride == 1:
+        return steps
+    starts = np.arange(0, len(steps), stride)
+    sizes = np.diff(np.append(starts, len(steps)))
+    return (np.add.reduceat(steps, starts, axis=0) / sizes[:, None]).astype(np.float32)

@@ -1,0 +1,247 @@
+"""Masked-timestep pre-training: hide stretches of unlabelled sequences and reconstruct them.
+
+In:  steps of unlabelled utterances, each (n_steps, n_features) float32, normalised, ragged.
+Out: the encoder with the smallest loss on a held-out part of the pool, and the history of losses.
+
+Source: Nimitsurachat & Washington, arXiv 2307.12343, on ragged sequences: a longer utterance is cut
+into crops, a shorter one is used whole. Each epoch's randomness is named by seed and epoch, and a
+checkpoint is written after each, so that a killed run resumes to the losses it would have had.
+"""
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from undertone.errors import UndertoneError
+from undertone.training import batches, checkpoint
+from undertone.training.encoder import Encoder, EncoderConfig
+from undertone.training.losses import DISTANCES, masked_reconstruction
+from undertone.training.masking import draw_hidden
+from undertone.training.seeds import generator, seed_torch
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    """Settings of masked-timestep pre-training."""
+
+    mask_share: float = 0.10  # of the steps
+    mask_spans: int = 1  # stretches a sequence
+    crop_steps: int = 300
+    distance: str = "l1"  # or l2
+    learning_rate: float = 1e-3
+    batch_size: int = 32
+    clip_norm: float = 1.0
+    max_epochs: int = 60
+    patience: int = 6  # epochs without a better held-out loss
+    held_out_share: float = 0.1  # of the pool's utterances
+
+    def __post_init__(self) -> None:
+        if not 0 < self.mask_share < 1:
+            raise UndertoneError(f"mask_share must lie between 0 and 1, found {self.mask_share}")
+        if self.distance not in DISTANCES:
+            raise UndertoneError(f"distance must be one of {', '.join(DISTANCES)}")
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """Losses of one pass over the pool."""
+
+    epoch: int
+    loss: float
+    held_out_loss: float
+
+
+@dataclass(frozen=True)
+class Pretraining:
+    """A pre-trained encoder and how it came about."""
+
+    encoder: Encoder
+    history: tuple[Epoch, ...]
+
+    @property
+    def best(self) -> Epoch:
+        """The epoch whose weights were kept."""
+        return min(self.history, key=lambda epoch: epoch.held_out_loss)
+
+
+class Reconstructor(nn.Module):
+    """The encoder with a dense layer back to the features."""
+
+    def __init__(self, n_features: int, shape: EncoderConfig) -> None:
+        super().__init__()
+        self.encoder = Encoder(n_features, shape.hidden_units, shape.layers)
+        self.dense = nn.Linear(shape.hidden_units, n_features)
+
+    def forward(self, steps: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        """Reconstructed steps, (batch, n_steps, n_features)."""
+        return self.dense(self.encoder(steps, lengths))
+
+
+@dataclass
+class _State:
+    """What a checkpoint holds."""
+
+    model: Reconstructor
+    optimiser: torch.optim.Optimizer
+    best: dict[str, torch.Tensor]
+    history: list[Epoch] = field(default_factory=list)
+
+    def epochs_without_gain(self) -> int:
+        losses = [epoch.held_out_loss for epoch in self.history]
+        return len(losses) - 1 - int(np.argmin(losses)) if losses else 0
+
+
+def pretrain(
+    utterances: Sequence[np.ndarray],
+    *,
+    shape: EncoderConfig,
+    settings: PretrainConfig,
+    seed: int,
+    folder: Path | None = None,
+    report: Callable[[Epoch], None] = lambda epoch: None,
+) -> Pretraining:
+    """Pre-train an encoder.
+
+    Args:
+        utterances: each (n_steps, n_features), normalised.
+        shape: of the encoder.
+        settings: of the training.
+        seed: names all randomness.
+        folder: where the checkpoint lies; a run that was stopped there goes on.
+        report: called after each epoch.
+
+    Raises:
+        UndertoneError: fewer than two utterances, or the folder holds another run.
+    """
+    if len(utterances) < 2:
+        raise UndertoneError(
+            f"pre-training needs at least 2 unlabelled utterances, found {len(utterances)}"
+        )
+    train, held_out = _hold_out(utterances, settings.held_out_share, seed)
+    fixed = _crops(held_out, settings.crop_steps, generator(seed, "held-out crops"))
+    state = _start(utterances[0].shape[1], shape, settings, seed)
+    identity = {"settings": asdict(settings), "shape": asdict(shape), "seed": seed}
+    identity["n_steps"] = sum(map(len, utterances))
+    _restore(state, folder, identity)
+    while len(state.history) < settings.max_epochs:
+        if state.epochs_without_gain() >= settings.patience:
+            break
+        number = len(state.history)
+        rng = generator(seed, "epoch", number)
+        loss = _train_epoch(state, _crops(train, settings.crop_steps, rng), settings, rng)
+        epoch = Epoch(number, loss, _held_out_loss(state.model, fixed, settings, seed))
+        state.history.append(epoch)
+        if state.epochs_without_gain() == 0:
+            state.best = copy.deepcopy(state.model.state_dict())
+        _store(state, folder, identity)
+        report(epoch)
+    state.model.load_state_dict(state.best)
+    return Pretraining(state.model.encoder.eval(), tuple(state.history))
+
+
+def _train_epoch(
+    state: _State, crops: list[np.ndarray], settings: PretrainConfig, rng: np.random.Generator
+) -> float:
+    state.model.train()
+    lengths = [len(crop) for crop in crops]
+    total = 0.0
+    for positions in batches.plan_batches(lengths, settings.batch_size, rng):
+        loss = _loss(state.model, _pick(crops, positions), settings, rng)
+        state.optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(state.model.parameters(), settings.clip_norm)
+        state.optimiser.step()
+        total += float(loss.detach()) * len(positions)
+    return total / len(crops)
+
+
+@torch.no_grad()
+def _held_out_loss(
+    model: Reconstructor, crops: list[np.ndarray], settings: PretrainConfig, seed: int
+) -> float:
+    """The loss on the same crops behind the same masks every time."""
+    model.eval()
+    rng = generator(seed, "held-out masks")
+    total = 0.0
+    for positions in batches.in_order([len(crop) for crop in crops], settings.batch_size):
+        total += float(_loss(model, _pick(crops, positions), settings, rng)) * len(positions)
+    return total / len(crops)
+
+
+def _loss(
+    model: Reconstructor,
+    crops: list[np.ndarray],
+    settings: PretrainConfig,
+    rng: np.random.Generator,
+) -> torch.Tensor:
+    target, lengths = batches.pad(crops)
+    hidden = torch.from_numpy(
+        draw_hidden(lengths.tolist(), share=settings.mask_share, spans=settings.mask_spans, rng=rng)
+    )
+    prediction = model(target * (1 - hidden[:, :, None]), lengths)
+    return masked_reconstruction(
+        prediction=prediction, target=target, hidden=hidden, distance=settings.distance
+    )
+
+
+def _pick(crops: list[np.ndarray], positions: np.ndarray) -> list[np.ndarray]:
+    return [crops[i] for i in batches.longest_first(positions, [len(crop) for crop in crops])]
+
+
+def _crops(
+    utterances: Sequence[np.ndarray], crop_steps: int, rng: np.random.Generator
+) -> list[np.ndarray]:
+    """Consecutive crops from a random start; what is shorter than a crop is used whole."""
+    crops = []
+    for steps in utterances:
+        start = int(rng.integers(0, len(steps) % crop_steps + 1)) if len(steps) > crop_steps else 0
+        whole = max(1, len(steps) // crop_steps)
+        crops += [steps[start + i * crop_steps :][:crop_steps] for i in range(whole)]
+    return crops
+
+
+def _hold_out(
+    utterances: Sequence[np.ndarray], share: float, seed: int
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    order = generator(seed, "held-out utterances").permutation(len(utterances))
+    n_held_out = min(len(utterances) - 1, max(1, round(share * len(utterances))))
+    held_out = set(order[:n_held_out].tolist())
+    train = [steps for i, steps in enumerate(utterances) if i not in held_out]
+    return train, [utterances[i] for i in sorted(held_out)]
+
+
+def _start(n_features: int, shape: EncoderConfig, settings: PretrainConfig, seed: int) -> _State:
+    seed_torch(seed, "pre-training weights")
+    model = Reconstructor(n_features, shape)
+    optimiser = torch.optim.Adam(model.parameters(), lr=settings.learning_rate)
+    return _State(model, optimiser, copy.deepcopy(model.state_dict()))
+
+
+def _store(state: _State, folder: Path | None, identity: dict[str, object]) -> None:
+    if folder is None:
+        return
+    tensors = {f"model.{name}": value for name, value in state.model.state_dict().items()}
+    tensors |= {f"best.{name}": value for name, value in state.best.items()}
+    tensors |= checkpoint.optimiser_tensors(state.optimiser)
+    history = [asdict(epoch) for epoch in state.history]
+    checkpoint.write(folder, tensors, {"identity": identity, "history": history})
+
+
+def _restore(state: _State, folder: Path | None, identity: dict[str, object]) -> None:
+    if folder is None or (stored := checkpoint.read(folder)) is None:
+        return
+    tensors, notes = stored
+    if notes["identity"] != identity:
+        raise UndertoneError(
+            f"{folder} holds a pre-training with other settings, seed or data; "
+            "choose another folder or delete it"
+        )
+    state.model.load_state_dict(checkpoint.section(tensors, "model."))
+    state.best = checkpoint.section(tensors, "best.")
+    checkpoint.restore_optimiser(state.optimiser, tensors)
+    state.history = [Epoch(**epoch) for epoch in notes["history"]]

@@ -1,0 +1,273 @@
+"""Many fits at once: folds x draws x budgets x systems, one process a core, resumable at every fit.
+
+In:  a ``Plan``: which utterances train, validate and test in each cell, and where the frames are.
+Out: ``fits/<system>/<cell>.npz`` in the run's folder, one file a fit, whole or absent, and the
+     table of all predictions. What is there already is not computed again; each fit's randomness is
+     named by its cell, so that neither the order nor the number of processes changes a number.
+"""
+
+import multiprocessing
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from queue import Empty
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from undertone import atomic
+from undertone.errors import UndertoneError
+from undertone.features.store import FrameTable
+from undertone.progress import Progress
+from undertone.training.encoder import EncoderConfig
+from undertone.training.finetune import FinetuneConfig
+from undertone.training.normalise import Normaliser, fit_normaliser
+from undertone.training.pretrain import PretrainConfig, Pretraining, pretrain
+from undertone.training.seeds import seed_of
+from undertone.training.systems import FITS, NEEDS_PRETRAINING, Material, Problem
+
+PRETRAINING, FITTING = "pre-training epochs", "fits"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One draw of labels: every system sees the same."""
+
+    fold: int
+    draw: int
+    budget: int
+    train: tuple[str, ...]
+    validation: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Unique within a run."""
+        return f"budget{self.budget:05d}-draw{self.draw:03d}-fold{self.fold:02d}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that a worker needs to know.
+
+    Attributes:
+        frames: of the labelled corpus.
+        pools: by fold, the (frame table, utterances) pairs of the pre-training pool.
+        tests: by fold, the utterances to predict.
+        cells: the draws of labels.
+        systems: names in ``FITS``.
+        emotion: position of each labelled utterance's emotion.
+        speaker: of each labelled utterance.
+        n_classes: emotions.
+        shape: of the encoders.
+        pretraining: settings.
+        finetuning: settings.
+        seed: of the run.
+        folder: of the run.
+    """
+
+    frames: FrameTable
+    pools: dict[int, tuple[tuple[FrameTable, tuple[str, ...]], ...]]
+    tests: dict[int, tuple[str, ...]]
+    cells: tuple[Cell, ...]
+    systems: tuple[str, ...]
+    emotion: dict[str, int]
+    speaker: dict[str, str]
+    n_classes: int
+    shape: EncoderConfig
+    pretraining: PretrainConfig
+    finetuning: FinetuneConfig
+    seed: int
+    folder: Path
+
+    def path(self, system: str, cell: Cell) -> Path:
+        """Where a fit's predictions lie."""
+        return self.folder / "fits" / system / f"{cell.name}.npz"
+
+    def encoder_folder(self, fold: int) -> Path:
+        """Where a fold's pre-training lies."""
+        return self.folder / "encoders" / f"fold{fold:02d}"
+
+    def missing(self, cell: Cell) -> list[str]:
+        """Systems whose fit of this cell is not on disk."""
+        return [system for system in self.systems if not self.path(system, cell).exists()]
+
+    def pool(self, fold: int) -> Iterator[np.ndarray]:
+        """Frames of the fold's pool, an utterance at a time."""
+        for table, utterances in self.pools[fold]:
+            for utterance in utterances:
+                yield np.asarray(table.frames(utterance))
+
+
+def sweep(plan: Plan, *, workers: int, progress: Progress) -> None:
+    """Compute every fit of the plan that is not on disk.
+
+    Raises:
+        UndertoneError: the disk is full or a worker was killed; what is finished is kept.
+    """
+    todo = [cell for cell in plan.cells if plan.missing(cell)]
+    n_fits = len(plan.cells) * len(plan.systems)
+    progress.add(FITTING, n_fits, n_fits - sum(len(plan.missing(cell)) for cell in todo))
+    if not todo:
+        return
+    if NEEDS_PRETRAINING & set(plan.systems):
+        progress.add(PRETRAINING, len({c.fold for c in todo}) * plan.pretraining.max_epochs)
+    context = multiprocessing.get_context("spawn")
+    news = context.Queue()
+    executor = ProcessPoolExecutor(workers, context, _begin, (plan, news))
+    try:
+        _run(executor, plan, todo, lambda: _pass_on(news, progress))
+    except BrokenProcessPool:
+        raise UndertoneError(
+            "a worker process was killed from outside, perhaps for want of memory; what is "
+            "finished is kept: run the same command again, with fewer --workers if it recurs"
+        ) from None
+    finally:
+        executor.shutdown(wait=True, cancel_futures=True)
+        _pass_on(news, progress)
+
+
+def collect(plan: Plan) -> pd.DataFrame:
+    """Predictions of every fit: fold, draw, budget, system, utterance, prediction, p_0, p_1, ...
+
+    Rows are ordered by system (as in the plan), budget, draw, fold and utterance.
+    """
+    tables = []
+    for system in plan.systems:
+        for cell in sorted(plan.cells, key=lambda cell: cell.name):
+            chances = _read_fit(plan.path(system, cell), plan.tests[cell.fold])
+            table = pd.DataFrame(chances, columns=[f"p_{k}" for k in range(plan.n_classes)])
+            table.insert(0, "prediction", chances.argmax(axis=1))
+            table.insert(0, "utterance", plan.tests[cell.fold])
+            for name in ("fold", "draw", "budget"):
+                table.insert(0, name, getattr(cell, name))
+            table.insert(0, "system", system)
+            tables.append(table)
+    return pd.concat(tables, ignore_index=True)
+
+
+def read_pretrainings(plan: Plan) -> dict[int, Pretraining]:
+    """The finished pre-training of each fold; empty where no system asked for one."""
+    if not NEEDS_PRETRAINING & set(plan.systems):
+        return {}
+    return {fold: _pretrain(plan, fold, lambda epoch: None) for fold in plan.pools}
+
+
+def _run(executor: ProcessPoolExecutor, plan: Plan, todo: list[Cell], listen: Any) -> None:
+    """Pre-train the folds, then fit a fold's cells as soon as its encoder is there."""
+    folds = sorted({cell.fold for cell in todo})
+    running: dict[Future[None], int | None] = {
+        executor.submit(_prepare, fold): fold for fold in folds
+    }
+    while running:
+        done, _ = wait(running, timeout=0.5, return_when=FIRST_COMPLETED)
+        listen()
+        for future in done:
+            future.result()
+            fold = running.pop(future)
+            if fold is not None:
+                cells = [cell for cell in todo if cell.fold == fold]
+                cells.sort(key=lambda cell: -cell.budget)  # long ones first: cores end together
+                running |= {executor.submit(_fit, cell): None for cell in cells}
+
+
+def _pass_on(news: Any, progress: Progress) -> None:
+    while True:
+        try:
+            progress.advance(*news.get_nowait())
+        except Empty:
+            return
+
+
+class _Worker:
+    """What a worker process keeps between jobs."""
+
+    plan: Plan
+    news: Any
+    material: tuple[int, Material] | None = None
+
+
+def _begin(plan: Plan, news: Any) -> None:
+    torch.set_num_threads(1)
+    _Worker.plan, _Worker.news = plan, news
+
+
+def _prepare(fold: int) -> None:
+    plan = _Worker.plan
+    if NEEDS_PRETRAINING & set(plan.systems):
+        told = 0
+
+        def tell(epoch: object) -> None:
+            nonlocal told
+            told += 1
+            _Worker.news.put((PRETRAINING, 1))
+
+        _pretrain(plan, fold, tell)
+        _Worker.news.put((PRETRAINING, plan.pretraining.max_epochs - told))  # stopped early
+
+
+def _pretrain(plan: Plan, fold: int, report: Any) -> Pretraining:
+    normaliser = _normaliser(plan, fold)
+    return pretrain(
+        [normaliser.apply(frames) for frames in plan.pool(fold)],
+        shape=plan.shape,
+        settings=plan.pretraining,
+        seed=seed_of(plan.seed, "pretrain", fold),
+        folder=plan.encoder_folder(fold),
+        report=report,
+    )
+
+
+def _normaliser(plan: Plan, fold: int) -> Normaliser:
+    return fit_normaliser(plan.pool(fold), stride=plan.shape.stride)
+
+
+def _fit(cell: Cell) -> None:
+    plan = _Worker.plan
+    problem = Problem(
+        material=_material(plan, cell.fold),
+        train=list(cell.train),
+        validation=list(cell.validation),
+        test=list(plan.tests[cell.fold]),
+        truth={name: plan.emotion[name] for name in (*cell.train, *cell.validation)},
+        speaker={name: plan.speaker[name] for name in (*cell.train, *cell.validation)},
+        n_classes=plan.n_classes,
+        finetuning=plan.finetuning,
+        seed=seed_of(plan.seed, cell.name),
+    )
+    for system in plan.missing(cell):
+        _write_fit(plan.path(system, cell), plan.tests[cell.fold], FITS[system](problem))
+        _Worker.news.put((FITTING, 1))
+
+
+def _material(plan: Plan, fold: int) -> Material:
+    """The fold's material, kept while its cells come one after the other."""
+    if _Worker.material is None or _Worker.material[0] != fold:
+        pretrained = None
+        if NEEDS_PRETRAINING & set(plan.systems):
+            pretrained = _pretrain(plan, fold, lambda epoch: None).encoder
+        material = Material(
+            frames=plan.frames.frames,
+            normaliser=_normaliser(plan, fold),
+            shape=plan.shape,
+            pretrained=pretrained,
+            seed=seed_of(plan.seed, "fold", fold),
+        )
+        _Worker.material = (fold, material)
+    return _Worker.material[1]
+
+
+def _write_fit(path: Path, utterances: tuple[str, ...], chances: np.ndarray) -> None:
+    content = BytesIO()
+    np.savez(content, utterance=np.array(utterances), probability=chances.astype(np.float32))
+    atomic.write_bytes(path, content.getvalue())
+
+
+def _read_fit(path: Path, utterances: tuple[str, ...]) -> np.ndarray:
+    with np.load(path, allow_pickle=False) as stored:
+        position = {name: i for i, name in enumerate(stored["utterance"].tolist())}
+        return stored["probability"][[position[name] for name in utterances]]

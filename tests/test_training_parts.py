@@ -1,0 +1,140 @@
+"""Laws of the small parts of training: normalisation, batches, masks, losses, pooling."""
+
+import numpy as np
+import pytest
+import torch
+
+from undertone.errors import UndertoneError
+from undertone.training import batches
+from undertone.training.encoder import POOLINGS, Encoder, pooled_size
+from undertone.training.losses import masked_reconstruction
+from undertone.training.masking import draw_hidden
+from undertone.training.normalise import fit_normaliser
+from undertone.training.seeds import generator, seed_of
+
+
+def test_a_pool_has_mean_zero_and_sd_one_after_normalisation(rng):
+    pool = [rng.normal(5, 3, size=(n, 4)) for n in (50, 80, 3)]
+    normaliser = fit_normaliser(pool)
+    whole = np.concatenate([normaliser.apply(frames) for frames in pool])
+    np.testing.assert_allclose(whole.mean(axis=0), 0, atol=1e-5)
+    np.testing.assert_allclose(whole.std(axis=0), 1, atol=1e-5)
+
+
+def test_what_is_not_finite_or_constant_becomes_zero(rng):
+    frames = rng.normal(size=(40, 3))
+    frames[:, 1] = 7.25
+    clean = fit_normaliser([frames]).mean
+    frames[3, 0], frames[4, 0], frames[5, 2] = np.nan, np.inf, -np.inf
+    normaliser = fit_normaliser([frames])
+    steps = normaliser.apply(frames)
+    assert np.isfinite(steps).all()
+    assert (steps[:, 1] == 0).all()
+    assert steps[3, 0] == steps[4, 0] == steps[5, 2] == 0
+    assert normaliser.mean[1] == clean[1]
+
+
+def test_a_step_is_the_mean_of_its_frames(rng):
+    frames = rng.normal(size=(7, 2))
+    single = fit_normaliser([frames]).apply(frames)
+    strided = fit_normaliser([frames], stride=3).apply(frames)
+    expected = [single[0:3].mean(0), single[3:6].mean(0), single[6:7].mean(0)]
+    np.testing.assert_allclose(strided, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_an_empty_pool_is_refused():
+    with pytest.raises(UndertoneError, match="at least one utterance"):
+        fit_normaliser([])
+
+
+def test_an_epoch_holds_every_utterance_once_and_like_lengths_together(rng):
+    lengths = rng.integers(10, 500, size=101)
+    planned = batches.plan_batches(lengths, 16, rng)
+    assert sorted(np.concatenate(planned)) == list(range(101))
+    padded = sum(lengths[b].max() * len(b) for b in planned)
+    shuffled = rng.permutation(101)
+    random = [shuffled[i : i + 16] for i in range(0, 101, 16)]
+    assert padded < 0.85 * sum(lengths[b].max() * len(b) for b in random)
+
+
+def test_padding_is_zero_and_marked_as_such(rng):
+    utterances = [rng.normal(size=(n, 3)).astype(np.float32) for n in (5, 2)]
+    steps, lengths = batches.pad(utterances)
+    real = batches.is_real(lengths, 5)
+    assert lengths.tolist() == [5, 2]
+    assert real.sum(1).tolist() == [5, 2]
+    assert (steps[real == 0] == 0).all()
+    np.testing.assert_array_equal(steps[1, :2], utterances[1])
+
+
+@pytest.mark.parametrize("spans", [1, 3])
+def test_masks_hide_their_share_in_stretches_and_never_padding(rng, spans):
+    lengths = [300, 120, 17, 1]
+    hidden = draw_hidden(lengths, share=0.1, spans=spans, rng=rng)
+    assert hidden.shape == (4, 300)
+    for row, length in zip(hidden, lengths, strict=True):
+        assert row[length:].sum() == 0
+        assert 1 <= row.sum() <= max(spans, round(0.1 * length) + spans)
+    if spans == 1:
+        assert hidden[0].sum() == 30
+        starts = np.flatnonzero(np.diff(np.concatenate([[0], hidden[0]])) == 1)
+        assert len(starts) == 1
+
+
+@pytest.mark.parametrize("distance", ["l1", "l2"])
+def test_the_masked_loss_is_the_mean_over_hidden_values(rng, distance):
+    prediction, target = rng.normal(size=(2, 3, 20, 5))
+    hidden = (rng.random((3, 20)) < 0.2).astype(np.float32)
+    error = np.abs(prediction - target) ** (1 if distance == "l1" else 2)
+    expected = (error * hidden[:, :, None]).sum() / (hidden.sum() * 5)
+    assert _loss(prediction, target, hidden, distance) == pytest.approx(expected)
+
+
+def test_padding_does_not_change_the_masked_loss(rng):
+    prediction, target = rng.normal(size=(2, 3, 20, 5))
+    hidden = (rng.random((3, 20)) < 0.2).astype(np.float32)
+    pad = ((0, 0), (0, 7))
+    padded = _loss(
+        np.pad(prediction, (*pad, (0, 0)), constant_values=9),
+        np.pad(target, (*pad, (0, 0))),
+        np.pad(hidden, pad),
+    )
+    assert padded == pytest.approx(_loss(prediction, target, hidden))
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_an_utterance_is_pooled_alike_alone_and_in_a_batch(rng, pooling):
+    encoder = Encoder(4, hidden_units=32, layers=2).eval()
+    utterances = [rng.normal(size=(n, 4)).astype(np.float32) for n in (60, 33, 1)]
+    with torch.no_grad():
+        steps, lengths = batches.pad(utterances)
+        together = POOLINGS[pooling](encoder(steps, lengths), lengths)
+        for row, utterance in zip(together, utterances, strict=True):
+            steps, lengths = batches.pad([utterance])
+            alone = POOLINGS[pooling](encoder(steps, lengths), lengths)[0]
+            torch.testing.assert_close(row, alone, atol=1e-5, rtol=1e-4)
+    assert together.shape == (3, pooled_size(32, pooling))
+
+
+def test_poolings_are_what_their_names_say(rng):
+    hidden = torch.from_numpy(rng.normal(size=(2, 6, 3)))
+    lengths = torch.tensor([6, 4])
+    np.testing.assert_allclose(POOLINGS["mean"](hidden, lengths)[1], hidden[1, :4].mean(0))
+    np.testing.assert_allclose(POOLINGS["last"](hidden, lengths)[1], hidden[1, 3])
+    sd = POOLINGS["mean_sd"](hidden, lengths)[1, 3:]
+    np.testing.assert_allclose(sd, hidden[1, :4].std(0, correction=0), rtol=1e-4)
+
+
+def test_streams_are_named_by_every_part_and_by_nothing_else():
+    assert seed_of(1, "a") != seed_of(1, "b") != seed_of(2, "b")
+    assert seed_of("a", "b") != seed_of("ab")
+    assert generator(1, "a").random() == generator(1, "a").random()
+
+
+def _loss(prediction, target, hidden, distance="l1"):
+    return masked_reconstruction(
+        prediction=torch.from_numpy(prediction),
+        target=torch.from_numpy(target),
+        hidden=torch.from_numpy(hidden),
+        distance=distance,
+    ).item()

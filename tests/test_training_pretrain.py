@@ -1,0 +1,82 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from undertone.errors import UndertoneError
+from undertone.training import checkpoint
+from undertone.training.encoder import EncoderConfig
+from undertone.training.pretrain import PretrainConfig, pretrain
+
+SHAPE = EncoderConfig(hidden_units=16, layers=2, stride=1)
+SETTINGS = PretrainConfig(crop_steps=40, batch_size=8, max_epochs=5, patience=9)
+
+
+@pytest.fixture
+def utterances(rng):
+    """Slow waves of several lengths: what is hidden can be guessed from what is around it."""
+    phases = rng.uniform(0, 6, size=(30, 1, 3))
+    return [
+        np.sin(np.linspace(0, n / 4, n)[:, None] + phase).astype(np.float32)
+        for n, phase in zip(rng.integers(10, 130, size=30), phases, strict=True)
+    ]
+
+
+def test_the_held_out_loss_falls_well_below_that_of_guessing_the_mean(utterances):
+    settings = dataclasses.replace(SETTINGS, max_epochs=25, learning_rate=5e-3)
+    result = pretrain(utterances, shape=SHAPE, settings=settings, seed=1)
+    of_the_mean = np.abs(np.concatenate(utterances)).mean()
+    assert result.best.held_out_loss < 0.75 * of_the_mean
+
+
+def test_a_run_stopped_and_resumed_has_the_same_losses_and_weights(utterances, tmp_path):
+    whole = pretrain(utterances, shape=SHAPE, settings=SETTINGS, seed=1)
+
+    class StoppedError(Exception):
+        pass
+
+    def stop(epoch):
+        if epoch.epoch == 2:
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        pretrain(utterances, shape=SHAPE, settings=SETTINGS, seed=1, folder=tmp_path, report=stop)
+    seen = []
+    resumed = pretrain(
+        utterances, shape=SHAPE, settings=SETTINGS, seed=1, folder=tmp_path, report=seen.append
+    )
+    assert [epoch.epoch for epoch in seen] == [3, 4]
+    assert resumed.history == whole.history
+    for name, tensor in whole.encoder.state_dict().items():
+        assert torch.equal(tensor, resumed.encoder.state_dict()[name])
+
+
+def test_the_kept_weights_are_those_of_the_best_epoch_and_training_stops_early(utterances):
+    settings = dataclasses.replace(SETTINGS, learning_rate=3.0, max_epochs=30, patience=2)
+    result = pretrain(utterances, shape=SHAPE, settings=settings, seed=1)
+    assert len(result.history) == result.best.epoch + 3 < 30
+
+
+def test_a_folder_of_another_run_is_refused(utterances, tmp_path):
+    once = dataclasses.replace(SETTINGS, max_epochs=1)
+    pretrain(utterances, shape=SHAPE, settings=once, seed=1, folder=tmp_path)
+    with pytest.raises(UndertoneError, match="other settings, seed or data"):
+        pretrain(utterances, shape=SHAPE, settings=once, seed=2, folder=tmp_path)
+
+
+def test_a_damaged_checkpoint_is_named(utterances, tmp_path):
+    (tmp_path / checkpoint.NAME).write_bytes(b"12345678 not a checkpoint")
+    with pytest.raises(UndertoneError, match="not a readable checkpoint"):
+        pretrain(utterances, shape=SHAPE, settings=SETTINGS, seed=1, folder=tmp_path)
+
+
+def test_one_utterance_is_no_pool(utterances):
+    with pytest.raises(UndertoneError, match="at least 2 unlabelled utterances, found 1"):
+        pretrain(utterances[:1], shape=SHAPE, settings=SETTINGS, seed=1)
+
+
+@pytest.mark.parametrize("change", [{"mask_share": 1.0}, {"distance": "l3"}])
+def test_settings_out_of_range_are_refused(change):
+    with pytest.raises(UndertoneError):
+        PretrainConfig(**change)
