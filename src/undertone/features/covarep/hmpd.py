@@ -15,7 +15,7 @@ import numpy as np
 from numba import njit
 from scipy import fft
 
-from undertone.features.covarep.matlab import hann, round_half_away
+from undertone.features.covarep.matlab import filter_both_ways, hann, round_half_away
 from undertone.features.covarep.sinusoids import Sinusoids
 from undertone.features.covarep.warped_cepstrum import compute_cepstra
 
@@ -24,6 +24,8 @@ N_MEANS, DEVIATION_ORDER = 25, 12
 MEAN_SPAN, DEVIATION_SPAN, TREND_SPAN = 25, 9, 9  # frames
 FEWEST_FRAMES = MEAN_SPAN  # below it the mean cannot be reflected at the ends
 FRAMES_A_BLOCK = 64
+ALMOST_ONE = 1 - 1e-8  # the mean of almost equal angles
+ROUNDING = 2e-15
 
 
 def measure_phase_distortion(
@@ -62,7 +64,20 @@ def measure_deviation(cosine: np.ndarray, sine: np.ndarray) -> np.ndarray:
     _turn_back((cosine, sine), (trend_cosine, trend_sine), (around_cosine, around_sine))
     taps = _box(DEVIATION_SPAN)
     length = np.hypot(smooth(around_cosine, taps), smooth(around_sine, taps))
-    return np.sqrt(-2 * np.log(np.minimum(length, 1.0)))
+    _settle_rounding(length, around_cosine, around_sine)
+    return np.sqrt(-2 * np.log(length))
+
+
+def _settle_rounding(length: np.ndarray, cosine: np.ndarray, sine: np.ndarray) -> None:
+    """Repeat the filter in the reference's own order where only rounding separates it from 1."""
+    length[length > 1 - ROUNDING] = 1.0
+    columns = np.flatnonzero(((length > ALMOST_ONE) & (length < 1)).any(axis=0))
+    angle = np.arctan2(sine[:, columns], cosine[:, columns])
+    box, one = np.full(DEVIATION_SPAN, 1 / DEVIATION_SPAN), np.ones(1)
+    again = np.hypot(
+        filter_both_ways(box, one, np.cos(angle)), filter_both_ways(box, one, np.sin(angle))
+    )
+    length[:, columns] = np.minimum(again, 1.0)
 
 
 def compress_mean(cosine: np.ndarray, sine: np.ndarray) -> np.ndarray:
@@ -174,6 +189,7 @@ def _distort(phase, tract_phase, steps, out):
         if k <= nodes[n + 2]:
             share = (k - nodes[left]) / (nodes[left + 1] - nodes[left])
             angle = values[left] + share * (values[left + 1] - values[left])
+            angle = 0.0 if np.isnan(angle) else angle
         out[0][k], out[1][k] = np.cos(angle), np.sin(angle)
 
 

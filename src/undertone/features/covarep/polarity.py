@@ -18,7 +18,7 @@ from undertone.features.covarep.residual import compute_residual, order_for
 class Polarity:
     """Which way up a recording is."""
 
-    sign: float  # +1, -1, or 0 where the two skewnesses are equal
+    sign: float  # +1 or -1
     residual: np.ndarray  # (n_samples,) of the upright signal, NaN in digital silence
 
 
@@ -28,12 +28,13 @@ def detect_polarity(samples: np.ndarray, sample_rate: int) -> Polarity:
     high = filter_both_ways(*elliptic_highpass(480.0, 500.0, sample_rate), samples)
     rough = compute_residual(samples, sample_rate, order, predicted_from=high)
     residual = compute_residual(samples, sample_rate, order)
-    sign = np.sign(_skewness(residual) - _skewness(rough))
-    return Polarity(sign=float(sign), residual=residual * sign)
+    sign = -1.0 if _skewness(residual) < _skewness(rough) else 1.0
+    return Polarity(sign=sign, residual=residual * sign)
 
 
 def _skewness(values: np.ndarray) -> float:
     centred = np.nan_to_num(values)
     centred = centred - centred.mean()
     square = centred * centred
-    return float(np.mean(square * centred) / np.mean(square) ** 1.5)
+    power = np.mean(square)
+    return float(np.mean(square * centred) / power**1.5) if power > 0 else 0.0
