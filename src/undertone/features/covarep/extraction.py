@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from undertone.errors import UndertoneError
+from undertone.features.covarep import COLUMNS, HMPDD, HMPDM, MCEP, PULSE, RD, CovarepConfig
 from undertone.features.covarep.closure import find_closures, smooth_by_period
 from undertone.features.covarep.creak.inputs import compute_inputs, row_positions
 from undertone.features.covarep.creak.network import load_network
@@ -43,35 +44,12 @@ from undertone.features.covarep.sinusoids import (
 from undertone.features.covarep.srh import Pitch, sum_harmonics, track_pitch
 from undertone.features.covarep.warped_cepstrum import compute_cepstra
 
-PULSE = ("NAQ", "QOQ", "H1H2", "PSP")
-RD = ("Rd", "Rd_conf")
-MCEP = tuple(f"MCEP_{i}" for i in range(25))
-HMPDM = tuple(f"HMPDM_{i}" for i in range(25))
-HMPDD = tuple(f"HMPDD_{i}" for i in range(13))
-COLUMNS = ("F0", "VUV", *PULSE, "MDQ", "peakSlope", *RD, "creak", *MCEP, *HMPDM, *HMPDD)
-
 FEWEST_CLOSURES = 2
 FEWEST_CLOSURES = 2
 FEWEST_SINUSOIDAL_FRAMES = 2
 LOWEST_RATE = 8_000  # Hz
 LONGEST_S = 600.0  # analysed at once
 CLIP_MARGIN = 100  # frames of context to either side of a clip
-
-
-@dataclass(frozen=True)
-class CovarepConfig:
-    """Settings of the 74 columns."""
-
-    rd: str = "compatible"  # as in the published features; or "published", as in the paper
-    frames_to_clip: int | None = None  # analyse so many frames at a time, each as its own recording
-    creak_network: str | None = None  # the original network's file instead of our own weights
-    raw: bool = False  # keep NaN between analysis times and infinite slopes
-
-    def __post_init__(self) -> None:
-        if self.rd not in ("compatible", "published"):
-            raise UndertoneError(f"rd is {self.rd!r}; expected 'compatible' or 'published'")
-        if self.frames_to_clip is not None and self.frames_to_clip < 1:
-            raise UndertoneError(f"frames_to_clip is {self.frames_to_clip}; expected 1 or more")
 
 
 @dataclass(frozen=True)

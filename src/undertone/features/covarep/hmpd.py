@@ -72,6 +72,8 @@ def _settle_rounding(length: np.ndarray, cosine: np.ndarray, sine: np.ndarray) -
     """Repeat the filter in the reference's own order where only rounding separates it from 1."""
     length[length > 1 - ROUNDING] = 1.0
     columns = np.flatnonzero(((length > ALMOST_ONE) & (length < 1)).any(axis=0))
+    if len(columns) == 0:
+        return
     angle = np.arctan2(sine[:, columns], cosine[:, columns])
     box, one = np.full(DEVIATION_SPAN, 1 / DEVIATION_SPAN), np.ones(1)
     again = np.hypot(

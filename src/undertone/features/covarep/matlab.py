@@ -62,7 +62,8 @@ def interpolate(nodes: np.ndarray, values: np.ndarray, query: np.ndarray) -> np.
     left = np.clip(np.searchsorted(nodes, asked, side="right") - 1, 0, len(nodes) - 2)
     share = (asked - nodes[left]) / (nodes[left + 1] - nodes[left])
     share = share.reshape(-1, *(1,) * (values.ndim - 1))
-    out[inside] = values[left] + share * (values[left + 1] - values[left])
+    with np.errstate(invalid="ignore"):  # between two infinities
+        out[inside] = values[left] + share * (values[left + 1] - values[left])
     return out
 
 
