@@ -20,7 +20,7 @@ MIDDLE = (N_BINS - 1) // 2
 HIGHEST_ORDER = N_BINS - 2
 MOST_ITERATIONS = 200
 TOLERANCE = 2 / 20 * np.log(10)  # 2 dB
-FRAMES_A_GROUP = 16
+FRAMES_A_GROUP = 32
 
 
 def orders_for(f0_hz: np.ndarray, sample_rate: int) -> np.ndarray:
@@ -64,24 +64,36 @@ def _iterate(target: np.ndarray, orders: np.ndarray) -> np.ndarray:
     for row, order in enumerate(orders):
         window[row, : order + 1] = hamming(2 * order + 1)[order:]
     out = np.empty_like(target)
-    raised, active = target.copy(), np.arange(len(target))
-    smooth = np.zeros((len(target), top + 1))
+    target, active = target.copy(), np.arange(len(target))
+    raised = target.copy()
+    even, odd = np.zeros((len(target), top // 2 + 1)), np.zeros((len(target), (top + 1) // 2))
     folded, power = _fold(raised)
+    halves = np.empty_like(folded[0]), np.empty_like(folded[1])
     for _ in range(MOST_ITERATIONS):
-        _update(smooth, _analyse(folded, cosines), (power, orders, window))
-        even, odd = smooth[:, ::2] @ cosines[0].T, smooth[:, 1::2] @ cosines[1].T
-        shortfall = _raise(raised, target, (even, odd), (folded, power))
-        done = shortfall <= TOLERANCE
+        n = len(active)
+        cepstra = folded[0][:n] @ cosines[0], folded[1][:n] @ cosines[1]
+        _update((even, odd), cepstra, power, (orders, window))
+        np.matmul(even[:n], cosines[0].T, out=halves[0][:n])
+        np.matmul(odd[:n], cosines[1].T, out=halves[1][:n])
+        done = _raise(raised, target, halves, (folded, power), n) <= TOLERANCE
         if done.any():
-            out[active[done]] = _unfold(even[done], odd[done])
-            if done.all():
+            out[active[done]] = _unfold(halves[0][:n][done], halves[1][:n][done])
+            kept = np.flatnonzero(~done)
+            if len(kept) == 0:
                 return out
-            left = ~done
-            active, raised, target, smooth = active[left], raised[left], target[left], smooth[left]
-            folded, power = (folded[0][left], folded[1][left]), power[left]
-            orders, window = orders[left], window[left]
-    out[active] = _unfold(even[~done], odd[~done])
+            active, orders = active[kept], orders[kept]
+            for state in (raised, target, even, odd, window, power, *folded):
+                _move_up(state, kept)
+    out[active] = _unfold(halves[0][: len(active)], halves[1][: len(active)])
     return out
+
+
+@njit(cache=True)
+def _move_up(rows, kept):
+    """Close the gaps between the rows to keep, in place."""
+    for to in range(len(kept)):
+        if kept[to] != to:
+            rows[to] = rows[kept[to]]
 
 
 @lru_cache(maxsize=4)
@@ -92,18 +104,11 @@ def _all_cosines(n_coefficients: int) -> tuple[np.ndarray, np.ndarray]:
     return even, odd
 
 
+@lru_cache(maxsize=512)
 def _cosines(top: int) -> tuple[np.ndarray, np.ndarray]:
     """(MIDDLE + 1, n_even) and (MIDDLE + 1, n_odd), for coefficients 0 to ``top``."""
     even, odd = _all_cosines(256 if top < 256 else N_BINS - 1)
     return even[:, : top // 2 + 1], odd[:, : (top + 1) // 2]
-
-
-def _analyse(folded: tuple[np.ndarray, np.ndarray], cosines: tuple) -> np.ndarray:
-    """(n_frames, n_coefficients) real cepstrum."""
-    cepstrum = np.empty((len(folded[0]), cosines[0].shape[1] + cosines[1].shape[1]))
-    cepstrum[:, ::2] = folded[0] @ cosines[0]
-    cepstrum[:, 1::2] = folded[1] @ cosines[1]
-    return cepstrum
 
 
 def _unfold(even: np.ndarray, odd: np.ndarray) -> np.ndarray:
@@ -141,29 +146,30 @@ def _fold_row(values, even, odd, power):
 
 
 @njit(cache=True)
-def _update(smooth, cepstrum, weights):
+def _update(smooth, cepstra, power, weights):
     """Move the smooth cepstrum towards the new one, faster the more lies beyond the order."""
-    power, orders, window = weights
-    for row in range(len(smooth)):
-        order = orders[row]
-        inside = total = cepstrum[row, 0] ** 2
-        for n in range(1, order + 1):
-            inside += 4 * cepstrum[row, n] ** 2
-            total += 2 * cepstrum[row, n] ** 2
-        outside = max(2 * (power[row, 0] - power[row, 1] ** 2 - total), 0.0)
-        speed = (np.sqrt(inside) + np.sqrt(outside)) / np.sqrt(inside)
-        for n in range(order + 1):
-            new = cepstrum[row, n] * (2.0 if n else 1.0)
-            smooth[row, n] += speed * window[row, n] * (new - smooth[row, n])
+    orders, window = weights
+    for row in range(len(orders)):
+        first = cepstra[0][row, 0] ** 2
+        rest = 0.0
+        for n in range(1, orders[row] + 1):
+            rest += cepstra[n % 2][row, n // 2] ** 2
+        inside = np.sqrt(first + 4 * rest)
+        outside = max(2 * (power[row, 0] - power[row, 1] ** 2 - first - 2 * rest), 0.0)
+        speed = (inside + np.sqrt(outside)) / inside
+        for n in range(orders[row] + 1):
+            new = cepstra[n % 2][row, n // 2] * (2.0 if n else 1.0)
+            old = smooth[n % 2][row, n // 2]
+            smooth[n % 2][row, n // 2] = old + speed * window[row, n] * (new - old)
 
 
 @njit(cache=True)
-def _raise(raised, target, halves, state):
+def _raise(raised, target, halves, state, n_rows):
     """Lift to the smooth version, fold again; return by how much the target still exceeds it."""
     even, odd = halves
     folded, power = state
-    shortfall = np.empty(len(raised))
-    for row in range(len(raised)):
+    shortfall = np.empty(n_rows)
+    for row in range(n_rows):
         shortfall[row] = _raise_row(raised[row], target[row], even[row], odd[row])
         _fold_row(raised[row], folded[0][row], folded[1][row], power[row])
     return shortfall

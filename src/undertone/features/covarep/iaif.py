@@ -15,7 +15,7 @@ import numpy as np
 from numba import njit
 from scipy import signal
 
-from undertone.features.covarep.kernels import REASSOCIATE, filter_fir, predict_linearly
+from undertone.features.covarep.kernels import add_scaled, filter_fir, predict_linearly
 from undertone.features.covarep.matlab import round_int
 
 LEAK = 0.99  # of the integrator that cancels lip radiation
@@ -75,15 +75,17 @@ def _add_frame(samples, highpass, orders, flow):
     flow[0] += filtered[pad:]
 
 
-@njit(cache=True, fastmath=REASSOCIATE)
+@njit(cache=True)
 def _filter_centred(frame, taps, out):
     """Write the filtered frame to ``out``; the delay of the symmetric filter is compensated."""
     n, delay = len(frame), len(taps) // 2
     out[:] = 0.0
     for tap in range(max(0, delay - n + 1), min(len(taps), delay + n)):
-        weight, shift = taps[tap], tap - delay
-        for i in range(max(0, shift), min(n, n + shift)):
-            out[i] += weight * frame[i - shift]
+        shift = tap - delay
+        if shift >= 0:
+            add_scaled(frame[: n - shift], taps[tap], out[shift:])
+        else:
+            add_scaled(frame[-shift:], taps[tap], out[: n + shift])
 
 
 @njit(cache=True)

@@ -13,12 +13,24 @@ REASSOCIATE = {"reassoc", "contract"}  # lets sums vectorise; NaN and Inf keep t
 @njit(cache=True, fastmath=REASSOCIATE)
 def autocorrelate(frame, n_lags, out):
     """Write the first ``n_lags`` lags (0, 1, …) of a frame's raw autocorrelation to ``out``."""
-    n = len(frame)
     for lag in range(n_lags):
-        total = 0.0
-        for i in range(n - lag):
-            total += frame[i] * frame[i + lag]
-        out[lag] = total
+        out[lag] = multiply_add(frame[: len(frame) - lag], frame[lag:])
+
+
+@njit(cache=True, fastmath=REASSOCIATE)
+def multiply_add(first, second):
+    """Return the scalar product; slices of equal length keep index arithmetic out of the loop."""
+    total = 0.0
+    for i in range(len(first)):
+        total += first[i] * second[i]
+    return total
+
+
+@njit(cache=True, fastmath=REASSOCIATE)
+def add_scaled(values, weight, out):
+    """Add the values times a weight to ``out``."""
+    for i in range(len(out)):
+        out[i] += weight * values[i]
 
 
 @njit(cache=True)
@@ -53,9 +65,6 @@ def predict_linearly(frame, order):
 def filter_fir(coefficients, frame, out):
     """Write the filtered frame (zero initial state) to ``out``."""
     n = len(frame)
-    for i in range(n):
-        out[i] = coefficients[0] * frame[i]
-    for tap in range(1, min(len(coefficients), n)):
-        weight = coefficients[tap]
-        for i in range(tap, n):
-            out[i] += weight * frame[i - tap]
+    out[:] = 0.0
+    for tap in range(min(len(coefficients), n)):
+        add_scaled(frame[: n - tap], coefficients[tap], out[tap:])

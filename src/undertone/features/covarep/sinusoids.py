@@ -71,7 +71,7 @@ def spectra(samples: np.ndarray, plan: FramePlan) -> Iterator[tuple[slice, np.nd
 def log_magnitude(spectrum: np.ndarray) -> np.ndarray:
     """Natural logarithm of the magnitude; -Inf where it is zero."""
     with np.errstate(divide="ignore"):
-        return np.log(np.abs(spectrum))
+        return 0.5 * np.log(spectrum.real**2 + spectrum.imag**2)
 
 
 class SinusoidsBuilder:

@@ -60,7 +60,8 @@ def sum_harmonics(samples: np.ndarray, sample_rate: int) -> HarmonicSums:
         batch = slice(first, first + FRAMES_A_BATCH)
         frames = residual[starts[batch, None] + np.arange(length)] * blackman(length)
         frames -= frames.mean(axis=1, keepdims=True)
-        _score(_unit_spectra(frames, rate), plus, minus, sums[batch])
+        spectra = fft.rfft(frames, rate, axis=1)
+        _score(spectra, _norms(frames, spectra), (plus, minus), sums[batch])
     return HarmonicSums(round_half_away(centres / rate * sample_rate), sums)
 
 
@@ -89,11 +90,11 @@ def resample(samples: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
     return signal.resample_poly(samples, up, down, window=lowpass / lowpass.sum())
 
 
-def _unit_spectra(frames: np.ndarray, rate: int) -> np.ndarray:
-    """(n_frames, n_bins) magnitudes at 1 Hz steps, of unit norm over all bins below Nyquist."""
-    spectra = np.abs(fft.rfft(frames, rate, axis=1)[:, : rate // 2])
-    with np.errstate(invalid="ignore"):
-        return spectra / np.linalg.norm(spectra, axis=1, keepdims=True)
+def _norms(frames: np.ndarray, spectra: np.ndarray) -> np.ndarray:
+    """(n_frames,) norm of the magnitudes below Nyquist, from the energy (Parseval)."""
+    n = 2 * (spectra.shape[1] - 1)
+    both_sides = n * np.einsum("ij,ij->i", frames, frames)
+    return np.sqrt((both_sides + spectra[:, 0].real ** 2 - spectra[:, -1].real ** 2) / 2)
 
 
 def _pick(sums: np.ndarray, low: int, high: int) -> tuple[np.ndarray, np.ndarray]:
@@ -106,13 +107,17 @@ def _pick(sums: np.ndarray, low: int, high: int) -> tuple[np.ndarray, np.ndarray
 
 
 @njit(cache=True)
-def _score(spectra, plus, minus, sums):
+def _score(spectra, norms, bins, sums):
+    plus, minus = bins
+    magnitude = np.empty(plus[-1, -1] + 1)
     for frame in range(len(spectra)):
         spectrum = spectra[frame]
+        for k in range(len(magnitude)):
+            magnitude[k] = np.sqrt(spectrum[k].real ** 2 + spectrum[k].imag ** 2)
         for candidate in range(plus.shape[1]):
             total = 0.0
             for k in range(len(plus)):
-                total += spectrum[plus[k, candidate]]
+                total += magnitude[plus[k, candidate]]
             for k in range(len(minus)):
-                total -= spectrum[minus[k, candidate]]
-            sums[frame, candidate] = total
+                total -= magnitude[minus[k, candidate]]
+            sums[frame, candidate] = total / norms[frame] if norms[frame] > 0.0 else np.nan
