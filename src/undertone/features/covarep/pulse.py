@@ -15,6 +15,7 @@ from undertone.features.covarep.tilt import measure_tilt
 
 LOWEST_HZ, HIGHEST_HZ = 20, 500
 PARABOLIC_LENGTH = 2048
+CYCLES_A_BATCH = 64
 
 
 def measure_pulses(flow: np.ndarray, closures: np.ndarray, sample_rate: int) -> np.ndarray:
@@ -75,34 +76,43 @@ def _measure_parabola(
 ) -> np.ndarray:
     """Curvature of the cycle's spectrum at its low end, over that of a rectangle as long."""
     top_bin = int(np.floor((sample_rate / 2 - 1) * (PARABOLIC_LENGTH - 1) / (sample_rate - 1)))
-    out = np.empty(len(closures))
-    rectangles = {
-        int(period): _curvature(np.full(period, 1 / period), top_bin)
-        for period in np.unique(periods)
-    }
-    for k, (closure, period) in enumerate(zip(closures, periods, strict=True)):
+    lengths, which = np.unique(periods, return_inverse=True)
+    rectangles = _curvatures([np.full(length, 1 / length) for length in lengths], top_bin)
+    cycles = []
+    for closure, period in zip(closures, periods, strict=True):
         cycle = flow[closure - period : closure + 1]
         cycle = cycle - cycle.min()
-        out[k] = _curvature(cycle / cycle.max(), top_bin) / rectangles[int(period)]
+        cycles.append(cycle / cycle.max())
+    return _curvatures(cycles, top_bin) / rectangles[which]
+
+
+def _curvatures(cycles: list[np.ndarray], top_bin: int) -> np.ndarray:
+    """(n_cycles,) of the spectra's low ends, in dB a squared bin."""
+    out = np.empty(len(cycles))
+    padded = np.zeros((CYCLES_A_BATCH, PARABOLIC_LENGTH))
+    for first in range(0, len(cycles), CYCLES_A_BATCH):
+        batch = cycles[first : first + CYCLES_A_BATCH]
+        for row, cycle in enumerate(batch):
+            padded[row, : len(cycle)] = cycle[:PARABOLIC_LENGTH]
+            padded[row, len(cycle) :] = 0.0
+        spectra = fft.rfft(padded[: len(batch)], axis=1)
+        for row, cycle in enumerate(batch):
+            spectrum = spectra[row]
+            if len(cycle) > PARABOLIC_LENGTH:  # above 41 kHz
+                cycle = np.where(np.arange(len(cycle)) == PARABOLIC_LENGTH - 1, 0.0, cycle)
+                spectrum = fft.rfft(cycle)
+            out[first + row] = _fit_parabola(spectrum[: top_bin + 1])
     return out
 
 
-def _curvature(cycle: np.ndarray, top_bin: int) -> float:
-    length = max(len(cycle), PARABOLIC_LENGTH)
-    if len(cycle) > PARABOLIC_LENGTH:
-        cycle = cycle.copy()
-        cycle[PARABOLIC_LENGTH - 1] = 0.0
-    with np.errstate(divide="ignore"):
-        level = 20 * np.log10(np.abs(fft.rfft(cycle, length)))
-    return _fit_parabola(level[: top_bin + 1])
-
-
 @njit(cache=True)
-def _fit_parabola(level):
-    """Widen a parabola's range until its relative squared error reaches 1 %."""
+def _fit_parabola(spectrum):
+    """Widen a parabola's range in bins until its relative squared error reaches 1 %."""
+    level = np.empty(len(spectrum))
     sum_x = sum_xx = sum_xk2 = sum_k2 = sum_k4 = 0.0
     curvature = np.nan
     for k in range(len(level)):
+        level[k] = 10 * np.log10(spectrum[k].real ** 2 + spectrum[k].imag ** 2)
         square = float(k * k)
         sum_x += level[k]
         sum_xx += level[k] * level[k]
