@@ -12,8 +12,10 @@ ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "undertone"
 ORDER = (
     *("__init__", "errors", "atomic", "config", "progress", "audio", "synthesis", "corpora"),
-    *("features", "evaluation", "training", "pipeline", "curve", "serving", "cli"),
+    *("features", "evaluation", "training", "pipeline", "learning_curve", "serving", "cli"),
+    "__main__",
 )
+OTHERS = {"__pycache__", "py.typed"}
 FREE_OF_TORCH = ("audio", "synthesis", "corpora", "features", "evaluation")
 FILES = sorted(SOURCE.rglob("*.py"))
 
@@ -45,13 +47,13 @@ def test_modules_import_only_what_comes_before_them(path):
 
 
 def test_every_module_has_a_place_in_the_order():
-    modules = {p.name.removesuffix(".py") for p in SOURCE.iterdir()} - {"__pycache__", "py.typed"}
+    modules = {p.name.removesuffix(".py") for p in SOURCE.iterdir()} - OTHERS
     assert modules == set(ORDER)
 
 
 def test_the_tree_of_the_readme_names_every_module():
     tree = re.findall(r"^[├└]── ([\w.]+)", (ROOT / "README.md").read_text(), re.M)
-    modules = {p.name for p in SOURCE.iterdir()} - {"__pycache__", "__init__.py", "py.typed"}
+    modules = {p.name for p in SOURCE.iterdir()} - {"__init__.py"} - OTHERS
     assert sorted(tree) == sorted(modules)
 
 

@@ -201,6 +201,19 @@ def test_a_gain_at_the_last_budget_only_is_told_as_a_difference():
     assert "With 160 labels, pre-training gains +." in summarise(with_skill(**late)).verdict
 
 
+def test_only_a_pair_that_is_like_with_like_tells_what_pretraining_is_worth():
+    """The pre-trained system gains on one that is trained otherwise, not on its own twin."""
+    twin = Pair("pretrained_frozen", "scratch_frozen", "encoder frozen")
+    other = Pair("pretrained_full", "scratch_full", "other", like_with_like=False)
+    flat = (0.22, 0.26, 0.29, 0.31)
+    whole = with_skill(scratch_frozen=flat, pretrained_frozen=flat)
+    apart = summarise(replace(whole, pairs=(other, twin)))
+    assert apart.verdict.startswith("Pre-training is worth nothing here")
+    assert any("a gain at" in finding for finding in apart.findings)
+    told = summarise(replace(whole, pairs=(replace(other, like_with_like=True), twin)))
+    assert " (other)" in told.verdict
+
+
 def test_one_speaker_cannot_tell():
     alone = result(predictions=predictions(n_speakers=1), n_replicates=50)
     assert "cannot be known" in summarise(alone).verdict

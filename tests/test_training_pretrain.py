@@ -11,6 +11,13 @@ from undertone.training.pretrain import PretrainConfig, pretrain
 
 SHAPE = EncoderConfig(hidden_units=16, layers=2, stride=1)
 SETTINGS = PretrainConfig(crop_steps=40, batch_size=8, max_epochs=5, patience=9)
+STORED = [  # loss, held-out loss of each epoch
+    (0.608239, 0.733804),
+    (0.657154, 0.721585),
+    (0.632495, 0.704412),
+    (0.621498, 0.694727),
+    (0.640625, 0.691696),
+]
 
 
 @pytest.fixture
@@ -80,3 +87,11 @@ def test_one_utterance_is_no_pool(utterances):
 def test_settings_out_of_range_are_refused(change):
     with pytest.raises(UndertoneError):
         PretrainConfig(**change)
+
+
+def test_the_first_losses_of_a_fixed_toy_stay_what_they_were(utterances, monkeypatch):
+    """A refactoring changes none of them; the values are of the exact float32 path."""
+    monkeypatch.setenv("UNDERTONE_KERNEL", "off")
+    result = pretrain(utterances, shape=SHAPE, settings=SETTINGS, seed=1)
+    losses = [(epoch.loss, epoch.held_out_loss) for epoch in result.history]
+    np.testing.assert_allclose(losses, STORED, rtol=1e-4)

@@ -18,12 +18,12 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "CurveSettings": "undertone.curve",
+    "CurveSettings": "undertone.learning_curve",
     "FinetuneSettings": "undertone.pipeline",
     "PretrainSettings": "undertone.pipeline",
     "Resources": "undertone.pipeline",
     "UndertoneError": "undertone.errors",
-    "curve": "undertone.curve",
+    "curve": "undertone.learning_curve",
     "extract": "undertone.pipeline",
     "extract_file": "undertone.features.store",
     "finetune": "undertone.pipeline",

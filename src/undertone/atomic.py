@@ -1,5 +1,6 @@
 """Files that are whole or absent: written beside their place, then renamed into it."""
 
+import contextlib
 import errno
 import os
 from pathlib import Path
@@ -19,7 +20,8 @@ def write_bytes(path: Path, content: bytes) -> None:
         partial.write_bytes(content)
         partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink()
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise UndertoneError(
                 f"the disk is full: {path} needs {len(content):,} bytes; free some space and "

@@ -12,6 +12,7 @@ What cannot be used is refused by name rather than guessed at: missing, corrupt,
 silent, too short, too long, not finite, not on the scale of full scale = 1.
 """
 
+import contextlib
 import math
 import re
 from pathlib import Path
@@ -128,7 +129,7 @@ def _open(path: Path) -> soundfile.SoundFile:
 
 
 def _unreadable(path: Path, error: Exception) -> str:
-    with path.open("rb") as file:
+    with contextlib.suppress(OSError), path.open("rb") as file:
         if file.read(40).startswith(b"version https://git-lfs"):
             return f"{path} is a Git LFS pointer, not sound; run `git lfs pull` in its repository"
     known = ", ".join(suffix.removeprefix(".") for suffix in AUDIO_SUFFIXES)

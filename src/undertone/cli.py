@@ -76,7 +76,7 @@ def demo(
     quiet: Quiet = False,
 ) -> None:
     """A small learning curve on synthetic voices, or on EmoDB if it is found."""
-    from undertone.curve import curve, demo_settings
+    from undertone.learning_curve import curve, demo_settings
     from undertone.pipeline import Resources
 
     _show_report(curve(demo_settings(corpora), out, Resources(cache, workers, not quiet)))
@@ -104,8 +104,8 @@ def curve(
     quiet: Quiet = False,
 ) -> None:
     """How good with 20, 50, 100, 200 labels, and what is pre-training worth?"""
-    from undertone.curve import CurveSettings, quick_values
-    from undertone.curve import curve as run
+    from undertone.learning_curve import CurveSettings, quick_values
+    from undertone.learning_curve import curve as run
     from undertone.pipeline import Resources
 
     given = {

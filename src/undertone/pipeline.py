@@ -23,8 +23,8 @@ from undertone.corpora.splits import (
 from undertone.corpora.tasks import Task, classes
 from undertone.errors import UndertoneError
 from undertone.evaluation.score import Score, score
-from undertone.features.extractors import get
 from undertone.features import store
+from undertone.features.extractors import get
 from undertone.features.store import FrameTable
 from undertone.progress import Progress
 from undertone.training.card import Facts, write_card
@@ -275,7 +275,7 @@ class _Finetuning:
 
     def _problem(self, fold: Fold | None) -> Problem:
         """One fold's labels and test speakers; all speakers' labels and no test if None."""
-        everyone = Fold(-1, (), self.corpus.speakers)
+        everyone = Fold(self.settings.folds, (), self.corpus.speakers)  # the folds' successor
         used, rows = fold or everyone, self.corpus.table
         possible = largest_budget(self.corpus, used)
         budget = possible if self.settings.labels is None else self.settings.labels
@@ -302,7 +302,14 @@ class _Finetuning:
             rows, shape, encoder = self.corpus.table, self.settings.encoder, None
             train = rows.loc[rows["speaker"].isin(fold.train_speakers), "utterance"]
             normaliser = fit_normaliser(map(self.table.frames, train), stride=shape.stride)
-        return Material(self.table.frames, normaliser, shape, encoder, self.settings.seed)
+        return Material(
+            frames=self.table.frames,
+            columns=self.table.columns,
+            normaliser=normaliser,
+            shape=shape,
+            pretrained=encoder,
+            seed=self.settings.seed,
+        )
 
     def _describe(self) -> str:
         start = (
@@ -326,7 +333,7 @@ class _Finetuning:
 
 def usable(corpus: Corpus) -> Corpus:
     """The utterances with emotion and speaker; the others are counted in ``left_out``."""
-    unlabelled = set(corpus.table["utterance"]) - set(corpus.labelled["utterance"].tolist())
+    unlabelled = set(corpus.table["utterance"]) - set(corpus.labelled.table["utterance"])
     return known_speakers(corpus.drop(dict.fromkeys(unlabelled, "no emotion label")))
 
 

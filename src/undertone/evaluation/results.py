@@ -42,11 +42,16 @@ class System:
 
 @dataclass(frozen=True)
 class Pair:
-    """A pre-trained system and the same network from scratch."""
+    """A pre-trained system and the same network without pre-training.
+
+    Where the two differ in nothing but the start, the pair is like with like; only such pairs tell
+    what pre-training is worth. The others are shown, but do not enter the verdict.
+    """
 
     pretrained: str
     scratch: str
     label: str = ""  # "encoder frozen", "all weights trained"
+    like_with_like: bool = True
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,8 @@ def summarise(result: CurveResult) -> Summary:
 
 
 def _verdict(result: CurveResult) -> str:
-    worths = [worth for _, all_worths in result.worths for worth in all_worths]
+    pairs = [(pair, worths) for pair, worths in result.worths if pair.like_with_like]
+    worths = [worth for _, all_worths in pairs for worth in all_worths]
     if not worths:
         return "This sweep holds no pre-trained system beside the same network from scratch."
     if all(worth.verdict == "unknown" for worth in worths):
@@ -51,7 +52,7 @@ def _verdict(result: CurveResult) -> str:
             "One speaker tells nothing of the next: what pre-training is worth cannot be known "
             "from this corpus."
         )
-    gains = [worth for worth in worths if worth.verdict in {"gain", "beyond"}]
+    gains = [(pair, w) for pair, ws in pairs for w in ws if w.verdict in {"gain", "beyond"}]
     if not gains:
         harm = any(worth.verdict == "loss" for worth in worths)
         end = " and somewhere it does harm." if harm else "."
@@ -60,7 +61,9 @@ def _verdict(result: CurveResult) -> str:
             f"{result.budgets[-1]} labels no gain over the same network from scratch is "
             f"measurable{end}"
         )
-    return f"With {_count(gains[0].budget)}, {_gain(gains[0])}{_at_the_end(result, gains[0])}."
+    pair, first = gains[0]
+    where = f" ({pair.label})" if pair.label and len(pairs) > 1 else ""
+    return f"With {_count(first.budget)}, {_gain(first)}{where}{_at_the_end(result, first)}."
 
 
 def _gain(worth: Worth) -> str:

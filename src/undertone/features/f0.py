@@ -5,8 +5,8 @@ Out: ``Pitch``: F0 in Hz with 0 where unvoiced, and a continuous voicing strengt
 
 Method: P. Boersma (1993), "Accurate short-term analysis of the fundamental frequency and the
 harmonics-to-noise ratio of a sampled sound", IFA Proceedings 17: the autocorrelation of the
-windowed frame is divided by that of the window (eq. 9), its maxima are the candidates, and a path
-over all frames weighs their strength against octave jumps and changes of voicing (eqs. 23 to 27).
+windowed frame is divided by that of the window, its maxima are the candidates, and a path over all
+frames weighs their strength against octave jumps and changes of voicing.
 Unlike there, the spectrum is confined to ``band_hz``, and the autocorrelation is interpolated by
 zero-padding it to twice the rate and then by a parabola. Every level is relative to the loudest
 sample of the waveform, so that a gain changes nothing.
@@ -26,7 +26,7 @@ from undertone.features.framing import hann, windows
 
 @dataclass(frozen=True)
 class PitchConfig:
-    """Settings of the pitch tracker; costs as usual for the method, but for the octave's."""
+    """Settings of the pitch tracker; costs as in Praat's manual, but for the octave's."""
 
     floor_hz: float = 60.0
     ceiling_hz: float = 500.0
@@ -35,7 +35,7 @@ class PitchConfig:
     n_candidates: int = 8
     voicing_threshold: float = 0.45
     silence_threshold: float = 0.03  # of the loudest sample
-    octave_cost: float = 0.03  # an octave; the paper's 0.01 halves the F0 of jittered pulses
+    octave_cost: float = 0.03  # an octave; the usual 0.01 halves the F0 of rounded pulses
     octave_jump_cost: float = 0.35
     voicing_change_cost: float = 0.14
 
@@ -140,7 +140,7 @@ def _band(size: int, band_hz: tuple[float, float, float]) -> np.ndarray:
 
 
 def _unvoiced_strength(relative_peak: np.ndarray, config: PitchConfig) -> np.ndarray:
-    """Boersma (1993), eq. 23: the unvoiced candidate gains where the frame is nearly silent."""
+    """Boersma (1993): the unvoiced candidate gains where the frame is nearly silent."""
     loudness = relative_peak * (1 + config.voicing_threshold) / config.silence_threshold
     return config.voicing_threshold + np.maximum(0, 2 - loudness)
 

@@ -120,7 +120,8 @@ def extract(
             )
             known = shards.find(home, len(chosen.columns))
     failures = {
-        utterance: unreadable.get(recording.path) or failed[keys[utterance]]
+        utterance: unreadable.get(recording.path)
+        or _about(recording, failed[keys[utterance]], missing[keys[utterance]])
         for utterance, recording in recordings.items()
         if keys.get(utterance) not in known
     }
@@ -216,6 +217,11 @@ def _hash_file(path: Path) -> tuple[str, str]:
 def _cores() -> int:
     affinity = getattr(os, "sched_getaffinity", None)  # absent on macOS and Windows
     return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def _about(recording: Recording, reason: str, failed: Recording) -> str:
+    """The reason of a recording with the same content, told of this one."""
+    return reason.replace(str(failed.path), str(recording.path))
 
 
 def _check_some_worked(corpus: Corpus, failures: Mapping[str, str]) -> None:

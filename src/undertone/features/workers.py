@@ -31,6 +31,7 @@ from undertone.features.extractors import Extractor
 SECONDS_ALONE = 1.0  # about what two processes need to start
 CHUNK_RECORDINGS = 16
 CHUNK_BYTES = 16_000_000  # of audio
+OTHER_FOLDER = "--cache or the environment variable UNDERTONE_CACHE chooses another folder"
 THREAD_SETTINGS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -82,6 +83,7 @@ def fill(
     Returns:
         Reasons by the keys that have no frames.
     """
+    _make(folder)
     grouped = list(_group(recordings))
     chunks = [Chunk(folder, extractor, group, len(grouped)) for group in grouped]
     failures: dict[str, str] = {}
@@ -111,14 +113,22 @@ def fill_chunk(chunk: Chunk) -> dict[str, str]:
     return failures
 
 
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UndertoneError(
+            f"{folder} cannot be made to keep frames in: {error.strerror}; {OTHER_FOLDER}"
+        ) from error
+
+
 def _write(chunk: Chunk, frames: Mapping[str, np.ndarray]) -> None:
     try:
         shards.write(chunk.folder, frames)
     except UndertoneError as error:
         megabytes = sum(rows.nbytes for rows in frames.values()) * chunk.n_chunks / 1e6
         raise UndertoneError(
-            f"{error}. This run needs about {megabytes:.0f} MB in {chunk.folder}; another folder "
-            "is chosen by --cache or the environment variable UNDERTONE_CACHE"
+            f"{error}. This run needs about {megabytes:.0f} MB in {chunk.folder}; {OTHER_FOLDER}"
         ) from error
 
 
@@ -145,14 +155,17 @@ def _n_bytes(recording: Recording) -> int:
 
 
 def _fill_in_processes(chunks: list[Chunk], workers: int) -> Iterator[tuple[int, dict[str, str]]]:
+    interruptible = signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
     with _one_thread_each():
         pool = ProcessPoolExecutor(
             min(workers, len(chunks)),
             mp_context=multiprocessing.get_context("spawn"),
             initializer=_follow_parent,
+            initargs=(interruptible,),
         )
         try:
-            sizes = {pool.submit(fill_chunk, chunk): len(chunk.recordings) for chunk in chunks}
+            with _deaf_to_interrupts():  # until ``_follow_parent`` has run
+                sizes = {pool.submit(fill_chunk, chunk): len(chunk.recordings) for chunk in chunks}
             for future in as_completed(sizes):
                 yield sizes[future], future.result()
         except BrokenProcessPool as error:
@@ -179,9 +192,23 @@ def _one_thread_each() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _follow_parent() -> None:
-    """In a worker: end without a traceback on Ctrl-C, and when the parent is gone."""
-    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+@contextlib.contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Start processes that ignore Ctrl-C, rather than print a traceback each."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _follow_parent(interruptible: bool) -> None:
+    """In a worker: end without a word on Ctrl-C, and when the parent is gone."""
+    if interruptible:
+        signal.signal(signal.SIGINT, lambda *_: os._exit(130))
     parent = multiprocessing.parent_process()
     assert parent is not None
 

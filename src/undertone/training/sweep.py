@@ -6,6 +6,7 @@ Out: ``fits/<system>/<cell>.npz`` in the run's folder, one file a fit, whole or 
      named by its cell, so that neither the order nor the number of processes changes a number.
 """
 
+import hashlib
 import multiprocessing
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -95,6 +96,17 @@ class Plan:
     def missing(self, cell: Cell) -> list[str]:
         """Systems whose fit of this cell is not on disk."""
         return [system for system in self.systems if not self.path(system, cell).exists()]
+
+    def digest(self) -> str:
+        """What the fits depend on beside the settings: utterances, truth and frames."""
+        sizes = [
+            (name, table.lengths[name])
+            for parts in self.pools.values()
+            for table, utterances in parts
+            for name in utterances
+        ]
+        parts = (sorted(self.emotion.items()), sorted(self.speaker.items()), sizes, self.tests)
+        return hashlib.sha256(repr((parts, self.frames.version)).encode()).hexdigest()
 
     def pool(self, fold: int) -> Iterator[np.ndarray]:
         """Frames of the fold's pool, an utterance at a time."""
@@ -252,6 +264,7 @@ def _material(plan: Plan, fold: int) -> Material:
             pretrained = _pretrain(plan, fold, lambda epoch: None).encoder
         material = Material(
             frames=plan.frames.frames,
+            columns=plan.frames.columns,
             normaliser=_normaliser(plan, fold),
             shape=plan.shape,
             pretrained=pretrained,

@@ -31,6 +31,7 @@ class Material:
 
     Attributes:
         frames: utterance to (n_frames, n_features), of the labelled corpus.
+        columns: (n_features,) their names.
         normaliser: with the statistics of the fold's pool.
         shape: of the encoders.
         pretrained: the encoder pre-trained on the fold's pool; None where no system asks for it.
@@ -38,6 +39,7 @@ class Material:
     """
 
     frames: Callable[[str], np.ndarray]
+    columns: tuple[str, ...]
     normaliser: Normaliser
     shape: EncoderConfig
     pretrained: Encoder | None
@@ -57,7 +59,9 @@ class Material:
         return self._cached(
             "functionals",
             utterances,
-            lambda missing: np.stack([functionals(np.asarray(self.frames(n))) for n in missing]),
+            lambda missing: np.stack(
+                [functionals(np.asarray(self.frames(n)), self.columns) for n in missing]
+            ),
         )
 
     def pooled(self, encoder: str, utterances: Sequence[str]) -> np.ndarray:

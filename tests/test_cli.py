@@ -1,0 +1,279 @@
+"""What a newcomer types: every verb, and bad input, through the command line itself."""
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from test_learning_curve import TINY, write_tones
+from typer.testing import CliRunner
+
+import undertone
+from undertone import cli
+
+SMALL = [
+    *("--set", "encoder.hidden_units=16", "--set", "encoder.stride=8"),
+    *("--set", "pretrain.max_epochs=2"),
+]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("cli")
+    write_tones(folder / "tones")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def encoder(home) -> Path:
+    out = home / "encoder"
+    arguments = ["--unlabelled", f"more={home}/tones/more", "--out", out, "--cache", home / "cache"]
+    assert "held-out loss" in run("pretrain", *arguments, *SMALL).stdout
+    return out
+
+
+@pytest.fixture(scope="module")
+def model(home, encoder) -> Path:
+    out = home / "model"
+    done = run(
+        *("finetune", "--corpus", f"tones={home}/tones/labels.csv", "--encoder", encoder),
+        *("--out", out, "--cache", home / "cache", "--set", "folds=2"),
+    )
+    assert "UAR" in done.stdout
+    assert "chance" in done.stdout
+    return out
+
+
+def test_the_card_tells_data_licence_scores_and_limits(model, encoder):
+    card = (model / "README.md").read_text()
+    for word in ("# Recogniser of anger, sadness", "Licence", "UAR", "constant", "## Limits"):
+        assert word in card
+    assert "hidden" in (encoder / "README.md").read_text()
+    assert {p.name for p in model.iterdir()} == {"README.md", "config.json", "model.safetensors"}
+
+
+def test_predict_prints_a_line_a_recording(model, home):
+    files = [home / "tones/u000.wav", home / "tones/u001.wav"]
+    table = run("predict", model, *files).stdout
+    assert [line.split()[1] for line in table.splitlines()] == ["anger", "sadness"]
+    rows = [json.loads(line) for line in run("predict", model, *files, *JSONL).stdout.splitlines()]
+    assert rows[0]["p_anger"] + rows[0]["p_sadness"] == pytest.approx(1, abs=1e-5)
+    found = list(csv.DictReader(io.StringIO(run("predict", model, *files, *CSV).stdout)))
+    assert [row["emotion"] for row in found] == ["anger", "sadness"]
+    assert float(found[0]["p_anger"]) == pytest.approx(rows[0]["p_anger"], abs=1e-5)
+
+
+JSONL, CSV = ("--format", "jsonl"), ("--format", "csv")
+
+
+def bad_files(folder: Path) -> dict[str, Path]:
+    rate = 16_000
+    noise = np.random.default_rng(0).normal(scale=0.1, size=rate)
+    holding_nan = noise.copy()
+    holding_nan[500] = np.nan
+    soundfile.write(folder / "short.wav", noise[: rate // 20], rate)
+    soundfile.write(folder / "silent.wav", np.zeros(rate), rate)
+    soundfile.write(folder / "nan.wav", holding_nan, rate, subtype="FLOAT")
+    soundfile.write(folder / "hours.flac", np.tile(noise[:8000] * 0.01, 7200), 8000)
+    (folder / "empty.wav").write_bytes(b"")
+    (folder / "corrupt.flac").write_bytes(b"fLaC but no more")
+    names = ("short.wav", "silent.wav", "nan.wav", "hours.flac", "empty.wav", "corrupt.flac")
+    return {name: folder / name for name in (*names, "absent.wav")}
+
+
+@pytest.mark.parametrize("form", ["table", "csv", "jsonl"])
+def test_a_bad_file_is_reported_and_skipped(model, home, tmp_path, form):
+    bad = bad_files(tmp_path)
+    good = home / "tones/u000.wav"
+    done = run("predict", model, *bad.values(), good, "--format", form, code=1)
+    assert "anger" in done.stdout
+    said = done.stdout + done.stderr
+    for name in bad:
+        assert name in said
+    assert "Traceback" not in said
+    if form == "csv":
+        rows = list(csv.DictReader(io.StringIO(done.stdout)))
+        assert [bool(row["error"]) for row in rows] == [True] * 7 + [False]
+
+
+@pytest.mark.parametrize(("rate", "channels"), [(8000, 1), (44_100, 2), (48_000, 1)])
+def test_any_rate_and_channel_count_is_predicted(model, tmp_path, rate, channels):
+    seconds = np.arange(rate) / rate
+    tone = sum(np.sin(2 * np.pi * 300 * k * seconds) / k for k in range(1, 9)) * 0.1
+    tone = tone + np.random.default_rng(0).normal(scale=0.003, size=rate)
+    soundfile.write(tmp_path / "a.wav", np.stack([tone] * channels, axis=1), rate)
+    assert run("predict", model, tmp_path / "a.wav").stdout.split()[1] in {"anger", "sadness"}
+
+
+def test_extract_prints_one_recording(home):
+    done = run("extract", home / "tones/u000.wav", "--features", "log_mel", "--csv")
+    rows = list(csv.reader(io.StringIO(done.stdout)))
+    frames, times_s = undertone.extract_file(home / "tones/u000.wav", "log_mel")
+    assert rows[0][0] == "time_s"
+    values = np.array(rows[1:], dtype=float)
+    np.testing.assert_allclose(values[:, 1:], frames, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(values[:, 0], times_s, atol=1e-6)
+
+
+def test_extract_fills_the_store_and_counts_what_failed(home, tmp_path):
+    (tmp_path / "a.wav").write_bytes((home / "tones/u000.wav").read_bytes())
+    (tmp_path / "b.wav").write_bytes(b"")
+    done = run("extract", "--corpus", f"mine={tmp_path}", "--cache", tmp_path / "cache")
+    assert "mine: 1 utterances" in done.stdout
+    assert "left out: b" in done.stdout
+
+
+def test_finetuning_everything_and_without_an_encoder(home, encoder):
+    for extra in (["--mode", "full", "--encoder", encoder], ["--mode", "full"], ["--labels", "8"]):
+        done = run(
+            *("finetune", "--corpus", f"tones={home}/tones/labels.csv", *extra),
+            *("--out", home / "other", "--cache", home / "cache"),
+            *("--set", "folds=0", "--set", "finetune.max_epochs=2", *SMALL[:4]),
+        )
+        assert f"model in {home}/other" in done.stdout
+        assert "Not measured" in (home / "other/README.md").read_text()
+
+
+def test_score_prints_a_table_or_json(tmp_path):
+    names = [f"u{i}" for i in range(12)]
+    truth = [("anger", "sadness")[i % 2] for i in range(12)]
+    rows = [f"{n},s{i % 3},{e}" for i, (n, e) in enumerate(zip(names, truth, strict=True))]
+    (tmp_path / "t.csv").write_text("utterance,speaker,emotion\n" + "\n".join(rows))
+    guess = [f"{n},{e}" for n, e in zip(names, truth, strict=True)]
+    (tmp_path / "p.csv").write_text("utterance,prediction\n" + "\n".join(guess[::-1]))
+    paths = ["--truth", tmp_path / "t.csv", "--prediction", tmp_path / "p.csv"]
+    assert json.loads(run("score", *paths, "--json").stdout)["metrics"]["uar"]["value"] == 1
+    table = run("score", "--task", "classes", *paths).stdout
+    assert "1.000" in table
+    assert "chance" in table
+    (tmp_path / "p.csv").write_text("utterance,prediction\n" + "\n".join(guess[:9]))
+    assert "u11" in run("score", *paths, code=2).stderr
+    assert "left out" in run("score", *paths, "--drop-missing").stdout
+
+
+def test_curve_and_demo_tell_where_the_report_is(home, monkeypatch):
+    corpus = ["--corpus", f"tones={home}/tones/labels.csv", "--budgets", "4"]
+    system = ["--set", 'systems=["functionals_svm", "constant"]', "--folds", "2", "--draws", "1"]
+    done = run("curve", *corpus, *system, "--out", home / "run", "--cache", home / "cache")
+    assert done.stdout == f"report: {home}/run/report.html\n"
+    monkeypatch.setattr(
+        "undertone.learning_curve.quick_values",
+        lambda: TINY | {"systems": ["functionals_svm", "constant"]},
+    )
+    done = run("demo", "--out", home / "demo", "--cache", home / "cache")
+    page = (home / "demo/report.html").read_text()
+    assert "synthetic" in page[page.index("<body") :][:400]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["curve"], "CurveSettings needs a value for corpus"),
+        (["curve", "--corpus", "emodb=/absent"], "there is no file or folder /absent"),
+        (["curve", "--corpus", "magic"], "expected NAME=PATH"),
+        (["curve", "--corpus", "x", "--budgets", "20;50"], "--budgets takes whole numbers"),
+        (["curve", "--corpus", "x", "--set", "pretrain.stepz=3"], "has no setting stepz; it has"),
+        (["curve", "--config", "/absent.toml"], "there is no settings file /absent.toml"),
+        (["extract"], "either a recording with --csv or --corpus"),
+        (["extract", "a.wav"], "prints the frames of one recording with --csv"),
+        (["extract", "/absent.wav", "--csv"], "/absent.wav"),
+        (["extract", "--corpus", "synthetic", "--features", "magic"], "no features 'magic'"),
+        (["predict", "/absent", "a.wav"], "holds no config.json"),
+        (["demo", "--corpora", "/absent"], "is not a folder"),
+        (["score", "--truth", "/absent", "--prediction", "/absent"], "/absent"),
+    ],
+)
+def test_what_the_caller_can_mend_is_one_message_and_status_2(arguments, message, tmp_path):
+    if arguments[0] in ("curve", "demo"):
+        arguments = [*arguments, "--out", str(tmp_path / "out")]
+    done = run(*arguments, code=2)
+    assert message in done.stderr
+    assert done.stderr.startswith("undertone: ")
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda rows: ["file,who,emotion", *rows[1:]], "speaker"),
+        (lambda rows: [*rows, rows[1]], "u000.wav"),
+        (lambda rows: [row.replace("sadness", "anger") for row in rows], "two emotions or more"),
+        (lambda rows: rows[:1], "labels.csv"),
+        (lambda rows: [r.replace("wav", "mp3") for r in rows], "labels.csv"),
+        (
+            lambda rows: [rows[0], *(f"{r.split(',')[0]},s0,{r.split(',')[2]}" for r in rows[1:])],
+            "two or more",
+        ),
+    ],
+)
+def test_a_bad_table_is_refused_with_what_to_mend(home, tmp_path, change, message):
+    bad = home / "tones" / "bad.csv"
+    bad.write_text("\n".join(change((home / "tones/labels.csv").read_text().splitlines())) + "\n")
+    bad.rename(home / "tones" / "labels_bad.csv")
+    done = run(
+        *("curve", "--corpus", f"tones={home}/tones/labels_bad.csv", "--budgets", "4"),
+        *("--folds", "2", "--out", tmp_path / "run", "--cache", home / "cache"),
+        code=2,
+    )
+    assert message.replace("labels.csv", "labels_bad.csv") in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_emotion_with_one_utterance_is_kept_and_told(home, tmp_path):
+    rows = (home / "tones/labels.csv").read_text().splitlines()
+    rows[1] = rows[1].replace("anger", "fear")
+    table = home / "tones" / "rare.csv"
+    table.write_text("\n".join(rows) + "\n")
+    run(
+        *("curve", "--corpus", f"tones={table}", "--budgets", "6", "--folds", "2", "--draws", "1"),
+        *("--set", 'systems=["functionals_logistic", "functionals_svm", "constant"]'),
+        *("--out", tmp_path / "run", "--cache", home / "cache"),
+    )
+    assert "fear" in (tmp_path / "run/report.html").read_text()
+
+
+def test_a_bug_shows_its_traceback_and_an_interrupt_does_not(monkeypatch, capsys):
+    monkeypatch.setattr(cli, "app", _raise(KeyboardInterrupt()))
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 130
+    assert "stopped; what is finished is kept" in capsys.readouterr().err
+    monkeypatch.setattr(cli, "app", _raise(ZeroDivisionError()))
+    with pytest.raises(ZeroDivisionError):
+        cli.main()
+
+
+def test_the_installed_command_runs():
+    done = subprocess.run(
+        [sys.executable, "-m", "undertone", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == undertone.__version__
+
+
+class Done:
+    def __init__(self, code: int, stdout: str, stderr: str) -> None:
+        self.code, self.stdout, self.stderr = code, stdout, stderr
+
+
+def run(*arguments: object, code: int = 0) -> Done:
+    """Run a command in this process as ``main`` would, and see that it ends as it should."""
+    result = CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
+    stderr, found = result.stderr, result.exit_code
+    if isinstance(result.exception, undertone.UndertoneError):
+        stderr, found = f"undertone: {result.exception}\n", 2
+    elif result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert found == code, f"{found}: {result.stdout}{stderr}"
+    return Done(found, result.stdout, stderr)
+
+
+def _raise(error: BaseException):
+    def app(**_: object) -> None:
+        raise error
+
+    return app
