@@ -2,7 +2,7 @@
 
 Usage: python scripts/fit_creak_network.py POSTERIORS.npz AUDIO_FOLDER
 
-POSTERIORS.npz holds, under the path of each recording below AUDIO_FOLDER, its posterior every 10 ms.
+POSTERIORS.npz holds a posterior every 10 ms under the path of each recording below AUDIO_FOLDER.
 One speaker in five is never fitted on; the agreement is theirs. Writes ``network.safetensors`` into
 the package. The original network's weights are under the GPL: neither they nor anything converted
 from them takes part, only its outputs.

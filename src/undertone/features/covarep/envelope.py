@@ -75,7 +75,7 @@ def _iterate(target: np.ndarray, orders: np.ndarray) -> np.ndarray:
         _update((even, odd), cepstra, power, (orders, window))
         np.matmul(even[:n], cosines[0].T, out=halves[0][:n])
         np.matmul(odd[:n], cosines[1].T, out=halves[1][:n])
-        done = _raise(raised, target, halves, (folded, power), n) <= TOLERANCE
+        done = _raise(raised[:n], target, halves, (folded, power)) <= TOLERANCE
         if done.any():
             out[active[done]] = _unfold(halves[0][:n][done], halves[1][:n][done])
             kept = np.flatnonzero(~done)
@@ -164,12 +164,12 @@ def _update(smooth, cepstra, power, weights):
 
 
 @njit(cache=True)
-def _raise(raised, target, halves, state, n_rows):
+def _raise(raised, target, halves, state):
     """Lift to the smooth version, fold again; return by how much the target still exceeds it."""
     even, odd = halves
     folded, power = state
-    shortfall = np.empty(n_rows)
-    for row in range(n_rows):
+    shortfall = np.empty(len(raised))
+    for row in range(len(raised)):
         shortfall[row] = _raise_row(raised[row], target[row], even[row], odd[row])
         _fold_row(raised[row], folded[0][row], folded[1][row], power[row])
     return shortfall

@@ -10,8 +10,10 @@ Deliberate differences from the reference are listed in docs/covarep.md.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from undertone.errors import UndertoneError
 from undertone.features.covarep import COLUMNS, HMPDD, HMPDM, MCEP, PULSE, RD, CovarepConfig
@@ -61,9 +63,7 @@ class Analysis:
     missing: dict[str, str] = field(default_factory=dict)  # column -> why it could not be computed
 
 
-def analyse(
-    samples: np.ndarray, sample_rate: int, config: CovarepConfig | None = None
-) -> Analysis:
+def analyse(samples: np.ndarray, sample_rate: int, config: CovarepConfig | None = None) -> Analysis:
     """Compute the columns of a recording at its own rate.
 
     Args:
@@ -74,7 +74,11 @@ def analyse(
     Raises:
         UndertoneError: the rate is too low, or the recording too long to be analysed at once.
     """
-    config = config or CovarepConfig()
+    with _one_thread().limit(limits=1, user_api="blas"):
+        return _analyse(samples, sample_rate, config or CovarepConfig())
+
+
+def _analyse(samples: np.ndarray, sample_rate: int, config: CovarepConfig) -> Analysis:
     _check(samples, sample_rate, config)
     samples = np.ascontiguousarray(samples, dtype=np.float64)
     grid = grid_positions(len(samples), sample_rate)
@@ -88,6 +92,12 @@ def analyse(
         frames[own] = clip.frames[start : start + own.stop - own.start]
         missing |= clip.missing
     return Analysis(frames, (grid - 1) / sample_rate, missing)
+
+
+@lru_cache(maxsize=1)
+def _one_thread() -> ThreadpoolController:
+    """Products of small matrices are many times slower on several threads."""
+    return ThreadpoolController()
 
 
 def _check(samples: np.ndarray, sample_rate: int, config: CovarepConfig) -> None:
@@ -141,9 +151,7 @@ class _Clip:
 
     def _add_pitch(self, pitch: Pitch) -> None:
         if len(pitch.positions):
-            self.frames[:, _columns(("F0", "VUV"))] = np.column_stack(
-                place_pitch(pitch, self.grid)
-            )
+            self.frames[:, _columns(("F0", "VUV"))] = np.column_stack(place_pitch(pitch, self.grid))
         else:
             self._lack(("F0", "VUV"), "shorter than a pitch frame of 100 ms")
 

@@ -11,7 +11,6 @@ import numpy as np
 from numba import njit
 
 
-
 def pulse_spectra(rds: np.ndarray, harmonics: np.ndarray) -> np.ndarray:
     """(n_rds, n_harmonics) complex spectra.
 
@@ -44,9 +43,9 @@ def _solve(te, tp, ta):
         decay -= step
         if abs(step) < 1e-15 * decay:
             break
-    area = (1.0 - np.exp(-decay * rest)) / (decay * decay * ta) - rest * np.exp(
-        -decay * rest
-    ) / (decay * ta)
+    area = (1.0 - np.exp(-decay * rest)) / (decay * decay * ta) - rest * np.exp(-decay * rest) / (
+        decay * ta
+    )
     low, high = 0.0, 0.1
     while _balance(high, omega, te, area) * _balance(low, omega, te, area) > 0.0 and high < 1e9:
         low, high = high, high * 1.1
@@ -82,11 +81,15 @@ def _transform(shapes, harmonics):
         for k in range(len(harmonics)):
             q = 2j * np.pi * harmonics[k]
             grown = growth - q
-            opening = start / (grown * grown + omega * omega) * (
-                omega + np.exp(grown * te) * (grown * sine - omega * cosine)
+            opening = (
+                start
+                / (grown * grown + omega * omega)
+                * (omega + np.exp(grown * te) * (grown * sine - omega * cosine))
             )
-            closing = np.exp(-q * te) / (decay * ta * q * (decay + q)) * (
-                decay * (1.0 - decay * ta) * (1.0 - np.exp(-q * rest)) - decay * ta * q
+            closing = (
+                np.exp(-q * te)
+                / (decay * ta * q * (decay + q))
+                * (decay * (1.0 - decay * ta) * (1.0 - np.exp(-q * rest)) - decay * ta * q)
             )
             out[row, k] = opening + closing
     return out

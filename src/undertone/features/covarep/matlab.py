@@ -69,13 +69,11 @@ def interpolate(nodes: np.ndarray, values: np.ndarray, query: np.ndarray) -> np.
 
 def wrap(phase: np.ndarray) -> np.ndarray:
     """The same angles in (-pi, pi]."""
-    return phase - 2 * np.pi * np.trunc(
-        phase / (2 * np.pi) + np.copysign(0.5, phase)
-    )
+    return phase - 2 * np.pi * np.trunc(phase / (2 * np.pi) + np.copysign(0.5, phase))
 
 
 def local_maxima(values: np.ndarray) -> np.ndarray:
-    """(n_peaks,) indices of the strict local maxima; of a plateau its first sample; never an end."""
+    """(n_peaks,) indices of strict local maxima; of a plateau its first sample; never an end."""
     steps = np.flatnonzero(np.diff(values))
     if len(steps) < 2:
         return np.empty(0, dtype=np.int64)

@@ -1,7 +1,7 @@
 """Peak slope: how fast the octave bands' maxima fall towards high frequencies.
 
 In:  (n_samples,) upright samples.
-Out: (n_windows,) slope in log10 an octave, every 10 ms; NaN in digital silence, and -Inf near it,
+Out: (n_windows,) slope in log10 an octave, every 10 ms; 0 in digital silence, and -Inf near it,
      where the highest bands alone underflow to exact zeros.
 Source: Kane & Gobl, Identifying regions of non-modal phonation using features of the wavelet
 transform, Interspeech 2011.
@@ -32,7 +32,8 @@ def measure_peak_slope(samples: np.ndarray, sample_rate: int) -> tuple[np.ndarra
         peaks[doubtful] = _sum_directly(samples, starts[doubtful], kernels, (reaches, length))
     centres = (2 * starts + length + 2) // 2 - 1 if length % 2 else starts + length // 2
     with np.errstate(divide="ignore", invalid="ignore"):
-        return centres, np.log10(peaks) @ WEIGHTS
+        slope = np.log10(peaks) @ WEIGHTS
+    return centres, np.where(np.isnan(slope), 0.0, slope)
 
 
 @njit(cache=True)

@@ -1,4 +1,4 @@
-"""Speech polarity: +1 where the glottal closures point down as usual, -1 where a recording is inverted.
+"""Speech polarity: +1 where glottal closures point down as usual, -1 in an inverted recording.
 
 In:  (n_samples,) samples.
 Out: ``Polarity``: the sign, and the residual of the upright signal, which later steps reuse.

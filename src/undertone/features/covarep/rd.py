@@ -20,6 +20,8 @@ from undertone.features.covarep.sinusoids import Sinusoids
 
 LOWEST, HIGHEST = 0.3, 2.5
 TOLERANCE, MOST_ITERATIONS = 0.01, 32
+RELATIVE = np.sqrt(np.finfo(float).eps)
+GOLDEN = 0.5 * (3.0 - np.sqrt(5.0))
 HIGHEST_HZ = 8000.0
 MARGIN = 2  # table nodes beyond either end, for the cubic
 STEP = 0.002  # of the table: its error must not turn the optimiser's steps
@@ -41,7 +43,8 @@ def estimate_rd(sinusoids: Sinusoids, *, conjugated: bool) -> np.ndarray:
         for j in range(len(out)):
             own = slice(sinusoids.offsets[j], sinusoids.offsets[j + 1])
             amplitude, phase = sinusoids.amplitude[own], sinusoids.phase[own]
-            n = np.count_nonzero(np.arange(len(phase)) * sinusoids.spacing_hz[j] <= HIGHEST_HZ) - 1
+            heard = np.arange(len(phase)) * sinusoids.spacing_hz[j] <= HIGHEST_HZ
+            n = int(np.count_nonzero(heard)) - 1
             amplitude, phase = amplitude[: n + 1], phase[: n + 1]
             observed = phase[: N_PHASES + 1].copy()
             observed[0] = 0.0
@@ -80,8 +83,11 @@ def _minimum_phase(n: int) -> np.ndarray:
     harmonic, sign = _indices(n)
     k = np.arange(n + 1)
     weight = np.where((k == 0) | (k == n), 1.0, 2.0)
-    return -sign[:, None] * weight / (2 * n) * (
-        _cotangent(harmonic[:, None] + k, n) + _cotangent(harmonic[:, None] - k, n)
+    return (
+        -sign[:, None]
+        * weight
+        / (2 * n)
+        * (_cotangent(harmonic[:, None] + k, n) + _cotangent(harmonic[:, None] - k, n))
     )
 
 
@@ -92,7 +98,7 @@ def _cotangent(m: np.ndarray, n: int) -> np.ndarray:
 
 @lru_cache(maxsize=1024)
 def _model_phases(n: int, conjugated: bool) -> np.ndarray:
-    """(n_grid, n_phases) what the pulse adds to the criterion's phases, for every Rd of the grid."""
+    """(n_grid, n_phases) what the pulse adds to the criterion's phases, for the grid's Rd."""
     phase = np.zeros((len(GRID), min(n, N_PHASES) + 1))
     phase[:, 1:] = np.unwrap(np.angle(_table(1)[:, : phase.shape[1] - 1]), axis=0)
     phase = _mirror(phase if conjugated else -phase, n)
@@ -144,45 +150,60 @@ def _error(rd, observed, model):
 @njit(cache=True)
 def _minimise(observed, model):
     """Return the minimum's place and value (Brent: golden sections and parabolas)."""
-    golden = 0.5 * (3.0 - np.sqrt(5.0))
     low, high = LOWEST, HIGHEST
-    best = second = third = low + golden * (high - low)
-    best_error = second_error = third_error = _error(best, observed, model)
+    start = low + GOLDEN * (high - low)
+    places = np.full(3, start)  # the best so far, the second, the third
+    errors = np.full(3, _error(start, observed, model))
     move = last_move = 0.0
     for _ in range(MOST_ITERATIONS - 1):
-        middle = 0.5 * (low + high)
-        fine = 1.4901161193847656e-08 * abs(best) + TOLERANCE / 3
+        best, middle = places[0], 0.5 * (low + high)
+        fine = RELATIVE * abs(best) + TOLERANCE / 3
         if abs(best - middle) <= 2 * fine - 0.5 * (high - low):
             break
-        is_golden = True
-        if abs(last_move) > fine:
-            r = (best - second) * (best_error - third_error)
-            q = (best - third) * (best_error - second_error)
-            p = (best - third) * q - (best - second) * r
-            q = 2 * (q - r)
-            p, q = (-p if q > 0 else p), abs(q)
-            r, last_move = last_move, move
-            if abs(p) < abs(0.5 * q * r) and q * (low - best) < p < q * (high - best):
-                is_golden = False
-                move = p / q
-                place = best + move
-                if place - low < 2 * fine or high - place < 2 * fine:
-                    move = fine if middle >= best else -fine
-        if is_golden:
+        parabolic = _vertex(places, errors, (low, high, last_move if abs(last_move) > fine else 0))
+        if np.isnan(parabolic):
             last_move = (low if best >= middle else high) - best
-            move = golden * last_move
+            move = GOLDEN * last_move
+        else:
+            last_move, move = move, parabolic
+            if min(best + move - low, high - best - move) < 2 * fine:
+                move = fine if middle >= best else -fine
         place = best + (1.0 if move >= 0 else -1.0) * max(abs(move), fine)
         error = _error(place, observed, model)
-        if error <= best_error:
-            low, high = (best, high) if place >= best else (low, best)
-            third, third_error = second, second_error
-            second, second_error = best, best_error
-            best, best_error = place, error
+        if (error <= errors[0]) == (place >= best):
+            low = min(place, best)
         else:
-            low, high = (place, high) if place < best else (low, place)
-            if error <= second_error or second == best:
-                third, third_error = second, second_error
-                second, second_error = place, error
-            elif error <= third_error or third == best or third == second:
-                third, third_error = place, error
-    return best, best_error
+            high = max(place, best)
+        _rank(place, error, places, errors)
+    return places[0], errors[0]
+
+
+@njit(cache=True)
+def _vertex(places, errors, limits):
+    """Move to the vertex of the parabola through three points; NaN where it is of no use."""
+    low, high, last_move = limits
+    best = places[0]
+    r = (best - places[1]) * (errors[0] - errors[2])
+    q = (best - places[2]) * (errors[0] - errors[1])
+    p = (best - places[2]) * q - (best - places[1]) * r
+    q = 2 * (q - r)
+    p, q = (-p if q > 0 else p), abs(q)
+    if abs(p) < abs(0.5 * q * last_move) and q * (low - best) < p < q * (high - best):
+        return p / q
+    return np.nan
+
+
+@njit(cache=True)
+def _rank(place, error, places, errors):
+    """Insert a point among the best three; of equals the newer comes first."""
+    if error <= errors[0]:
+        rank = 0
+    elif error <= errors[1] or places[1] == places[0]:
+        rank = 1
+    elif error <= errors[2] or places[2] == places[0] or places[2] == places[1]:
+        rank = 2
+    else:
+        return
+    for k in range(2, rank, -1):
+        places[k], errors[k] = places[k - 1], errors[k - 1]
+    places[rank], errors[rank] = place, error

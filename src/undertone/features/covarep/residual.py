@@ -40,13 +40,14 @@ def compute_residual(
     """
     window = hanning(round_int(FRAME_S * sample_rate) + 1)
     source = samples if predicted_from is None else predicted_from
-    residual = _overlap_add(samples, source, window, round_int(HOP_S * sample_rate), order)
+    residual = _overlap_add(samples, source, window, (round_int(HOP_S * sample_rate), order))
     peak = np.nanmax(np.abs(residual), initial=0.0)
     return residual / peak if peak > 0 else np.full_like(residual, np.nan)
 
 
 @njit(cache=True)
-def _overlap_add(samples, source, window, hop, order):
+def _overlap_add(samples, source, window, steps):
+    hop, order = steps
     n, length = len(samples), len(window)
     total = np.zeros(n)
     error = np.empty(length)

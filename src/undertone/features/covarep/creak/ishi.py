@@ -13,7 +13,7 @@ from numba import njit
 from scipy import fft, signal
 
 from undertone.features.covarep.creak.frames import cut, short_power_db
-from undertone.features.covarep.matlab import interpolate, round_half_away, round_int
+from undertone.features.covarep.matlab import interpolate, round_int
 from undertone.features.covarep.tilt import peak_bins
 
 PASS_HZ, STOP_HZ = (100.0, 1500.0), (50.0, 3000.0)
@@ -42,7 +42,7 @@ def measure_pulses(samples: np.ndarray, sample_rate: int, rows: np.ndarray) -> n
 
 @lru_cache(maxsize=8)
 def bandpass(sample_rate: int) -> np.ndarray:
-    """Second-order sections; the smallest Butterworth filter, its edges matched in the stop band."""
+    """Second-order sections of the smallest Butterworth filter, matched in the stop band."""
     low, high = np.tan(np.pi * np.array(PASS_HZ) / sample_rate)
     stop = np.tan(np.pi * np.array(STOP_HZ) / sample_rate)
     distance = np.abs((stop**2 - low * high) / (stop * (high - low))).min()

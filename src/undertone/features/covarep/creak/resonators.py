@@ -38,7 +38,9 @@ def trace_harmonics(
     window = hanning(length)
     lags = _autocorrelate(_cut(blunt, length, hop) * window)
     f0_bins = _read_f0(lags, sample_rate)
-    difference = _compare_harmonics(_autocorrelate(_cut(sharp, length, hop) * window**2), f0_bins, sample_rate)
+    difference = _compare_harmonics(
+        _autocorrelate(_cut(sharp, length, hop) * window**2), f0_bins, sample_rate
+    )
     return moving_mean(difference, 4), moving_mean(median_over(f0_bins.astype(float), 7), 4)
 
 
