@@ -45,7 +45,7 @@ def test_an_inverted_recording_has_the_same_columns(frames, waveform):
 def test_half_the_level_changes_levels_only(frames, waveform):
     quieter = covarep.extract(waveform / 2)
     same = [i for i, name in enumerate(COLUMNS) if not name.startswith("MCEP")]
-    np.testing.assert_allclose(quieter[:, same], frames[:, same], atol=1e-4)
+    np.testing.assert_allclose(quieter[:, same], frames[:, same], atol=5e-3)
     # the true envelope's step depends on the level a little
     change = quieter - frames
     voiced = _column(frames, "VUV") == 1
