@@ -13,14 +13,16 @@ from fractions import Fraction
 
 import numpy as np
 from numba import njit
-from scipy import fft, signal
+from scipy import signal
 
+from undertone.features.covarep import zoom
 from undertone.features.covarep.matlab import blackman, round_half_away, round_int
 from undertone.features.covarep.residual import compute_residual
 
 ANALYSIS_RATE = 16_000  # higher rates are resampled to it
 LOWEST_HZ, HIGHEST_HZ = 50, 500
 LOWEST_CREAK_HZ = 20
+BINS = range(LOWEST_CREAK_HZ - 1, 5 * HIGHEST_HZ)  # of 1 Hz, that the criterion reads
 FRAME_S, HOP_S = 0.100, 0.010
 FRAMES_A_BATCH = 64
 
@@ -53,15 +55,15 @@ def sum_harmonics(samples: np.ndarray, sample_rate: int) -> HarmonicSums:
     centres = np.arange(length // 2 + 1, len(slow) - length // 2 + 1, round_int(HOP_S * rate))
     starts = centres - length // 2 - 1
     candidates = np.arange(LOWEST_CREAK_HZ, HIGHEST_HZ + 1)
-    plus = (np.arange(1, 6)[:, None] * candidates - 1).astype(np.int32)
-    minus = (round_half_away(np.arange(1.5, 5)[:, None] * candidates) - 1).astype(np.int32)
+    plus = (np.arange(1, 6)[:, None] * candidates - 1 - BINS.start).astype(np.int32)
+    minus = round_half_away(np.arange(1.5, 5)[:, None] * candidates) - 1 - BINS.start
     sums = np.empty((len(centres), len(candidates)))
     for first in range(0, len(starts), FRAMES_A_BATCH):
         batch = slice(first, first + FRAMES_A_BATCH)
         frames = residual[starts[batch, None] + np.arange(length)] * blackman(length)
         frames -= frames.mean(axis=1, keepdims=True)
-        spectra = fft.rfft(frames, rate, axis=1)
-        _score(spectra, _norms(frames, spectra), (plus, minus), sums[batch])
+        spectra = zoom.transform(frames, rate, BINS)
+        _score(spectra, _norms(frames, rate), (plus, minus.astype(np.int32)), sums[batch])
     return HarmonicSums(round_half_away(centres / rate * sample_rate), sums)
 
 
@@ -90,11 +92,11 @@ def resample(samples: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
     return signal.resample_poly(samples, up, down, window=lowpass / lowpass.sum())
 
 
-def _norms(frames: np.ndarray, spectra: np.ndarray) -> np.ndarray:
-    """(n_frames,) norm of the magnitudes below Nyquist, from the energy (Parseval)."""
-    n = 2 * (spectra.shape[1] - 1)
-    both_sides = n * np.einsum("ij,ij->i", frames, frames)
-    return np.sqrt((both_sides + spectra[:, 0].real ** 2 - spectra[:, -1].real ** 2) / 2)
+def _norms(frames: np.ndarray, n_bins: int) -> np.ndarray:
+    """(n_frames,) norm of the magnitudes of a full transform below Nyquist (Parseval)."""
+    circle = n_bins * np.einsum("ij,ij->i", frames, frames)
+    lowest, highest = frames.sum(axis=1), frames[:, ::2].sum(axis=1) - frames[:, 1::2].sum(axis=1)
+    return np.sqrt((circle + lowest**2 - highest**2) / 2)
 
 
 def _pick(sums: np.ndarray, low: int, high: int) -> tuple[np.ndarray, np.ndarray]:

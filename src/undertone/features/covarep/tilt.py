@@ -8,11 +8,13 @@ Source: Hanson, Glottal characteristics of female speakers, JASA 101, 1997.
 import numpy as np
 from numba import njit
 
+from undertone.features.covarep import zoom
 from undertone.features.covarep.matlab import hamming, round_half_away
 
 FEWEST_PEAKS = 5
 SCALE = 2.0**15
-BAND = 12  # times F0: enough bins to decide almost always
+BAND = 8  # times F0: enough bins to decide almost always
+ROUND_BINS = 128
 FRAMES_A_BATCH = 32
 
 
@@ -22,46 +24,57 @@ def measure_tilt(
     """Compare the spectral peaks nearest to F0 and 2 F0 in three periods around each closure."""
     reach = round_half_away(1.5 * periods)
     out = np.zeros(len(closures))
-    for first in range(0, len(closures), FRAMES_A_BATCH):
-        batch = range(first, min(first + FRAMES_A_BATCH, len(closures)))
-        frames = np.zeros((len(batch), 2 * int(reach[batch].max()) + 1))
+    order = np.argsort(periods, kind="stable")
+    for first in range(0, len(order), FRAMES_A_BATCH):
+        batch = order[first : first + FRAMES_A_BATCH]
+        frames = np.zeros((len(batch), 2 * int(reach[batch[-1]]) + 1))
         for row, k in enumerate(batch):
             frame = derivative[max(closures[k] - reach[k], 0) : closures[k] + reach[k] + 1]
             frames[row, : len(frame)] = SCALE * frame * hamming(len(frame))
-        spectra = np.fft.rfft(frames, sample_rate, axis=1)
-        for row, k in enumerate(batch):
-            out[k] = _compare_harmonics(spectra[row], sample_rate, sample_rate / periods[k])
+        f0_hz = sample_rate / periods[batch]
+        n_bins = min(ROUND_BINS * int(np.ceil(BAND * f0_hz[0] / ROUND_BINS)), sample_rate // 2)
+        level = _compare_harmonics(zoom.transform(frames, sample_rate, range(n_bins)), f0_hz)
+        for row in np.flatnonzero(np.isnan(level)):
+            level[row] = _compare_on_the_circle(frames[row], sample_rate, f0_hz[row])
+        out[batch] = level
     return out
 
 
 @njit(cache=True)
-def _compare_harmonics(spectrum, sample_rate, f0_hz):
-    """Level difference of the peaks nearest to F0 and 2 F0, from as few bins as decide it.
+def _compare_harmonics(spectra, f0_hz):
+    """Level difference of the peaks nearest to F0 and 2 F0; NaN where these bins do not decide it.
 
-    Peaks further apart than half of F0 never meet in the thinning, so the first such gap that lies
-    far enough from 2 F0 makes everything above it irrelevant.
+    Peaks further apart than half of F0 never meet in the thinning, so such a gap far enough from
+    2 F0 makes everything above it irrelevant.
     """
-    n_bins = min(int(BAND * f0_hz), len(spectrum))
-    power = np.empty(n_bins)
-    for k in range(n_bins):
-        power[k] = spectrum[k].real ** 2 + spectrum[k].imag ** 2
-    peaks = peak_bins(power)
-    for p in range(len(peaks) - 1, 0, -1):
-        if peaks[p] - peaks[p - 1] > f0_hz / 2:
-            thinned = thin_peaks(power, peaks[:p], f0_hz / 2)
-            second = _nearest(thinned, 2 * f0_hz)
-            is_settled = peaks[p] + 1 - 2 * f0_hz > abs(second + 1 - 2 * f0_hz)
-            if len(thinned) >= FEWEST_PEAKS and is_settled:
-                return 10 * np.log10(power[_nearest(thinned, f0_hz)] / power[second])
-            break
-    power = np.empty(sample_rate)
-    for k in range(sample_rate):
-        value = spectrum[k if k < len(spectrum) else sample_rate - k]
-        power[k] = value.real**2 + value.imag**2
+    out = np.full(len(f0_hz), np.nan)
+    power = np.empty(spectra.shape[1])
+    for row in range(len(f0_hz)):
+        f0 = f0_hz[row]
+        for k in range(len(power)):
+            power[k] = spectra[row, k].real ** 2 + spectra[row, k].imag ** 2
+        peaks = peak_bins(power)
+        p = len(peaks) - 1
+        while p > 0 and peaks[p] - peaks[p - 1] <= f0 / 2:
+            p -= 1
+        if p <= 0:
+            continue
+        thinned = thin_peaks(power, peaks[:p], f0 / 2)
+        second = _nearest(thinned, 2 * f0)
+        is_settled = peaks[p] + 1 - 2 * f0 > abs(second + 1 - 2 * f0)
+        if len(thinned) >= FEWEST_PEAKS and is_settled:
+            out[row] = 10 * np.log10(power[_nearest(thinned, f0)] / power[second])
+    return out
+
+
+def _compare_on_the_circle(frame: np.ndarray, sample_rate: int, f0_hz: float) -> float:
+    """The same from the full transform, negative frequencies included; 0 with too few peaks."""
+    power = np.abs(np.fft.fft(frame, sample_rate)) ** 2
     peaks = thin_peaks(power, peak_bins(power), f0_hz / 2)
     if len(peaks) < FEWEST_PEAKS:
         return 0.0
-    return 10 * np.log10(power[_nearest(peaks, f0_hz)] / power[_nearest(peaks, 2 * f0_hz)])
+    ratio = power[_nearest(peaks, f0_hz)] / power[_nearest(peaks, 2 * f0_hz)]
+    return 10 * float(np.log10(ratio))
 
 
 @njit(cache=True)
