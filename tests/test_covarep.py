@@ -158,6 +158,24 @@ def test_a_file_that_is_no_network_is_refused(tmp_path):
         load_network(str(tmp_path / "network.mat"))
 
 
+def test_a_network_in_matlabs_files_is_read(tmp_path):
+    from scipy.io import savemat
+
+    own = load_network()
+    cells = {name: np.empty((2, 2), dtype=object) for name in ("IW", "LW", "b")}
+    for cell in cells.values():
+        for place in np.ndindex(cell.shape):
+            cell[place] = np.zeros((0, 0))
+    cells["IW"][0, 0], cells["LW"][1, 0] = own.hidden_weight, own.output_weight[None]
+    cells["b"][0, 0], cells["b"][1, 0] = own.hidden_bias[:, None], own.output_bias[:, None]
+    savemat(tmp_path / "system_net_creak.mat", {"net": cells})
+    savemat(tmp_path / "minis_creak.mat", {"minis": own.lowest})
+    savemat(tmp_path / "maxis_creak.mat", {"maxis": own.highest})
+    found = load_network(str(tmp_path / "system_net_creak.mat"))
+    for name in SHAPES:
+        np.testing.assert_array_equal(getattr(found, name), getattr(own, name))
+
+
 def test_another_network_can_be_named(frames, waveform, tmp_path):
     from safetensors.numpy import save_file
 

@@ -34,8 +34,8 @@ def measure_tilt(
         f0_hz = sample_rate / periods[batch]
         n_bins = min(ROUND_BINS * int(np.ceil(BAND * f0_hz[0] / ROUND_BINS)), sample_rate // 2)
         level = _compare_harmonics(zoom.transform(frames, sample_rate, range(n_bins)), f0_hz)
-        for row in np.flatnonzero(np.isnan(level)):
-            level[row] = _compare_on_the_circle(frames[row], sample_rate, f0_hz[row])
+        for open_row in np.flatnonzero(np.isnan(level)):
+            level[open_row] = _compare_on_the_circle(frames[open_row], sample_rate, f0_hz[open_row])
         out[batch] = level
     return out
 

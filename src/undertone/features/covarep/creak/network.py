@@ -4,7 +4,8 @@ In:  (n_rows, 36) inputs.
 Out: (n_rows,) probability of creaky voice.
 
 Our own weights, fitted to the reference's posteriors, are in ``network.safetensors``. The original
-network is under the GPL and not part of this package; its file can be used by naming it.
+network is under the GPL and not part of this package; whoever has it names its file,
+``system_net_creak.mat``, beside which ``minis_creak.mat`` and ``maxis_creak.mat`` lie.
 """
 
 from dataclasses import dataclass
@@ -43,14 +44,44 @@ class CreakNetwork:
 
 @lru_cache(maxsize=2)
 def load_network(path: str | None = None) -> CreakNetwork:
-    """Read our weights, or a file with the same six arrays (safetensors)."""
-    from safetensors.numpy import load_file
-
+    """Read our weights, a file with the same six arrays (safetensors), or the original's files."""
     file = Path(path) if path else OWN_WEIGHTS
     try:
-        arrays = load_file(file)
+        arrays = _read_matlab(file) if file.suffix == ".mat" else _read_safetensors(file)
+        network = CreakNetwork(**{name: arrays[name].astype(np.float64) for name in SHAPES})
     except Exception as error:
-        raise UndertoneError(f"cannot read the creak network {file}: {error}") from None
-    if set(arrays) != set(SHAPES) or arrays["hidden_weight"].shape[1:] != (N_INPUTS,):
-        raise UndertoneError(f"{file} is not a creak network; expected {', '.join(SHAPES)}")
-    return CreakNetwork(**{name: arrays[name].astype(np.float64) for name in SHAPES})
+        raise UndertoneError(
+            f"{file} is not a creak network ({error}); expected the arrays {', '.join(SHAPES)}, "
+            "or a MATLAB network with its minis_creak.mat and maxis_creak.mat beside it"
+        ) from None
+    if network.hidden_weight.shape[1:] != (N_INPUTS,):
+        raise UndertoneError(f"the creak network {file} does not have {N_INPUTS} inputs")
+    return network
+
+
+def _read_safetensors(file: Path) -> dict[str, np.ndarray]:
+    from safetensors.numpy import load_file
+
+    return load_file(file)
+
+
+def _read_matlab(file: Path) -> dict[str, np.ndarray]:
+    """Weights IW{1}, LW{2,1}, b{1}, b{2} of a network, and the ranges of its inputs."""
+    network = _read_variable(file)
+    weights, between, biases = (network[field][0, 0] for field in ("IW", "LW", "b"))
+    return {
+        "lowest": _read_variable(file.with_name("minis_creak.mat")).ravel(),
+        "highest": _read_variable(file.with_name("maxis_creak.mat")).ravel(),
+        "hidden_weight": weights[0, 0],
+        "hidden_bias": biases[0, 0].ravel(),
+        "output_weight": between[1, 0].ravel(),
+        "output_bias": biases[1, 0].ravel(),
+    }
+
+
+def _read_variable(file: Path) -> np.ndarray:
+    """The one variable of a MATLAB file."""
+    from scipy.io import loadmat
+
+    (found,) = (value for name, value in loadmat(file).items() if not name.startswith("__"))
+    return found
