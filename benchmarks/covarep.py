@@ -39,7 +39,7 @@ from undertone.features.covarep.rd import estimate_rd
 from undertone.features.covarep.srh import sum_harmonics, track_pitch
 
 RATE = audio.SAMPLE_RATE
-N_UTTERANCES, N_REPEATS = 8, 5
+N_UTTERANCES, N_REPEATS = 8, 4
 START = (
     "import numpy as np; from undertone.features import covarep;"
     "covarep.extract(np.random.default_rng(0).normal(size=16000).astype('f4') / 9)"
