@@ -49,7 +49,7 @@ def main() -> None:
             "undertone --help": ["-m", "undertone", "--help"],
         }
         ways: dict[str, Way] = {name: partial(_start, own) for name, own in commands.items()}
-        started = take_turns(ways, repeats=options.repeats)
+        started = take_turns(ways, repeats=options.repeats, warm=options.repeats > 1)
         loaded: dict[str, Way] = {"predict": lambda: list(predict(recognizer, [clip]))}
         torch.set_num_threads(1)
         kept = take_turns(loaded, repeats=10 * options.repeats, amount=DURATION_S)

@@ -104,14 +104,16 @@ def compare_frozen(bench: Bench) -> Table:
     n_epochs = bench.settings.max_epochs
     repeated = f"encoder run in each of {n_epochs} epochs"
     costs: Costs = {repeated: [], "first fit of a fold": [], "its later fits": []}
-    costs[f"its later fits, {THREADS} threads in NumPy"] = []
+    costs["fits once all is pooled"] = []
+    costs[f"the same, {THREADS} threads in NumPy"] = []
     for _ in range(bench.repeats):
         problems = _problems(bench)
         with threadpool_limits(1):
             found = [cost(partial(fit_head_by_epochs, problems[0], n_epochs))]
             found.append(cost(partial(fit_frozen, problems[0], "random")))
-            found.append(_mean_cost([partial(fit_frozen, p, "random") for p in problems[1:]]))
-        found.append(_mean_cost([partial(fit_frozen, p, "random") for p in problems[1:]]))
+            later: list[Way] = [partial(fit_frozen, p, "random") for p in problems[1:]]
+            found += [_mean_cost(later), _mean_cost(later)]
+        found.append(_mean_cost(later))
         for own, one in zip(costs.values(), found, strict=True):
             own.append(one)
     notes = {"labels": bench.budget, "later fits averaged": bench.draws}
@@ -120,7 +122,7 @@ def compare_frozen(bench: Bench) -> Table:
 
 def compare_processes(bench: Bench) -> Table:
     """The same few fits in one process with PyTorch's threads, or in a process a core."""
-    n_processes = os.cpu_count() or 1
+    n_processes = 1 if bench.repeats == 1 else os.cpu_count() or 1
     labelled = bench.fits(n_processes)
     given = ({kernel: bench.model(kernel) for kernel in ("off", "bfloat16")}, labelled)
     ways: dict[str, Way] = {}
@@ -129,7 +131,9 @@ def compare_processes(bench: Bench) -> Table:
         for kernel in given[0]:
             jobs = [(kernel, position, EPOCHS_A_JOB) for position in range(len(labelled))]
             name = KERNELS[kernel]
-            ways[f"{name}, 1 process, {THREADS} threads"] = partial(_train_here, given, jobs)
+            ways[f"{name}, 1 process, 1 thread"] = partial(_train_here, given, jobs, threads=1)
+            own_choice = f"{name}, 1 process, {THREADS} threads (PyTorch's choice)"
+            ways[own_choice] = partial(_train_here, given, jobs, threads=THREADS)
             many = f"{name}, {n_processes} processes, 1 thread each"
             ways[many] = partial(_train_there, pool, jobs)
         found = take_turns(ways, repeats=bench.repeats)
@@ -225,9 +229,9 @@ def _run_all(runs: list[Callable[[], None]]) -> None:
         run()
 
 
-def _train_here(given: tuple, jobs: list[fits.Job]) -> None:
+def _train_here(given: tuple, jobs: list[fits.Job], *, threads: int) -> None:
     fits.begin(*given)
-    torch.set_num_threads(THREADS)
+    torch.set_num_threads(threads)
     for job in jobs:
         fits.train_given(*job)
 

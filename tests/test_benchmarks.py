@@ -1,0 +1,97 @@
+"""The benchmarks run, and the alternative they measure computes what it should."""
+
+import importlib
+import json
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+ROOT = Path(__file__).parent.parent
+BENCHMARKS = ROOT / "benchmarks"
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory) -> Path:
+    """Five speakers, two pitches."""
+    folder = tmp_path_factory.mktemp("tones")
+    rows = ["file,speaker,emotion"]
+    for number in range(20):
+        emotion, f0_hz = (("anger", 300), ("sadness", 110))[number % 2]
+        time_s = np.arange(4000 + 400 * number) / 16_000
+        name = f"u{number:02d}.wav"
+        soundfile.write(folder / name, 0.1 * np.sin(2 * np.pi * f0_hz * time_s), 16_000)
+        rows.append(f"{name},s{number // 4},{emotion}")
+    (folder / "labels.csv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
+@pytest.fixture
+def benchmark(monkeypatch, tmp_path):
+    """Run a benchmark in this process and read its result."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    threads = torch.get_num_threads()
+
+    def run(name: str, *options: str, **smaller: int) -> dict:
+        script, out = importlib.import_module(name), tmp_path / "result.json"
+        for setting, value in smaller.items():
+            monkeypatch.setattr(script, setting, value)
+        monkeypatch.setattr(sys, "argv", [name, *options, "--out", str(out)])
+        script.main()
+        return json.loads(out.read_text())
+
+    yield run
+    torch.set_num_threads(threads)
+
+
+def test_gru(benchmark):
+    result = benchmark("gru", "--batch", "2", "--repeats", "1", N_BATCHES=1)
+    assert result["ways"]["nn.GRU, random batches"]["ratio"] == 1
+
+
+def test_training(benchmark, corpus, tmp_path, monkeypatch):
+    script = importlib.import_module("training")
+    monkeypatch.setattr(script, "ProcessPoolExecutor", _threads)  # a process takes seconds
+    where = ["--corpus", f"tones={corpus / 'labels.csv'}", "--cache", str(tmp_path / "cache")]
+    result = benchmark("training", "--quick", "--labels", "8", *where, THREADS=1)
+    assert len(result["tables"]) == 5
+    for table in result["tables"]:
+        assert next(iter(table["rows"].values()))["ratio"] == 1
+
+
+def _threads(n: int, _context: object, begin: object, given: tuple) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(n, initializer=begin, initargs=given)
+
+
+@pytest.mark.slow
+def test_cli(benchmark):
+    result = benchmark("cli", "--repeats", "1")
+    assert result["tables"][0]["rows"]["undertone --help"]["wall_s"] > 0
+
+
+def test_stacked_models_score_and_learn_as_each_would_alone(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    stacked = importlib.import_module("stacked")
+    from undertone.training.encoder import Encoder
+    from undertone.training.finetune import Classifier
+
+    torch.manual_seed(0)
+    models = [Classifier(Encoder(3, 8), "mean", 2) for _ in range(3)]
+    for model in models:
+        model.encoder.gru.precision = "float32"
+    stack = stacked.Stack(models)
+    steps, lengths = torch.randn(3, 4, 9, 3), torch.tensor([[9, 7, 5, 1]] * 3)
+    scores = stack(steps, lengths)
+    alone = [model(*own) for model, *own in zip(models, steps, lengths, strict=True)]
+    torch.testing.assert_close(scores, torch.stack(alone), rtol=1e-4, atol=1e-5)
+    (scores**2).sum().backward()
+    for model, own in zip(models, alone, strict=True):
+        (own**2).sum().backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 0.1)
+    stack.clip(0.1)
+    expected = torch.stack([model.encoder.gru.weight_hh_l0.grad.t() for model in models])
+    torch.testing.assert_close(stack.layers[0].w_hh.grad, expected, rtol=1e-3, atol=1e-5)
