@@ -20,7 +20,7 @@ from undertone.features.covarep.srh import Pitch
 from undertone.features.covarep.tilt import peak_bins
 
 FFT_LENGTH = 4096
-FRAMES_A_BATCH = 64
+FRAMES_A_BATCH = 32
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ LOWEST_HZ, HIGHEST_HZ = 50, 500
 LOWEST_CREAK_HZ = 20
 BINS = range(LOWEST_CREAK_HZ - 1, 5 * HIGHEST_HZ)  # of 1 Hz, that the criterion reads
 FRAME_S, HOP_S = 0.100, 0.010
-FRAMES_A_BATCH = 64
+FRAMES_A_BATCH = 16
 
 
 @dataclass(frozen=True)

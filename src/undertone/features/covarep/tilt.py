@@ -15,7 +15,7 @@ FEWEST_PEAKS = 5
 SCALE = 2.0**15
 BAND = 8  # times F0: enough bins to decide almost always
 ROUND_BINS = 128
-FRAMES_A_BATCH = 32
+FRAMES_A_BATCH = 8
 
 
 def measure_tilt(
