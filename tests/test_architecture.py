@@ -11,7 +11,17 @@ import pytest
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "undertone"
 ORDER = (
-    *("__init__", "errors", "atomic", "config", "progress", "audio", "synthesis", "corpora"),
+    *(
+        "__init__",
+        "errors",
+        "atomic",
+        "config",
+        "progress",
+        "processes",
+        "audio",
+        "synthesis",
+        "corpora",
+    ),
     *("features", "evaluation", "training", "pipeline", "learning_curve", "serving", "cli"),
     "__main__",
 )

@@ -79,11 +79,11 @@ def test_each_fold_tests_both_sexes_where_there_are_enough():
 
 
 def test_more_folds_than_speakers_says_how_to_mend():
-    with pytest.raises(UndertoneError, match="set n_folds to 3 or fewer"):
+    with pytest.raises(UndertoneError, match="set the number of folds to 3 or fewer"):
         speaker_folds(fake_corpus(fake_table(n_speakers=3)), 5)
     with pytest.raises(UndertoneError, match="needs two or more"):
         speaker_folds(fake_corpus(fake_table(n_speakers=1)), 2)
-    with pytest.raises(UndertoneError, match="n_folds must be 2"):
+    with pytest.raises(UndertoneError, match="the number of folds must be 2"):
         speaker_folds(fake_corpus(), 1)
 
 

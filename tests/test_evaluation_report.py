@@ -164,15 +164,27 @@ def test_a_gain_is_told_in_labels_and_its_end_too(whole):
 def test_no_gain_is_said_plainly():
     same = dict.fromkeys(("pretrained_full", "pretrained_frozen"), (0.26, 0.36, 0.47, 0.60))
     level = with_skill(**same, scratch_frozen=(0.26, 0.36, 0.47, 0.60))
-    assert "Pre-training is worth nothing here" in summarise(level).verdict
-    assert "Pre-training is worth nothing here" in visible(render(level))
+    assert "No gain from pre-training is measurable here" in summarise(level).verdict
+    assert "No gain from pre-training is measurable here" in visible(render(level))
+
+
+def test_worth_nothing_is_said_where_a_gain_is_excluded():
+    one = predictions(SKILL)
+    mine, twin = (one[one["system"] == f"{name}_frozen"] for name in ("pretrained", "scratch"))
+    copy = twin.assign(system="pretrained_frozen")
+    exact = result(
+        predictions=pd.concat([one[~one.index.isin(mine.index)], copy]),
+        pairs=(Pair("pretrained_frozen", "scratch_frozen", "encoder frozen"),),
+        n_replicates=200,
+    )
+    assert summarise(exact).verdict.startswith("Pre-training is worth nothing here")
 
 
 def test_harm_is_called_harm():
     low = dict.fromkeys(("pretrained_full", "pretrained_frozen"), (0.1, 0.1, 0.1, 0.1))
     found = summarise(with_skill(**low))
     assert "worth nothing here" in found.verdict
-    assert "somewhere it does harm" in found.verdict
+    assert "Somewhere it does harm" in found.verdict
     assert any("harm at 20" in finding for finding in found.findings)
 
 
@@ -208,7 +220,7 @@ def test_only_a_pair_that_is_like_with_like_tells_what_pretraining_is_worth():
     flat = (0.22, 0.26, 0.29, 0.31)
     whole = with_skill(scratch_frozen=flat, pretrained_frozen=flat)
     apart = summarise(replace(whole, pairs=(other, twin)))
-    assert apart.verdict.startswith("Pre-training is worth nothing here")
+    assert apart.verdict.startswith("No gain from pre-training is measurable here")
     assert any("a gain at" in finding for finding in apart.findings)
     told = summarise(replace(whole, pairs=(replace(other, like_with_like=True), twin)))
     assert " (other)" in told.verdict

@@ -1,5 +1,6 @@
 """The main job end to end, small: resumable, the same whatever the processes, honest folders."""
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 
 from undertone import config
 from undertone.errors import UndertoneError
@@ -94,18 +96,10 @@ def test_a_second_run_in_the_same_folder_computes_nothing_and_logs_its_look(
 def test_a_killed_run_goes_on_and_gives_the_same_tables(run, settings, resources, tmp_path):
     out = tmp_path / "killed"
     (tmp_path / "settings.toml").write_text(config.to_toml(settings))
-    arguments = ["--config", str(tmp_path / "settings.toml"), "--out", str(out), "--quiet"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "undertone", "curve", *arguments, "--cache", str(resources.cache)],
-        start_new_session=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
-    deadline = time.monotonic() + 120
-    while len(list(out.glob("fits/*/*.npz"))) < 5 and time.monotonic() < deadline:
-        assert process.poll() is None, "the run ended before it could be killed"
-        time.sleep(0.02)
+    process = _start(tmp_path / "settings.toml", out, resources)
+    _await_fits(process, out, 5)
     os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    process.communicate()
     finished = {p: p.stat().st_mtime_ns for p in out.glob("fits/*/*.npz")}
     assert 5 <= len(finished) < 56
     assert not (out / "report.html").exists()
@@ -120,18 +114,55 @@ def test_a_folder_of_another_run_is_refused(run, settings, resources):
         curve(dataclasses.replace(settings, seed=9), run, resources)
 
 
-def test_a_folder_of_the_same_settings_but_other_data_is_refused(
-    run, settings, resources, tmp_path
+def test_a_run_whose_audio_was_replaced_is_refused(settings, resources, tmp_path):
+    folder = write_tones(tmp_path / "tones")
+    small = dataclasses.replace(
+        settings,
+        corpus=f"tones={folder / 'labels.csv'}",
+        systems=("functionals_svm", "constant"),
+        budgets=(4,),
+    )
+    curve(small, tmp_path / "run", resources)
+    samples, rate = soundfile.read(folder / "u003.wav")
+    soundfile.write(folder / "u003.wav", 0.5 * samples, rate)
+    with pytest.raises(UndertoneError, match="holds a run on other data"):
+        curve(small, tmp_path / "run", resources)
+
+
+def test_a_mistake_does_not_take_the_folder(settings, resources, tmp_path):
+    with pytest.raises(UndertoneError):
+        curve(dataclasses.replace(settings, budgets=(400,)), tmp_path / "run", resources)
+    small = dataclasses.replace(settings, systems=("functionals_svm", "constant"), budgets=(4,))
+    assert curve(small, tmp_path / "run", resources).exists()
+
+
+def test_the_settings_file_repeats_the_run_from_any_folder(
+    run, resources, tmp_path, monkeypatch, corpus
 ):
-    other = write_tones(tmp_path / "other", n_a_speaker=8)
-    toml = config.to_toml(dataclasses.replace(settings, corpus=f"tones={other / 'labels.csv'}"))
-    (run / "config.toml").rename(run / "config.kept")
-    try:
-        (run / "config.toml").write_text(toml)
-        with pytest.raises(UndertoneError, match="holds a run on other data"):
-            curve(config.load(CurveSettings, config.read_toml(run / "config.toml")), run, resources)
-    finally:
-        (run / "config.kept").rename(run / "config.toml")
+    monkeypatch.chdir(corpus)
+    settings = config.load(CurveSettings, config.read_toml(run / "config.toml"))
+    small = {"systems": ("functionals_svm", "constant"), "budgets": (4,), "unlabelled": ()}
+    relative = dataclasses.replace(settings, corpus="tones=labels.csv", **small)
+    curve(relative, tmp_path / "run", resources)
+    monkeypatch.chdir(tmp_path)
+    again = config.load(CurveSettings, config.read_toml(tmp_path / "run" / "config.toml"))
+    curve(again, tmp_path / "again", resources)
+    for name in ("results.parquet", "config.toml"):
+        assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "run" / name).read_bytes()
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_parent_that_ends_leaves_no_process_and_no_traceback(settings, resources, tmp_path, how):
+    (tmp_path / "settings.toml").write_text(config.to_toml(settings))
+    process = _start(tmp_path / "settings.toml", tmp_path / "run", resources)
+    _await_fits(process, tmp_path / "run", 1)
+    (os.killpg if how is signal.SIGINT else os.kill)(process.pid, how)
+    _, said = process.communicate(timeout=60)
+    assert "Traceback" not in said
+    deadline = time.monotonic() + 20
+    while _members(process.pid) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not _members(process.pid)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +174,7 @@ def test_a_folder_of_the_same_settings_but_other_data_is_refused(
         ({"folds": 9}, "9 folds need 9 speakers with labels; tones has 4"),
         ({"systems": ("magic",)}, "there is no system magic; there are pretrained_frozen"),
         ({"features": "magic"}, "magic"),
-        ({"draws": 0}, "at least 1 draw"),
+        ({"draws": 0}, "draws must lie from 1 on"),
     ],
 )
 def test_what_cannot_be_met_is_said_before_anything_is_trained(
@@ -229,10 +260,39 @@ def test_real_emotions_are_recognised_well_above_the_floors(corpora_root, resour
     assert "The voices in this report are synthetic" not in report.read_text()
 
 
+def _start(settings: Path, out: Path, resources: Resources) -> subprocess.Popen:
+    """A curve in a process group of its own, which Ctrl-C reaches as on a terminal."""
+    arguments = ["--config", settings, "--out", out, "--cache", resources.cache, "--quiet"]
+    return subprocess.Popen(
+        [sys.executable, "-m", "undertone", "curve", "--workers", "2", *map(str, arguments)],
+        start_new_session=True,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+
+
+def _await_fits(process: subprocess.Popen, out: Path, count: int) -> None:
+    deadline = time.monotonic() + 120
+    while len(list(out.glob("fits/*/*.npz"))) < count and time.monotonic() < deadline:
+        assert process.poll() is None, f"the run ended: {process.stderr.read()}"
+        time.sleep(0.02)
+
+
+def _members(group: int) -> list[str]:
+    """Processes of a group that still run; what only waits to be collected does not count."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            name, rest = stat.read_text().rsplit(") ", 1)
+            state, _, pgrp = rest.split()[:3]
+            if pgrp == str(group) and state != "Z":
+                found.append(name)
+    return found
+
+
 def write_tones(folder: Path, n_a_speaker: int = 10) -> Path:
     """Two emotions, four speakers: a high tone is anger, a low one is sadness."""
-    import soundfile
-
     rng = np.random.default_rng(0)
     (folder / "more").mkdir(parents=True)
     rows = ["file,speaker,emotion"]

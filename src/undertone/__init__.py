@@ -8,7 +8,7 @@ The verbs of the command line are here as functions, imported when they are firs
     undertone.finetune("emodb=PATH", "models/a", encoder="encoders/a")
     undertone.load("models/a")
     undertone.predict("models/a", ["clip.wav"])
-    undertone.score("truth.csv", "prediction.csv")
+    undertone.score(truth="truth.csv", prediction="prediction.csv")
     undertone.curve(undertone.CurveSettings(corpus="emodb=PATH"), "runs/a")
 """
 

@@ -5,6 +5,7 @@ What the caller can fix is printed without a traceback and ends with exit status
 
 import csv
 import json
+import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -36,12 +37,13 @@ Config = Annotated[Path | None, typer.Option(help="TOML file of settings.")]
 Set = Annotated[
     list[str] | None, typer.Option("--set", help="A setting, section.name=value; repeatable.")
 ]
-Seed = Annotated[int | None, typer.Option(help="Names all randomness.")]
+Seed = Annotated[int | None, typer.Option(min=0, help="Names all randomness.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
 
 
 def main() -> None:
     """Run the command line; turn what the caller can fix into a message and exit status 2."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # processes share the cores, threads fight
     try:
         app(standalone_mode=True)
     except UndertoneError as error:
@@ -108,6 +110,8 @@ def curve(
     from undertone.learning_curve import curve as run
     from undertone.pipeline import Resources
 
+    if corpus is None and config is None:
+        raise UndertoneError("curve needs a labelled corpus: --corpus NAME=PATH, or --config FILE")
     given = {
         "corpus": corpus,
         "unlabelled": unlabelled,
@@ -287,7 +291,7 @@ def _print_score(found: "Score") -> None:
 
     table = Table(title=f"{found.n_utterances} utterances, {found.n_speakers} speakers")
     for column in ("", "prediction", *found.floors):
-        table.add_column(column)
+        table.add_column(column, no_wrap=True)
     for row in found.rows():
         table.add_row(*row)
     console = Console()

@@ -6,6 +6,7 @@ Out: an instance of the dataclass, or TOML text that reads back to an equal inst
 
 import dataclasses
 import json
+import math
 import tomllib
 import types
 import typing
@@ -50,8 +51,25 @@ def read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UndertoneError(f"there is no settings file {path}") from None
+    except OSError as error:
+        raise UndertoneError(f"{path} cannot be read as settings: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UndertoneError(f"{path} is not valid TOML: {error}") from None
+
+
+def check_ranges(settings: object, **ranges: tuple[float, float]) -> None:
+    """Refuse numbers out of their range, both ends included.
+
+    Raises:
+        UndertoneError: names the first setting that is out of its range.
+    """
+    for name, (low, high) in ranges.items():
+        value = getattr(settings, name)
+        if not low <= value <= high:
+            end = f"to {high:g}" if high < math.inf else "on"
+            raise UndertoneError(
+                f"{type(settings).__name__}.{name} must lie from {low:g} {end}, found {value}"
+            )
 
 
 def to_toml(settings: object) -> str:
@@ -70,6 +88,8 @@ def override(values: Mapping[str, Any], assignments: list[str]) -> dict[str, Any
         place = result
         for section in sections:
             place = place.setdefault(section, {})
+            if not isinstance(place, dict):
+                raise UndertoneError(f"--set {assignment}: {section} is a value, not a section")
         place[last] = _parse(text.strip())
     return result
 

@@ -7,12 +7,12 @@ Out: in that folder ``report.html``, ``curve.png``, ``results.parquet`` (one row
 """
 
 import json
-import os
+import math
 import platform
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import version
 from io import BytesIO
@@ -23,6 +23,7 @@ import pandas as pd
 
 import undertone
 from undertone import atomic, config, corpora
+from undertone.config import check_ranges
 from undertone.corpora.audit import audit_fold
 from undertone.corpora.corpus import Corpus
 from undertone.corpora.pool import Pool, pool
@@ -33,6 +34,7 @@ from undertone.evaluation.report import write_report
 from undertone.evaluation.results import CurveResult, Pair, Source, results_table
 from undertone.features.store import FrameTable
 from undertone.pipeline import Resources, read_frames, usable
+from undertone.processes import available_cores
 from undertone.progress import Progress
 from undertone.training.encoder import EncoderConfig
 from undertone.training.finetune import FinetuneConfig
@@ -72,10 +74,14 @@ class CurveSettings:
             raise UndertoneError(
                 f"there is no system {', '.join(sorted(unknown))}; there are {', '.join(FITS)}"
             )
+        if "constant" not in self.systems:
+            raise UndertoneError("systems must hold constant: no curve without its floor")
+        for name in ("systems", "budgets"):
+            if len(set(values := getattr(self, name))) < len(values):
+                raise UndertoneError(f"{name} holds something twice: {', '.join(map(str, values))}")
         if not self.budgets or min(self.budgets) < 2:
             raise UndertoneError(f"budgets are numbers of labels from 2 on, found {self.budgets}")
-        if self.draws < 1 or self.folds < 2:
-            raise UndertoneError("a curve needs at least 1 draw and 2 folds")
+        check_ranges(self, draws=(1, math.inf), folds=(2, math.inf), seed=(0, 2**62))
 
 
 def quick_values() -> dict[str, Any]:
@@ -119,7 +125,8 @@ def curve(settings: CurveSettings, out: Path | str, resources: Resources | None 
             another run.
     """
     out, resources, seconds = Path(out), resources or Resources(), {}
-    _claim(out, settings)
+    settings = _with_absolute_paths(settings)
+    _check_settings(out, settings)
     began = time.monotonic()
     labelled, frames = read_frames(corpora.open(settings.corpus), settings.features, resources)
     unlabelled = [
@@ -129,35 +136,45 @@ def curve(settings: CurveSettings, out: Path | str, resources: Resources | None 
     seconds["features"] = time.monotonic() - began
     run = _Run(settings, out, usable(labelled), frames, tuple(unlabelled))
     plan = run.plan()
-    _claim_data(out, plan)
+    _claim(out, settings, plan)
     began = time.monotonic()
     with Progress(shown=resources.progress) as progress:
-        sweep(plan, workers=resources.workers or os.cpu_count() or 1, progress=progress)
+        sweep(plan, workers=resources.workers or available_cores(), progress=progress)
     seconds["training"] = time.monotonic() - began
     return run.write(plan, seconds)
 
 
-def _claim(out: Path, settings: CurveSettings) -> None:
-    """Make the folder this run's, or see that it is."""
-    path, text = out / "config.toml", config.to_toml(settings)
-    if not path.exists():
-        atomic.write_text(path, text)
-    elif config.load(CurveSettings, config.read_toml(path)) != settings:
+def _with_absolute_paths(settings: CurveSettings) -> CurveSettings:
+    """So that the run's settings file repeats it from any folder."""
+    return replace(
+        settings,
+        corpus=corpora.with_absolute_path(settings.corpus),
+        unlabelled=tuple(map(corpora.with_absolute_path, settings.unlabelled)),
+    )
+
+
+def _check_settings(out: Path, settings: CurveSettings) -> None:
+    """See that the folder is free or holds this run; a run counts once its data are claimed."""
+    path = out / "config.toml"
+    if not (out / "data.sha256").exists() or not path.exists():
+        return
+    if config.load(CurveSettings, config.read_toml(path)) != settings:
         raise UndertoneError(
             f"{out} holds a run with other settings (see {path}); choose another --out, or "
             f"repeat that run with --config {path}"
         )
 
 
-def _claim_data(out: Path, plan: Plan) -> None:
-    """See that fits that lie in the folder were made from the same utterances."""
+def _claim(out: Path, settings: CurveSettings, plan: Plan) -> None:
+    """Make the folder this run's, or see that its fits were made from the same data."""
     path, text = out / "data.sha256", f"{plan.digest()}\n"
     if not path.exists():
+        atomic.write_text(out / "config.toml", config.to_toml(settings))
         atomic.write_text(path, text)
     elif path.read_text() != text:
         raise UndertoneError(
-            f"{out} holds a run on other data: the corpora or the features have changed since; "
-            "choose another --out"
+            f"{out} holds a run on other data: the audio, the labels or the features have changed "
+            "since; choose another --out"
         )
 
 

@@ -4,6 +4,8 @@ In:  corpora by specification (``emodb=PATH``) or as objects, settings, a folder
 Out: a filled frame store, an encoder folder, a model folder.
 """
 
+import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from undertone import corpora
+from undertone.config import check_ranges
 from undertone.corpora.corpus import Corpus
 from undertone.corpora.splits import (
     Fold,
@@ -57,6 +60,9 @@ class PretrainSettings:
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     pretrain: PretrainConfig = field(default_factory=PretrainConfig)
 
+    def __post_init__(self) -> None:
+        check_ranges(self, seed=(0, 2**62))
+
 
 @dataclass(frozen=True)
 class FinetuneSettings:
@@ -71,6 +77,9 @@ class FinetuneSettings:
     finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
 
     def __post_init__(self) -> None:
+        check_ranges(self, seed=(0, 2**62), folds=(0, math.inf))
+        if self.folds == 1:
+            raise UndertoneError("folds must be 2 or more, or 0 to leave the score unmeasured")
         if self.mode not in ("frozen", "full"):
             raise UndertoneError(f"mode must be frozen or full, found {self.mode!r}")
 
@@ -138,6 +147,7 @@ def pretrain(
         )
     notes = {
         "pool": [corpus.name for corpus, _ in read],
+        "pool_audio": [_short(key) for _, table in read for key in table.keys.values()],
         "epoch": result.best.epoch,
         "held_out_loss": result.best.held_out_loss,
         "history": [[e.loss, e.held_out_loss] for e in result.history],
@@ -323,18 +333,35 @@ class _Finetuning:
             f"A GRU over frames, pooled over time, and one dense layer. Start: {start}, {what}. "
             f"Labels seen, validation included: {labels}."
         )
-        if self.pretrained and self.corpus.name in self.pretrained.notes["pool"]:
+        if known := self._known_to_the_encoder():
             text += (
-                " The encoder's pool held this corpus's audio, so the scores below are "
-                "transductive: the tested speakers' voices, not their labels, were known."
+                f" The encoder's pool held the audio of {known} of these utterances, so the "
+                "scores below are transductive: tested voices, not their labels, were known."
             )
         return text
+
+    def _known_to_the_encoder(self) -> int:
+        """Utterances whose audio, by content, was in the encoder's pool."""
+        pool = set(self.pretrained.notes["pool_audio"]) if self.pretrained else set()
+        return sum(_short(self.table.keys[u]) in pool for u in self.corpus.table["utterance"])
 
 
 def usable(corpus: Corpus) -> Corpus:
     """The utterances with emotion and speaker; the others are counted in ``left_out``."""
     unlabelled = set(corpus.table["utterance"]) - set(corpus.labelled.table["utterance"])
-    return known_speakers(corpus.drop(dict.fromkeys(unlabelled, "no emotion label")))
+    if len(unlabelled) == len(corpus):
+        raise UndertoneError(f"{corpus.name} has no emotion labels: it can only be a pool")
+    known = known_speakers(corpus.drop(dict.fromkeys(unlabelled, "no emotion label")))
+    if not len(known):
+        raise UndertoneError(
+            f"no labelled utterance of {corpus.name} names its speaker: folds that keep speakers "
+            "apart need a column speaker"
+        )
+    return known
+
+
+def _short(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
 def _open(corpus: str | Corpus) -> Corpus:

@@ -5,7 +5,7 @@ Out: ``Corpus`` tables of utterances, and which of them train, validate and test
 """
 
 from undertone.corpora.corpus import COLUMNS, Corpus
-from undertone.corpora.readers import READERS, open
+from undertone.corpora.readers import READERS, open, with_absolute_path
 from undertone.corpora.tasks import EMOTIONS, Task, canonical_emotion, classes
 
 __all__ = [
@@ -17,4 +17,5 @@ __all__ = [
     "canonical_emotion",
     "classes",
     "open",
+    "with_absolute_path",
 ]

@@ -13,6 +13,7 @@ share one. Label columns (``emotion``, ``intensity``, …) follow the fixed ones
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -62,7 +63,7 @@ class Corpus:
     def __len__(self) -> int:
         return len(self.table)
 
-    @property
+    @cached_property
     def labelled(self) -> "Corpus":
         """The part with an emotion; empty where the corpus names none."""
         if "emotion" not in self.table:
@@ -70,7 +71,7 @@ class Corpus:
             return replace(self, table=nothing)
         return replace(self, table=self.table[self.table["emotion"].notna()])
 
-    @property
+    @cached_property
     def emotions(self) -> tuple[str, ...]:
         """The emotions that occur, in alphabetical order."""
         return tuple(sorted(self.labelled.table["emotion"].unique()))

@@ -54,7 +54,7 @@ def speaker_folds(corpus: Corpus, n_folds: int, seed: int = 0) -> list[Fold]:
     rows = usable_rows(corpus)
     speakers = sorted(rows["speaker"].unique())
     if n_folds < 2:
-        raise UndertoneError(f"n_folds must be 2 or more, found {n_folds}")
+        raise UndertoneError(f"the number of folds must be 2 or more, found {n_folds}")
     if len(speakers) < 2:
         raise UndertoneError(
             f"{corpus.name} has labels of one known speaker, {speakers[0]}: testing on unheard "
@@ -63,7 +63,7 @@ def speaker_folds(corpus: Corpus, n_folds: int, seed: int = 0) -> list[Fold]:
     if n_folds > len(speakers):
         raise UndertoneError(
             f"{n_folds} folds need {n_folds} speakers with labels; {corpus.name} has "
-            f"{len(speakers)}: set n_folds to {len(speakers)} or fewer"
+            f"{len(speakers)}: set the number of folds to {len(speakers)} or fewer"
         )
     groups = _balanced_groups(_shares(rows, speakers), n_folds, np.random.default_rng([seed, 0]))
     return [

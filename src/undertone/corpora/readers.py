@@ -66,6 +66,14 @@ def open(spec: str) -> Corpus:
     return _read_by_content(path, name)
 
 
+def with_absolute_path(spec: str) -> str:
+    """The same specification, its path independent of the current folder."""
+    name, path = _parted(spec)
+    if path is None:
+        return spec
+    return f"{name}={path.absolute()}" if name else str(path.absolute())
+
+
 def _parted(spec: str) -> tuple[str | None, Path | None]:
     """Name and path; either may be absent. A path that exists is one even with ``=`` in it."""
     if spec in GENERATED:

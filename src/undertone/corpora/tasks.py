@@ -9,6 +9,7 @@ have readers of their own. "exc" (IEMOCAP's excitement) is happiness, as in the 
 of that corpus. A label that is not known here stays as it is, in lower case.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -88,4 +89,6 @@ def names_no_emotion(text: str) -> bool:
 
 
 def _fold(text: str) -> str:
-    return " ".join(text.casefold().replace("_", " ").split())
+    """Without case, underlines, and the ``.0`` that a table gives whole numbers."""
+    label = " ".join(text.casefold().replace("_", " ").split())
+    return label.removesuffix(".0") if re.fullmatch(r"-?\d+\.0", label) else label

@@ -4,7 +4,8 @@ In:  ``CurveResult``.
 Out: a verdict on pre-training, and findings: who leads at each end, which rival wins.
 
 A gain is claimed only where the interval of the paired difference lies above zero. Where it
-lies so at no budget, the verdict says that pre-training is worth nothing measurable here.
+lies so at no budget, the verdict says so, and says "worth nothing" only where the intervals also
+exclude a gain of ``NEGLIGIBLE``.
 """
 
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ SAYINGS = (
     ("no measurable gain", {"none"}),
     ("not known", {"unknown"}),
 )
+
+
+NEGLIGIBLE = 0.03  # UAR: a gain that nobody would pre-train for
 
 
 @dataclass(frozen=True)
@@ -54,16 +58,27 @@ def _verdict(result: CurveResult) -> str:
         )
     gains = [(pair, w) for pair, ws in pairs for w in ws if w.verdict in {"gain", "beyond"}]
     if not gains:
-        harm = any(worth.verdict == "loss" for worth in worths)
-        end = " and somewhere it does harm." if harm else "."
-        return (
-            f"Pre-training is worth nothing here: between {result.budgets[0]} and "
-            f"{result.budgets[-1]} labels no gain over the same network from scratch is "
-            f"measurable{end}"
-        )
+        return _no_gain(result, worths)
     pair, first = gains[0]
     where = f" ({pair.label})" if pair.label and len(pairs) > 1 else ""
     return f"With {_count(first.budget)}, {_gain(first)}{where}{_at_the_end(result, first)}."
+
+
+def _no_gain(result: CurveResult, worths: list[Worth]) -> str:
+    """Worth nothing where a gain is excluded; not measurable where one may hide in the interval."""
+    largest = max(worth.difference.high for worth in worths)
+    between = f"between {result.budgets[0]} and {result.budgets[-1]} labels"
+    harm = " Somewhere it does harm." if any(w.verdict == "loss" for w in worths) else ""
+    if largest < NEGLIGIBLE:
+        return (
+            f"Pre-training is worth nothing here: {between} no gain over the same network "
+            f"without it reaches {decimal(NEGLIGIBLE)} in UAR.{harm}"
+        )
+    return (
+        f"No gain from pre-training is measurable here: {between} no interval of the "
+        f"difference to the same network without it lies above zero; the largest gain that the "
+        f"data leave possible is {decimal(largest, signed=True)} in UAR.{harm}"
+    )
 
 
 def _gain(worth: Worth) -> str:

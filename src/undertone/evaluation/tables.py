@@ -113,7 +113,7 @@ def join(
         raise UndertoneError(
             f"expected the same utterances with a label in {table.where} and {other.where}; "
             f"found {found}. Complete the tables, or leave those utterances out and have them "
-            'counted with missing="drop"'
+            'counted with --drop-missing (in Python missing="drop")'
         )
     joined = columns.dropna().join(other_columns.dropna(), how="inner").sort_index()
     if joined.empty:

@@ -26,6 +26,7 @@ from undertone.errors import UndertoneError
 from undertone.features import extractors, shards
 from undertone.features.extractors import Extractor
 from undertone.features.workers import Recording, compute, fill
+from undertone.processes import available_cores
 from undertone.progress import Progress
 
 MANY_FILES = 5000  # more than can be hashed while nobody waits
@@ -41,6 +42,7 @@ class FrameTable:
         frames_per_second: of the frames.
         columns: names of the features.
         source: by utterance, in the order of the corpus: where the frames lie, or the frames.
+        keys: by utterance: names its audio, segment and extractor, so that a change is seen.
         failures: the reason by utterance that has no frames.
     """
 
@@ -50,6 +52,7 @@ class FrameTable:
     columns: tuple[str, ...]
     source: Mapping[str, shards.Place | np.ndarray]
     failures: Mapping[str, str] = field(default_factory=dict)
+    keys: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.source)
@@ -115,7 +118,7 @@ def extract(
                 home,
                 missing,
                 chosen,
-                workers=workers or _cores(),
+                workers=workers or available_cores(),
                 advance=lambda count: shown.advance(name, count),
             )
             known = shards.find(home, len(chosen.columns))
@@ -133,6 +136,7 @@ def extract(
         columns=chosen.columns,
         source={u: known[key] for u, key in keys.items() if key in known},
         failures=failures,
+        keys={u: f"{home.name} {key}" for u, key in keys.items() if key in known},
     )
 
 
@@ -212,11 +216,6 @@ def _hash_file(path: Path) -> tuple[str, str]:
             return hashlib.file_digest(file, "sha256").hexdigest(), ""
     except OSError as error:
         return "", f"{path} cannot be read: {error.strerror}; is the corpus complete?"
-
-
-def _cores() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)  # absent on macOS and Windows
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def _about(recording: Recording, reason: str, failed: Recording) -> str:

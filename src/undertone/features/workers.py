@@ -4,20 +4,13 @@ In:  chunks of recordings that have no frames yet.
 Out: shards in a folder; the reason by key for recordings that could not be used.
 
 Work begins in the calling process; what remains after ``SECONDS_ALONE`` goes to fresh processes
-(spawned, one thread each). A finished chunk is kept whatever happens next. A worker ends when
-the process that started it does.
+(``undertone.processes``). A finished chunk is kept whatever happens next.
 """
 
 import contextlib
-import multiprocessing
-import multiprocessing.connection
-import os
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,12 +20,12 @@ from undertone import audio
 from undertone.errors import UndertoneError
 from undertone.features import shards
 from undertone.features.extractors import Extractor
+from undertone.processes import process_pool
 
 SECONDS_ALONE = 1.0  # about what two processes need to start
 CHUNK_RECORDINGS = 16
 CHUNK_BYTES = 16_000_000  # of audio
 OTHER_FOLDER = "--cache or the environment variable UNDERTONE_CACHE chooses another folder"
-THREAD_SETTINGS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @dataclass(frozen=True)
@@ -155,65 +148,7 @@ def _n_bytes(recording: Recording) -> int:
 
 
 def _fill_in_processes(chunks: list[Chunk], workers: int) -> Iterator[tuple[int, dict[str, str]]]:
-    interruptible = signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
-    with _one_thread_each():
-        pool = ProcessPoolExecutor(
-            min(workers, len(chunks)),
-            mp_context=multiprocessing.get_context("spawn"),
-            initializer=_follow_parent,
-            initargs=(interruptible,),
-        )
-        try:
-            with _deaf_to_interrupts():  # until ``_follow_parent`` has run
-                sizes = {pool.submit(fill_chunk, chunk): len(chunk.recordings) for chunk in chunks}
-            for future in as_completed(sizes):
-                yield sizes[future], future.result()
-        except BrokenProcessPool as error:
-            raise UndertoneError(
-                "a worker process died: the memory was exhausted, it was killed, or the script "
-                'that calls extract() does not guard it with `if __name__ == "__main__":`; run it '
-                "again (what is finished is kept), with workers=1 to stay in one process"
-            ) from error
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-
-
-@contextlib.contextmanager
-def _one_thread_each() -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in THREAD_SETTINGS}
-    os.environ.update(dict.fromkeys(THREAD_SETTINGS, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
-@contextlib.contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
-    """Start processes that ignore Ctrl-C, rather than print a traceback each."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _follow_parent(interruptible: bool) -> None:
-    """In a worker: end without a word on Ctrl-C, and when the parent is gone."""
-    if interruptible:
-        signal.signal(signal.SIGINT, lambda *_: os._exit(130))
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def follow(sentinel: int) -> None:
-        multiprocessing.connection.wait([sentinel])
-        os._exit(1)
-
-    threading.Thread(target=follow, args=(parent.sentinel,), daemon=True).start()
+    with process_pool(min(workers, len(chunks))) as pool:
+        sizes = {pool.submit(fill_chunk, chunk): len(chunk.recordings) for chunk in chunks}
+        for future in as_completed(sizes):
+            yield sizes[future], future.result()

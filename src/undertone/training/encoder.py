@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from undertone.config import check_ranges
+from undertone.errors import UndertoneError
 from undertone.training.batches import is_real
 from undertone.training.gru import GRU
 
@@ -25,6 +27,13 @@ class EncoderConfig:
     layers: int = 2
     stride: int = 2  # frames of 10 ms a step
     pooling: str = "mean"  # of the top layer over time: mean, mean_sd or last
+
+    def __post_init__(self) -> None:
+        check_ranges(self, hidden_units=(1, 8192), layers=(1, 16), stride=(1, 1000))
+        if self.pooling not in POOLINGS:
+            raise UndertoneError(
+                f"pooling must be one of {', '.join(POOLINGS)}, found {self.pooling!r}"
+            )
 
 
 class Encoder(nn.Module):

@@ -9,6 +9,7 @@ and the dense layer is a logistic regression on them, its penalty chosen by cros
 """
 
 import copy
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,8 +17,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from undertone.config import check_ranges
 from undertone.training import batches
-from undertone.training.classic import fit_logistic
 from undertone.training.encoder import POOLINGS, Encoder, pooled_size
 from undertone.training.losses import cross_entropy
 from undertone.training.seeds import generator, seed_torch
@@ -35,6 +36,19 @@ class FinetuneConfig:
     epochs_without_validation: int = 25  # where the budget is too small to validate
     head_dropout: float = 0.2
     label_smoothing: float = 0.05
+
+    def __post_init__(self) -> None:
+        check_ranges(
+            self,
+            learning_rate=(1e-9, 10),
+            batch_size=(1, math.inf),
+            clip_norm=(1e-9, math.inf),
+            max_epochs=(1, math.inf),
+            patience=(1, math.inf),
+            epochs_without_validation=(1, math.inf),
+            head_dropout=(0, 0.95),
+            label_smoothing=(0, 0.95),
+        )
 
 
 @dataclass(frozen=True)
@@ -116,6 +130,8 @@ def finetune_head(
     encoder: Encoder, *, labelled: Labelled, n_classes: int, pooling: str, seed: int
 ) -> Classifier:
     """Keep the encoder as it is and fit the dense layer to its pooled outputs."""
+    from undertone.training.classic import fit_logistic  # scikit-learn is not for serving
+
     vectors = pool(encoder, labelled.steps, pooling)
     fitted = fit_logistic(vectors, labelled.truth, speakers=labelled.speakers, seed=seed)
     weight, bias = fitted.linear(n_classes)

@@ -9,6 +9,7 @@ checkpoint is written after each, so that a killed run resumes to the losses it 
 """
 
 import copy
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from undertone.config import check_ranges
 from undertone.errors import UndertoneError
 from undertone.training import batches, checkpoint
 from undertone.training.encoder import Encoder, EncoderConfig
@@ -41,8 +43,18 @@ class PretrainConfig:
     held_out_share: float = 0.1  # of the pool's utterances
 
     def __post_init__(self) -> None:
-        if not 0 < self.mask_share < 1:
-            raise UndertoneError(f"mask_share must lie between 0 and 1, found {self.mask_share}")
+        check_ranges(
+            self,
+            mask_share=(0.001, 0.999),
+            mask_spans=(1, 1000),
+            crop_steps=(2, math.inf),
+            learning_rate=(1e-9, 10),
+            batch_size=(1, math.inf),
+            clip_norm=(1e-9, math.inf),
+            max_epochs=(1, math.inf),
+            patience=(1, math.inf),
+            held_out_share=(0.001, 0.9),
+        )
         if self.distance not in DISTANCES:
             raise UndertoneError(f"distance must be one of {', '.join(DISTANCES)}")
 

@@ -4,7 +4,9 @@ On disk: ``config.json`` (everything but the weights), ``model.safetensors`` and
 model card). Never a pickle: loading a stranger's model runs no code.
 """
 
+import contextlib
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
 from undertone import atomic
+from undertone.config import load as load_settings
 from undertone.corpora.tasks import Task
 from undertone.errors import UndertoneError
 from undertone.training.encoder import Encoder, EncoderConfig
@@ -92,21 +95,35 @@ def load(folder: Path | str) -> Recognizer:
         UndertoneError: no model is there, or it is damaged, or it was made by another format.
     """
     config, tensors = _read(Path(folder), "recognizer")
-    inputs, shape = _inputs(config, tensors), EncoderConfig(**config["encoder"])
-    task = Task(config["task"]["name"], tuple(config["task"]["outputs"]))
+    with _damage_told(Path(folder)):
+        inputs, shape = _inputs(config, tensors), load_settings(EncoderConfig, config["encoder"])
+        task = Task(config["task"]["name"], tuple(config["task"]["outputs"]))
+        notes = dict(config["notes"])
     encoder = Encoder(len(inputs.columns), shape.hidden_units, shape.layers)
     model = Classifier(encoder, shape.pooling, len(task.outputs))
     _fill(model, tensors, Path(folder))
-    return Recognizer(inputs, shape, task, model.eval(), config["notes"])
+    return Recognizer(inputs, shape, task, model.eval(), notes)
 
 
 def load_encoder(folder: Path | str) -> PretrainedEncoder:
     """Read a pre-trained encoder; raises as ``load`` does."""
     config, tensors = _read(Path(folder), "encoder")
-    inputs, shape = _inputs(config, tensors), EncoderConfig(**config["encoder"])
+    with _damage_told(Path(folder)):
+        inputs, shape = _inputs(config, tensors), load_settings(EncoderConfig, config["encoder"])
+        notes = dict(config["notes"])
     encoder = Encoder(len(inputs.columns), shape.hidden_units, shape.layers)
     _fill(encoder, tensors, Path(folder))
-    return PretrainedEncoder(inputs, shape, encoder.eval(), config["notes"])
+    return PretrainedEncoder(inputs, shape, encoder.eval(), notes)
+
+
+@contextlib.contextmanager
+def _damage_told(folder: Path) -> Iterator[None]:
+    """Name the folder whose ``config.json`` lacks something or holds something of another type."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, UndertoneError) as error:
+        what = f"no {error}" if isinstance(error, KeyError) else str(error)
+        raise UndertoneError(f"the model in {folder} is damaged: {what}") from None
 
 
 def _write(
@@ -150,9 +167,9 @@ def _read(folder: Path, kind: str) -> tuple[dict[str, Any], dict[str, torch.Tens
         raise UndertoneError(f"the model in {folder} is damaged: {error}") from None
     if not isinstance(config, dict) or config.get("format") != FORMAT:
         raise UndertoneError(f"{folder / CONFIG} is not of an Undertone model of format {FORMAT}")
-    if config["kind"] != kind:
+    if config.get("kind") != kind:
         raise UndertoneError(
-            f"{folder} holds a model of kind {config['kind']}, expected {kind}; "
+            f"{folder} holds a model of kind {config.get('kind')}, expected {kind}; "
             f"`undertone {command[kind]}` makes one"
         )
     return config, tensors
@@ -160,10 +177,11 @@ def _read(folder: Path, kind: str) -> tuple[dict[str, Any], dict[str, torch.Tens
 
 def _inputs(config: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Inputs:
     mean, sd = (tensors.pop(f"normaliser.{name}").numpy() for name in ("mean", "sd"))
+    columns = tuple(config["columns"])
+    if len(mean) != len(columns) or config["stride"] != config["encoder"]["stride"]:
+        raise ValueError("its columns, normaliser and stride do not fit together")
     normaliser = Normaliser(mean, sd, config["stride"])
-    return Inputs(
-        config["features"], config["features_version"], tuple(config["columns"]), normaliser
-    )
+    return Inputs(config["features"], config["features_version"], columns, normaliser)
 
 
 def _fill(module: torch.nn.Module, tensors: dict[str, torch.Tensor], folder: Path) -> None:

@@ -7,10 +7,8 @@ Out: ``fits/<system>/<cell>.npz`` in the run's folder, one file a fit, whole or 
 """
 
 import hashlib
-import multiprocessing
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -22,8 +20,8 @@ import pandas as pd
 import torch
 
 from undertone import atomic
-from undertone.errors import UndertoneError
 from undertone.features.store import FrameTable
+from undertone.processes import CONTEXT, process_pool
 from undertone.progress import Progress
 from undertone.training.encoder import EncoderConfig
 from undertone.training.finetune import FinetuneConfig
@@ -98,15 +96,15 @@ class Plan:
         return [system for system in self.systems if not self.path(system, cell).exists()]
 
     def digest(self) -> str:
-        """What the fits depend on beside the settings: utterances, truth and frames."""
-        sizes = [
-            (name, table.lengths[name])
+        """What the fits depend on beside the settings: truth, speakers, content of the audio."""
+        contents = [
+            (name, table.keys.get(name))
             for parts in self.pools.values()
             for table, utterances in parts
             for name in utterances
         ]
-        parts = (sorted(self.emotion.items()), sorted(self.speaker.items()), sizes, self.tests)
-        return hashlib.sha256(repr((parts, self.frames.version)).encode()).hexdigest()
+        parts = (sorted(self.emotion.items()), sorted(self.speaker.items()), contents, self.tests)
+        return hashlib.sha256(repr(parts).encode()).hexdigest()
 
     def pool(self, fold: int) -> Iterator[np.ndarray]:
         """Frames of the fold's pool, an utterance at a time."""
@@ -128,19 +126,10 @@ def sweep(plan: Plan, *, workers: int, progress: Progress) -> None:
         return
     if NEEDS_PRETRAINING & set(plan.systems):
         progress.add(PRETRAINING, len({c.fold for c in todo}) * plan.pretraining.max_epochs)
-    context = multiprocessing.get_context("spawn")
-    news = context.Queue()
-    executor = ProcessPoolExecutor(workers, context, _begin, (plan, news))
-    try:
-        _run(executor, plan, todo, lambda: _pass_on(news, progress))
-    except BrokenProcessPool:
-        raise UndertoneError(
-            "a worker process was killed from outside, perhaps for want of memory; what is "
-            "finished is kept: run the same command again, with fewer --workers if it recurs"
-        ) from None
-    finally:
-        executor.shutdown(wait=True, cancel_futures=True)
-        _pass_on(news, progress)
+    news = CONTEXT.Queue()
+    with process_pool(workers, _begin, plan, news) as pool:
+        _run(pool, plan, todo, lambda: _pass_on(news, progress))
+    _pass_on(news, progress)
 
 
 def collect(plan: Plan) -> pd.DataFrame:

@@ -180,7 +180,7 @@ def fit_functionals(problem: Problem, fit: Callable[..., object]) -> np.ndarray:
 
 
 def predict_constant(problem: Problem) -> np.ndarray:
-    """The shares of the emotions among the labels, for everybody: the floor."""
+    """The shares of the emotions among the labels, for everybody: the most frequent one wins."""
     counts = np.bincount(problem.truths(problem.budget), minlength=problem.n_classes)
     return np.tile(counts / counts.sum(), (len(problem.test), 1)).astype(np.float32)
 

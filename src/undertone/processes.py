@@ -1,0 +1,99 @@
+"""Processes that share a job: spawned, one thread each, gone when their parent is.
+
+In:  a number of processes and what each does first.
+Out: a pool to submit to. Ctrl-C ends it without a traceback from each process; a killed parent
+     leaves none behind; a killed process is told as an error that says what to do.
+"""
+
+import contextlib
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any
+
+from undertone.errors import UndertoneError
+
+CONTEXT = multiprocessing.get_context("spawn")
+THREAD_SETTINGS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)  # absent on macOS and Windows
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+@contextlib.contextmanager
+def process_pool(
+    workers: int, begin: Callable[..., None] | None = None, *arguments: Any
+) -> Iterator[ProcessPoolExecutor]:
+    """A pool of processes, each of which has called ``begin(*arguments)``.
+
+    Raises:
+        UndertoneError: a process died while its results were awaited.
+    """
+    interruptible = signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
+    with _one_thread_each():
+        pool = ProcessPoolExecutor(workers, CONTEXT, _begin, (interruptible, begin, arguments))
+        try:
+            with _deaf_to_interrupts():  # until ``_begin`` has run
+                pool.submit(os.getpid)  # the first job starts all processes
+            yield pool
+        except BrokenProcessPool as error:
+            raise UndertoneError(
+                "a worker process died: the memory was exhausted, it was killed, or the script "
+                'that calls Undertone does not guard it with `if __name__ == "__main__":`; run it '
+                "again (what is finished is kept), with fewer workers if it recurs"
+            ) from error
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextlib.contextmanager
+def _one_thread_each() -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in THREAD_SETTINGS}
+    os.environ.update(dict.fromkeys(THREAD_SETTINGS, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@contextlib.contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Start processes that ignore Ctrl-C, rather than print a traceback each."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _begin(
+    interruptible: bool, begin: Callable[..., None] | None, arguments: tuple[Any, ...]
+) -> None:
+    """In a worker: end without a word on Ctrl-C, and when the parent is gone."""
+    if interruptible:
+        signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def follow(sentinel: int) -> None:
+        multiprocessing.connection.wait([sentinel])
+        os._exit(1)
+
+    threading.Thread(target=follow, args=(parent.sentinel,), daemon=True).start()
+    if begin is not None:
+        begin(*arguments)
