@@ -5,6 +5,7 @@ raise whenever the same waveform gives other frames, and the settings that shape
 is a row of its own, made with ``functools.partial``. Heavy imports belong inside the function.
 """
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 
 from undertone import audio
 from undertone.errors import UndertoneError
-from undertone.features import log_mel
+from undertone.features import covarep, log_mel
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,24 @@ class Extractor:
 
 
 EXTRACTORS = {
+    "covarep": Extractor(
+        covarep.extract,
+        covarep.COLUMNS,
+        covarep.VERSION,
+        settings=covarep.COMPATIBLE.settings(),
+    ),
+    "covarep_clips": Extractor(
+        functools.partial(covarep.extract, config=covarep.CLIPS),
+        covarep.COLUMNS,
+        covarep.VERSION,
+        settings=covarep.CLIPS.settings(),
+    ),
+    "covarep_published": Extractor(
+        functools.partial(covarep.extract, config=covarep.PUBLISHED),
+        covarep.COLUMNS,
+        covarep.VERSION,
+        settings=covarep.PUBLISHED.settings(),
+    ),
     "log_mel": Extractor(log_mel.extract, log_mel.COLUMNS, version=1, settings=log_mel.SETTINGS),
 }
 

@@ -1,0 +1,41 @@
+"""Cepstra of envelopes on a mel-like frequency axis.
+
+In:  (n_frames, n_bins) positive envelopes from 0 Hz to Nyquist.
+Out: (n_frames, order + 1) c_0, 2 c_1, 2 c_2, … of the warped log envelope.
+
+The linear amplitudes are interpolated, not their logarithms. These are not SPTK's mel-cepstra.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+
+MEL_CORNER_HZ = 700.0
+MEL_FACTOR = 1000 / np.log(1 + 1000 / MEL_CORNER_HZ)
+
+
+def compute_cepstra(envelope: np.ndarray, sample_rate: int, order: int) -> np.ndarray:
+    left, share = _warping(envelope.shape[1], sample_rate)
+    warped = envelope[:, left] * (1 - share) + envelope[:, left + 1] * share
+    if share[-1] > 1:  # rounding left the last bin outside the nodes
+        warped[:, -1] = warped[:, -2]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.log(warped) @ _cosines(envelope.shape[1], order)
+
+
+@lru_cache(maxsize=8)
+def _warping(n_bins: int, sample_rate: int) -> tuple[np.ndarray, np.ndarray]:
+    """For every bin its place among the bins' scaled mel values: the one below, and the share."""
+    hertz = sample_rate / 2 * np.arange(n_bins) / (n_bins - 1)
+    mel = MEL_FACTOR * np.log(1 + hertz / MEL_CORNER_HZ)
+    nodes = sample_rate / 2 * mel / mel[-1]
+    left = np.clip(np.searchsorted(nodes, hertz, side="right") - 1, 0, n_bins - 2)
+    return left, (hertz - nodes[left]) / (nodes[left + 1] - nodes[left])
+
+
+@lru_cache(maxsize=8)
+def _cosines(n_bins: int, order: int) -> np.ndarray:
+    """(n_bins, order + 1) matrix from a log spectrum's half to its folded cepstrum."""
+    k, n = np.arange(n_bins)[:, None], np.arange(order + 1)
+    weight = np.where((k == 0) | (k == n_bins - 1), 1, 2) * np.where(n == 0, 1, 2)
+    return weight * np.cos(np.pi * k * n / (n_bins - 1)) / (2 * (n_bins - 1))

@@ -1,0 +1,205 @@
+"""Compiled leaves and matrix forms of the COVAREP columns against the plain equation."""
+
+import numpy as np
+import pytest
+from scipy import linalg, ndimage, optimize, signal
+
+from undertone.features.covarep import (
+    envelope,
+    hmpd,
+    iaif,
+    kernels,
+    lf_model,
+    matlab,
+    peak_slope,
+    pulse,
+    rd,
+    srh,
+    tilt,
+    warped_cepstrum,
+    wavelets,
+    zoom,
+)
+
+
+def test_prediction_solves_the_normal_equations(rng):
+    frame = rng.normal(size=200)
+    lags = np.array([frame[: 200 - k] @ frame[k:] for k in range(13)])
+    expected = np.concatenate([[1], -linalg.solve_toeplitz(lags[:12], lags[1:])])
+    np.testing.assert_allclose(kernels.predict_linearly(frame, 12), expected, rtol=1e-8)
+
+
+def test_prediction_of_silence_is_unknown():
+    assert np.isnan(kernels.predict_linearly(np.zeros(50), 4)[1:]).all()
+
+
+def test_fir_filter_starts_from_rest(rng):
+    taps, frame, out = rng.normal(size=7), rng.normal(size=60), np.empty(60)
+    kernels.filter_fir(taps, frame, out)
+    np.testing.assert_allclose(out, signal.lfilter(taps, [1], frame), atol=1e-12)
+
+
+@pytest.mark.parametrize("n", [20, 151, 400, 1000])
+def test_centred_filter_compensates_its_delay(rng, n):
+    taps, frame, out = rng.normal(size=301), rng.normal(size=n), np.empty(n)
+    iaif._filter_centred(frame, taps, out)
+    expected = np.convolve(frame, taps)[150 : 150 + n]
+    np.testing.assert_allclose(out, expected, atol=1e-10)
+
+
+def test_halves_round_away_from_zero():
+    np.testing.assert_array_equal(matlab.round_half_away(np.array([0.5, -0.5, 2.5])), [1, -1, 3])
+    assert [matlab.round_int(v) for v in (0.5, -0.5, 2.5, -2.4)] == [1, -1, 3, -2]
+
+
+def test_plateaus_are_found_at_their_first_sample():
+    np.testing.assert_array_equal(matlab.local_maxima(np.array([3, 1, 2, 2, 1, 5, 0, 9])), [2, 5])
+    np.testing.assert_array_equal(tilt.peak_bins(np.array([3.0, 1, 2, 2, 2, 1, 5, 5, 0])), [3, 6])
+
+
+def test_interpolation_is_unknown_outside_its_nodes():
+    found = matlab.interpolate(np.array([1, 3]), np.array([2.0, 4.0]), np.array([0, 1, 2, 3, 4]))
+    np.testing.assert_array_equal(found, [np.nan, 2, 3, 4, np.nan])
+
+
+def test_close_peaks_are_thinned_all_at_once():
+    values = np.array([0.0, 3, 0, 2, 0, 1, 0, 0, 0, 5, 0])
+    np.testing.assert_array_equal(tilt.thin_peaks(values, np.array([1, 3, 5, 9]), 2.0), [1, 9])
+
+
+def test_few_bins_decide_as_the_full_circle_does(rng):
+    for period in (60, 110, 250):
+        n = 3 * period
+        frame = np.tile(rng.normal(size=period), 3) + 0.1 * rng.normal(size=n)
+        spectrum = np.fft.rfft(frame * matlab.hamming(n), 16_000)[: 9 * 16_000 // period]
+        power = np.abs(np.fft.fft(frame * matlab.hamming(n), 16_000)) ** 2
+        f0_hz = 16_000 / period
+        peaks = tilt.thin_peaks(power, tilt.peak_bins(power), f0_hz / 2)
+        first, second = (peaks[np.argmin(np.abs(peaks + 1 - k * f0_hz))] for k in (1, 2))
+        expected = 10 * np.log10(power[first] / power[second])
+        found = tilt._compare_harmonics(spectrum[None], np.array([f0_hz]))[0]
+        assert found == pytest.approx(expected)
+        whole = tilt._compare_on_the_circle(frame * matlab.hamming(n), 16_000, f0_hz)
+        assert whole == pytest.approx(expected)
+
+
+def test_chirps_give_bins_of_the_padded_transform(rng):
+    frames = rng.normal(size=(3, 1598))
+    expected = np.fft.rfft(frames, 16_000, axis=1)[:, 19:2500]
+    found = zoom.transform(frames, 16_000, range(19, 2500))
+    np.testing.assert_allclose(found, expected, atol=1e-9)
+
+
+def test_harmonic_sums_follow_the_equation(rng):
+    frames = rng.normal(size=(2, 1598))
+    spectra = np.fft.rfft(frames, 16_000, axis=1)
+    magnitude = np.abs(spectra[:, :8000])
+    magnitude /= np.linalg.norm(magnitude, axis=1, keepdims=True)
+    np.testing.assert_allclose(
+        srh._norms(frames, 16_000), np.linalg.norm(np.abs(spectra[:, :8000]), axis=1)
+    )
+    candidates = np.array([100, 117])
+    plus = np.arange(1, 6)[:, None] * candidates - 1
+    minus = matlab.round_half_away(np.arange(1.5, 5)[:, None] * candidates) - 1
+    sums = np.empty((2, 2))
+    srh._score(
+        spectra,
+        srh._norms(frames, 16_000),
+        (plus.astype(np.int32), minus.astype(np.int32)),
+        sums,
+    )
+    expected = magnitude[:, plus].sum(axis=1) - magnitude[:, minus].sum(axis=1)
+    np.testing.assert_allclose(sums, expected, atol=1e-12)
+
+
+def test_wavelets_by_blocks_equal_plain_convolution(rng):
+    samples = rng.normal(size=20_000)
+    for scale, band in zip((0, 6), wavelets.convolve(samples, (0, 6)), strict=True):
+        expected = np.convolve(samples, wavelets.wavelet(scale))[1000:-1000]
+        np.testing.assert_allclose(band, expected, atol=1e-10)
+
+
+def test_direct_sums_equal_convolution(rng):
+    samples = rng.normal(size=3000)
+    kernels_ = np.stack([wavelets.wavelet(scale) for scale in peak_slope.SCALES])
+    reaches = np.array([wavelets.support(scale) for scale in peak_slope.SCALES])
+    starts = np.array([0, 700])
+    direct = peak_slope._sum_directly(samples, starts, kernels_, (reaches, 640))
+    bands = wavelets.convolve(samples, peak_slope.SCALES)
+    np.testing.assert_allclose(direct, peak_slope._window_peaks(bands, starts, 640))
+
+
+def test_parabola_of_a_parabola():
+    level = 5 - 0.01 * np.arange(300.0) ** 2
+    assert pulse._fit_parabola(10 ** (level / 20) + 0j) == pytest.approx(-0.01)
+
+
+def test_lf_spectrum_is_the_integral_of_the_pulse():
+    for shape in (0.4, 1.0, 2.3):
+        te, ta, decay, growth, omega = lf_model._solve(*lf_model.instants(shape))
+        t = (np.arange(400_000) + 0.5) / 400_000
+        start = -1 / (np.exp(growth * te) * np.sin(omega * te))
+        opening = start * np.exp(growth * t) * np.sin(omega * t)
+        closing = -(np.exp(-decay * (t - te)) - np.exp(-decay * (1 - te))) / (decay * ta)
+        pulse_ = np.where(t < te, opening, closing)
+        assert abs(pulse_.mean()) < 1e-5
+        for k in (1, 2, 7):
+            expected = np.mean(pulse_ * np.exp(-2j * np.pi * k * t))
+            found = lf_model.pulse_spectra(np.array([shape]), np.array([k]))[0, 0]
+            assert abs(found - expected) < 1e-4 * abs(expected) + 1e-6
+
+
+def test_minimum_phase_matrix_equals_folding_the_cepstrum(rng):
+    n = 20
+    log_magnitude = rng.normal(size=n + 1)
+    cepstrum = np.fft.ifft(np.concatenate([log_magnitude, log_magnitude[-2:0:-1]])).real
+    cepstrum[1:n] *= 2
+    cepstrum[n + 1 :] = 0
+    expected = np.fft.fft(cepstrum).imag[:9]
+    np.testing.assert_allclose(rd._minimum_phase(n) @ log_magnitude, expected, atol=1e-12)
+
+
+def test_rd_search_is_brents(rng):
+    model = rd._model_phases(40, True)
+    for _ in range(20):
+        observed = rng.uniform(-np.pi, np.pi, 9)
+        place, error = rd._minimise(observed, model)
+        expected = optimize.fminbound(
+            lambda shape, o=observed: rd._error(shape, o, model), 0.3, 2.5, xtol=0.01, maxfun=32
+        )
+        assert place == pytest.approx(expected, abs=1e-9)
+        assert error == rd._error(place, observed, model)
+
+
+def test_true_envelope_follows_the_equation(rng):
+    log_spectrum = np.log(np.abs(np.fft.rfft(rng.normal(size=400), 4096)))
+    found = envelope._iterate(log_spectrum[None], np.array([30]))[0]
+    window = matlab.hamming(61)[30:]
+    raised, smooth = log_spectrum.copy(), np.zeros(31)
+    for _ in range(200):
+        cepstrum = np.fft.irfft(raised)
+        new = np.concatenate([cepstrum[:1], 2 * cepstrum[1:31]])
+        inside, outside = np.linalg.norm(new), np.linalg.norm(2 * cepstrum[31:2048])
+        smooth += (inside + outside) / inside * window * (new - smooth)
+        version = np.fft.fft(smooth, 4096).real[:2049]
+        raised = np.maximum(raised, version)
+        if np.max(log_spectrum - version) <= np.log(10) / 10:
+            break
+    np.testing.assert_allclose(found, version, atol=1e-9)
+
+
+def test_cepstra_of_a_flat_envelope_hold_only_its_level():
+    cepstra = warped_cepstrum.compute_cepstra(np.full((2, 513), np.e), 16_000, 12)
+    np.testing.assert_allclose(cepstra, [[1] + [0] * 12] * 2, atol=1e-12)
+
+
+def test_smoothing_over_time_is_filtfilt(rng):
+    values = rng.normal(size=(150, 3))
+    expected = signal.filtfilt(np.ones(25) / 25, [1.0], values, axis=0, padlen=72)
+    np.testing.assert_allclose(hmpd.smooth(values, hmpd._box(25)), expected, atol=1e-12)
+
+
+def test_exchanges_sort_the_median_into_the_middle(rng):
+    values = rng.normal(size=(40, 5))
+    expected = ndimage.median_filter(values, (9, 1), mode="constant")
+    np.testing.assert_array_equal(hmpd._median_over_time(values), expected)
