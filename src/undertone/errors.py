@@ -3,7 +3,3 @@
 
 class UndertoneError(Exception):
     """What was expected, what was found, where, and the next step, in one message."""
-
-
-class MissingExtraError(UndertoneError):
-    """An optional dependency is not installed; the message names the command that installs it."""

@@ -6,6 +6,7 @@ Out: a pool to submit to. Ctrl-C ends it without a traceback from each process; 
 """
 
 import contextlib
+import functools
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -15,6 +16,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
+
+from threadpoolctl import ThreadpoolController
 
 from undertone.errors import UndertoneError
 
@@ -52,6 +55,16 @@ def process_pool(
             ) from error
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def one_thread() -> contextlib.AbstractContextManager[Any]:
+    """BLAS on one thread: small products are quicker so, and round alike in every process."""
+    return _controller().limit(limits=1, user_api="blas")
+
+
+@functools.cache
+def _controller() -> ThreadpoolController:
+    return ThreadpoolController()
 
 
 @contextlib.contextmanager

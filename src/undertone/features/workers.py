@@ -20,7 +20,7 @@ from undertone import audio
 from undertone.errors import UndertoneError
 from undertone.features import shards
 from undertone.features.extractors import Extractor
-from undertone.processes import process_pool
+from undertone.processes import one_thread, process_pool
 
 SECONDS_ALONE = 1.0  # about what two processes need to start
 CHUNK_RECORDINGS = 16
@@ -50,7 +50,8 @@ class Chunk:
 def compute(recording: Recording, extractor: Extractor) -> np.ndarray:
     """Return the frames of one recording, (n_frames, n_features) float32."""
     waveform = audio.read(recording.path, start_s=recording.start_s, end_s=recording.end_s)
-    frames = np.asarray(extractor.compute(waveform), dtype=np.float32)
+    with one_thread():
+        frames = np.asarray(extractor.compute(waveform), dtype=np.float32)
     assert frames.ndim == 2
     assert frames.shape[1] == len(extractor.columns)
     return frames

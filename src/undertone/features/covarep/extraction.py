@@ -10,10 +10,8 @@ Deliberate differences from the reference are listed in docs/covarep.md.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
 from undertone.errors import UndertoneError
 from undertone.features.covarep import COLUMNS, HMPDD, HMPDM, MCEP, PULSE, RD, CovarepConfig
@@ -45,6 +43,7 @@ from undertone.features.covarep.sinusoids import (
 )
 from undertone.features.covarep.srh import Pitch, sum_harmonics, track_pitch
 from undertone.features.covarep.warped_cepstrum import compute_cepstra
+from undertone.processes import one_thread
 
 FEWEST_CLOSURES = 2
 FEWEST_CLOSURES = 2
@@ -74,7 +73,7 @@ def analyse(samples: np.ndarray, sample_rate: int, config: CovarepConfig | None 
     Raises:
         UndertoneError: the rate is too low, or the recording too long to be analysed at once.
     """
-    with _one_thread().limit(limits=1, user_api="blas"):
+    with one_thread():
         return _analyse(samples, sample_rate, config or CovarepConfig())
 
 
@@ -92,12 +91,6 @@ def _analyse(samples: np.ndarray, sample_rate: int, config: CovarepConfig) -> An
         frames[own] = clip.frames[start : start + own.stop - own.start]
         missing |= clip.missing
     return Analysis(frames, (grid - 1) / sample_rate, missing)
-
-
-@lru_cache(maxsize=1)
-def _one_thread() -> ThreadpoolController:
-    """Products of small matrices are many times slower on several threads."""
-    return ThreadpoolController()
 
 
 def _check(samples: np.ndarray, sample_rate: int, config: CovarepConfig) -> None:
