@@ -6,15 +6,24 @@ Out: ``Corpus`` tables of utterances, and which of them train, validate and test
 
 from undertone.corpora.corpus import COLUMNS, Corpus
 from undertone.corpora.readers import READERS, open
-from undertone.corpora.tasks import EMOTIONS, Task, canonical_emotion, classes
+from undertone.corpora.tasks import (
+    EMOTIONS,
+    INTENSITIES,
+    Task,
+    canonical_emotion,
+    classes,
+    intensities,
+)
 
 __all__ = [
     "COLUMNS",
     "EMOTIONS",
+    "INTENSITIES",
     "READERS",
     "Corpus",
     "Task",
     "canonical_emotion",
     "classes",
+    "intensities",
     "open",
 ]
