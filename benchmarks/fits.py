@@ -83,15 +83,16 @@ class Bench:
 
     def problem(self, material: Material, draw: int) -> Problem:
         """One draw of labels, as the sweep makes it."""
+        position = {emotion: i for i, emotion in enumerate(self.corpus.emotions)}
         labels = draw_labels(self.corpus, self._fold, budget=self.budget, draw=draw)
         return Problem(
             material=material,
             train=labels.train,
             validation=labels.validation,
             test=self._utterances(tested=True),
-            truth={name: self.corpus.emotions.index(e) for name, e in self._column("emotion")},
+            truth={name: position[emotion] for name, emotion in self._column("emotion")},
             speaker=dict(self._column("speaker")),
-            n_classes=len(self.corpus.emotions),
+            n_classes=len(position),
             finetuning=self.settings,
             seed=draw,
         )

@@ -1,9 +1,11 @@
 """What each lever of a sweep is worth against the plain loop, in one run whose ways take turns.
 
 The plain loop: ``torch.nn.GRU`` on random padded batches of single frames, every epoch run, one fit
-after another in a process with PyTorch's threads. The levers: one thread, batches by length, the
-compiled kernel, bfloat16 products, several frames a step, early stopping, pooled outputs kept for
-the frozen encoder, a process a core, fits stacked in one batch.
+after another. The levers: batches by length, the compiled kernel, bfloat16 products, several frames
+a step, early stopping, pooled outputs kept for the frozen encoder, a process a core with one
+thread, fits stacked in one batch. Where the machine is busy, threads of one process spin while they
+wait for each other, so ratios are to the plain loop with one thread; PyTorch's own choice of
+threads has its rows.
 
     python benchmarks/training.py [--corpus emodb=PATH] [--quick] [--only steps stopping ...]
 
@@ -26,23 +28,24 @@ import fits
 import numpy as np
 import torch
 from fits import Bench, Loop, epoch, fit_counted, fit_head_by_epochs, stacked_epoch
+from threadpoolctl import threadpool_limits
 from torch import nn
-from turns import Table, cost, rows, save, take_turns
+from turns import Table, Way, cost, rows, save, take_turns
 
 from undertone import corpora
 from undertone.features import store
 from undertone.training.encoder import EncoderConfig
 from undertone.training.finetune import FinetuneConfig
 from undertone.training.gru import available
-from undertone.training.systems import fit_frozen
+from undertone.training.systems import Problem, fit_frozen
 
 THREADS = torch.get_num_threads()  # PyTorch's choice
 N_STACKED = 4
-EPOCHS_A_JOB = 2  # of the fits that processes share
+EPOCHS_A_JOB = 1  # of the fits that processes share
 KERNELS = {"off": "nn.GRU", "float32": "kernel float32", "bfloat16": "kernel bfloat16"}
 LOOPS = {
-    f"plain: nn.GRU, random batches, {THREADS} threads": Loop(by_length=False, threads=THREADS),
-    "nn.GRU, random batches, one thread": Loop(by_length=False),
+    "plain: nn.GRU, random batches": Loop(by_length=False),
+    f"plain, {THREADS} threads (PyTorch's choice)": Loop(by_length=False, threads=THREADS),
     "nn.GRU, by length": Loop(),
     "nn.GRU, by length, 2 frames a step": Loop(stride=2),
     "kernel float32, random batches": Loop("float32", by_length=False),
@@ -67,7 +70,7 @@ def compare_steps(bench: Bench) -> Table:
     n_frames = sum(map(len, labelled[1].steps))
     found = take_turns(ways, repeats=bench.repeats, amount=n_frames)
     notes = {"labels": bench.budget, "frames of 10 ms an epoch": n_frames}
-    return Table("An epoch of fine-tuning", "frames/proc. s", found, notes)
+    return Table("An epoch of fine-tuning, one thread", "frames/proc. s", found, notes)
 
 
 def compare_stopping(bench: Bench) -> Table:
@@ -101,25 +104,26 @@ def compare_frozen(bench: Bench) -> Table:
     n_epochs = bench.settings.max_epochs
     repeated = f"encoder run in each of {n_epochs} epochs"
     costs: Costs = {repeated: [], "first fit of a fold": [], "its later fits": []}
-    for _ in range(max(1, bench.repeats // 2)):
-        material = bench.material(bench.shape.stride)
-        problems = [bench.problem(material, draw) for draw in range(1 + bench.draws)]
-        for problem in problems:  # reading and normalising is no part of it
-            material.steps([*problem.budget, *problem.test])
-        costs[repeated].append(cost(lambda: fit_head_by_epochs(problems[0], n_epochs)))  # noqa: B023
-        frozen = [cost(partial(fit_frozen, problem, "random")) for problem in problems]
-        costs["first fit of a fold"].append(frozen[0])
-        walls, processors = zip(*frozen[1:], strict=True)
-        costs["its later fits"].append((mean(walls), mean(processors)))
+    costs[f"its later fits, {THREADS} threads in NumPy"] = []
+    for _ in range(bench.repeats):
+        problems = _problems(bench)
+        with threadpool_limits(1):
+            found = [cost(partial(fit_head_by_epochs, problems[0], n_epochs))]
+            found.append(cost(partial(fit_frozen, problems[0], "random")))
+            found.append(_mean_cost([partial(fit_frozen, p, "random") for p in problems[1:]]))
+        found.append(_mean_cost([partial(fit_frozen, p, "random") for p in problems[1:]]))
+        for own, one in zip(costs.values(), found, strict=True):
+            own.append(one)
     notes = {"labels": bench.budget, "later fits averaged": bench.draws}
     return Table("The frozen arm, whole fits", "", rows(costs), notes)
 
 
 def compare_processes(bench: Bench) -> Table:
     """The same few fits in one process with PyTorch's threads, or in a process a core."""
-    n_processes, labelled = os.cpu_count() or 1, bench.fits(4)
+    n_processes = os.cpu_count() or 1
+    labelled = bench.fits(n_processes)
     given = ({kernel: bench.model(kernel) for kernel in ("off", "bfloat16")}, labelled)
-    ways = {}
+    ways: dict[str, Way] = {}
     with ProcessPoolExecutor(n_processes, get_context("spawn"), fits.begin, given) as pool:
         list(pool.map(time.sleep, [1.0] * n_processes))  # all are there before the clock runs
         for kernel in given[0]:
@@ -136,7 +140,7 @@ def compare_processes(bench: Bench) -> Table:
 def compare_stacking(bench: Bench) -> Table:
     """An epoch of several fits: one after the other, or as a stack."""
     labelled = bench.fits(N_STACKED)
-    ways = {}
+    ways: dict[str, Way] = {}
     for kernel, name in KERNELS.items():
         if _is_here(kernel):
             loop = Loop(kernel, stride=bench.shape.stride)
@@ -144,7 +148,7 @@ def compare_stacking(bench: Bench) -> Table:
             ways[f"{name}, in sequence"] = partial(_run_all, each)
     models = [bench.model("off") for _ in labelled]
     ways[f"{N_STACKED} stacked by batched products"] = stacked_epoch(models, labelled)
-    found = take_turns(ways, repeats=max(1, bench.repeats // 2))
+    found = take_turns(ways, repeats=bench.repeats)
     notes = {"fits": N_STACKED, "torch.func.vmap of nn.GRU": _ask_vmap()}
     return Table("Stacking fits, one thread, an epoch of each", "", found, notes)
 
@@ -175,6 +179,7 @@ def main(arguments: list[str] | None = None) -> None:
         draws=1 if options.quick else 4,
     )
     load = os.getloadavg()[0]
+    torch.optim.Adam(bench.model("off").parameters())  # the first one imports for a second
     tables = []
     for name in options.only:
         tables.append(COMPARISONS[name](bench))
@@ -189,12 +194,26 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--corpus", default="synthetic", help="NAME=PATH, as for the curve")
     parser.add_argument("--cache", type=Path, help="folder of the frame store")
     parser.add_argument("--labels", type=int, default=50, help="of a fit")
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--only", nargs="+", choices=COMPARISONS, default=list(COMPARISONS))
     parser.add_argument("--quick", action="store_true", help="see that it runs; no numbers to use")
     out = Path(__file__).parent / "results" / f"training-{today}.json"
     parser.add_argument("--out", type=Path, default=out)
     return parser.parse_args(arguments)
+
+
+def _problems(bench: Bench) -> list[Problem]:
+    """Draws of one fold; reading and normalising is done, pooling is not."""
+    material = bench.material(bench.shape.stride)
+    problems = [bench.problem(material, draw) for draw in range(1 + bench.draws)]
+    for problem in problems:
+        material.steps([*problem.budget, *problem.test])
+    return problems
+
+
+def _mean_cost(ways: list[Way]) -> tuple[float, float]:
+    walls, processors = zip(*map(cost, ways), strict=True)
+    return mean(walls), mean(processors)
 
 
 def _is_here(kernel: str) -> bool:
@@ -220,7 +239,7 @@ def _train_there(pool: ProcessPoolExecutor, jobs: list[fits.Job]) -> float:
 def _ask_vmap() -> str:
     """What PyTorch says to a stack of its own GRUs."""
     models = [nn.GRU(4, 8) for _ in range(2)]
-    parameters, _ = torch.func.stack_module_state(models)  # type: ignore[arg-type]
+    parameters, _ = torch.func.stack_module_state(models)
 
     def run(own: dict[str, torch.Tensor], steps: torch.Tensor) -> torch.Tensor:
         return torch.func.functional_call(models[0], own, (steps,))[0]

@@ -47,7 +47,7 @@ class Table:
     title: str
     unit: str
     rows: dict[str, Row]
-    notes: dict[str, object] = field(default_factory=dict)
+    notes: Mapping[str, object] = field(default_factory=dict)
 
     def show(self) -> None:
         """Print the table."""
