@@ -25,7 +25,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Speech emotion recognition when labels are scarce.",
-    epilog="A corpus is NAME=PATH: emodb, ravdess, synthetic, csv (a table), or any folder.",
+    epilog="A corpus is NAME=PATH: emodb, ravdess, mosei, synthetic, csv (a table), or any folder.",
 )
 
 Corpus = Annotated[str, typer.Option(help="Labelled corpus, NAME=PATH, or synthetic.")]
@@ -224,9 +224,11 @@ def predict(
 @app.command()
 def score(
     *,
-    truth: Annotated[Path, typer.Option(help="Table of utterance, speaker, emotion.")],
-    prediction: Annotated[Path, typer.Option(help="Table of utterance, prediction.")],
-    task: Annotated[str, typer.Option(help="What is predicted.")] = "classes",
+    truth: Annotated[Path, typer.Option(help="Table of utterance, speaker and labels.")],
+    prediction: Annotated[Path, typer.Option(help="Table of utterance and predictions.")],
+    task: Annotated[
+        str, typer.Option(help="What is predicted: classes or intensities.")
+    ] = "classes",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     drop_missing: Annotated[
         bool, typer.Option("--drop-missing", help="Leave out utterances without a partner.")

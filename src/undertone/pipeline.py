@@ -6,6 +6,7 @@ Out: a filled frame store, an encoder folder, a model folder.
 
 import hashlib
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +27,7 @@ from undertone.corpora.splits import (
 from undertone.corpora.tasks import Task, classes
 from undertone.errors import UndertoneError
 from undertone.evaluation.score import Score, score
-from undertone.features import store
+from undertone.features import mosei, store
 from undertone.features.extractors import get
 from undertone.features.store import FrameTable
 from undertone.progress import Progress
@@ -95,13 +96,29 @@ def extract(
 ) -> FrameTable:
     """Frames of every utterance of a corpus, from the store or computed into it."""
     resources = resources or Resources()
+    opened = _open(corpus)
+    if mosei.holds_frames(opened):
+        return _read_frames_given(opened, features, resources)
     return store.extract(
-        _open(corpus),
+        opened,
         features,
         folder=resources.cache,
         workers=resources.workers,
         progress=resources.progress,
     )
+
+
+def _read_frames_given(corpus: Corpus, features: str, resources: Resources) -> FrameTable:
+    """The frames that a corpus without recordings brings, and what was repaired in them."""
+    if features != "covarep":
+        raise UndertoneError(
+            f"{corpus.name} holds covarep frames and no recordings: ask for --features covarep, "
+            f"found {features}"
+        )
+    table, repairs = mosei.read(corpus, folder=resources.cache, progress=resources.progress)
+    for line in repairs.lines() if resources.progress else ():
+        print(f"{corpus.name}: {line}", file=sys.stderr)
+    return table
 
 
 def extract_corpora(
@@ -343,7 +360,9 @@ class _Finetuning:
     def _known_to_the_encoder(self) -> int:
         """Utterances whose audio, by content, was in the encoder's pool."""
         pool = set(self.pretrained.notes["pool_audio"]) if self.pretrained else set()
-        return sum(_short(self.table.keys[u]) in pool for u in self.corpus.table["utterance"])
+        return sum(
+            _short(self.table.keys.get(u, u)) in pool for u in self.corpus.table["utterance"]
+        )
 
 
 def usable(corpus: Corpus) -> Corpus:

@@ -36,6 +36,7 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "other": ("o", "oth", "other", "others"),
 }
 EMOTIONS = tuple(SYNONYMS)
+INTENSITIES = ("happy", "sad", "anger", "surprise", "disgust", "fear")  # as CMU-MOSEI names them
 NO_EMOTION = ("", "-", "x", "xxx", "nan", "na", "n/a", "none", "null", "unknown", "no agreement")
 
 _CANONICAL = {synonym: emotion for emotion, names in SYNONYMS.items() for synonym in names}
@@ -67,6 +68,11 @@ def classes(emotions: Iterable[str]) -> Task:
             f"a classifier needs two emotions or more, found {', '.join(outputs) or 'none'}"
         )
     return Task("classes", outputs)
+
+
+def intensities() -> Task:
+    """The task of telling how strong each of six emotions is, from 0 to 3, as in CMU-MOSEI."""
+    return Task("intensities", INTENSITIES)
 
 
 def canonical_emotion(text: str) -> str:

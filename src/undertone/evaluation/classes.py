@@ -101,23 +101,35 @@ def codes(names: Names, *, emotions: Sequence[str], what: str) -> np.ndarray:
 
 def recalls_of_counts(counts: np.ndarray) -> np.ndarray:
     """(..., n_emotions) recall; NaN for an emotion without a true utterance."""
-    return _share(_hits(counts), counts.sum(axis=-1))
+    return share(_hits(counts), counts.sum(axis=-1))
 
 
 def uar_of_counts(counts: np.ndarray) -> np.ndarray:
     """(...) mean of the recalls that exist."""
-    return _mean_of_those_that_exist(recalls_of_counts(counts))
+    return mean_of_those_that_exist(recalls_of_counts(counts))
 
 
 def wa_of_counts(counts: np.ndarray) -> np.ndarray:
     """(...) share of the diagonal."""
-    return _share(_hits(counts).sum(axis=-1), counts.sum(axis=(-2, -1)))
+    return share(_hits(counts).sum(axis=-1), counts.sum(axis=(-2, -1)))
 
 
 def macro_f1_of_counts(counts: np.ndarray) -> np.ndarray:
     """(...) mean F1 of the emotions with a true or a predicted utterance."""
     true_or_predicted = counts.sum(axis=-1) + counts.sum(axis=-2)  # = 2 TP + FP + FN
-    return _mean_of_those_that_exist(_share(2 * _hits(counts), true_or_predicted))
+    return mean_of_those_that_exist(share(2 * _hits(counts), true_or_predicted))
+
+
+def share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """Part over whole; NaN where the whole is nothing."""
+    part, whole = np.asarray(part, dtype=float), np.asarray(whole, dtype=float)
+    return np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole > 0)
+
+
+def mean_of_those_that_exist(values: np.ndarray) -> np.ndarray:
+    """(...) mean over the last axis of what is not NaN."""
+    exist = ~np.isnan(values)
+    return share(np.where(exist, values, 0).sum(axis=-1), exist.sum(axis=-1))
 
 
 METRICS: dict[str, Metric] = {
@@ -130,13 +142,3 @@ LABELS = {"uar": "UAR", "wa": "WA", "macro_f1": "macro-F1"}
 
 def _hits(counts: np.ndarray) -> np.ndarray:
     return np.diagonal(counts, axis1=-2, axis2=-1)
-
-
-def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    part, whole = np.asarray(part, dtype=float), np.asarray(whole, dtype=float)
-    return np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole > 0)
-
-
-def _mean_of_those_that_exist(values: np.ndarray) -> np.ndarray:
-    exist = ~np.isnan(values)
-    return _share(np.where(exist, values, 0).sum(axis=-1), exist.sum(axis=-1))

@@ -2,7 +2,8 @@
 
 In:  truth (utterance, speaker, emotion) and prediction (utterance, and prediction or one column
      ``p_<emotion>`` an emotion), as tables or as paths of CSV or Parquet files. Names of columns
-     may be the synonyms in ``COLUMN_NAMES``; without ``utterance`` it is read off ``file``.
+     may be the synonyms in ``COLUMN_NAMES``; without ``utterance`` it is read off ``file``. For the
+     task "intensities" see ``score_intensities``.
 Out: ``Score``: UAR, WA, macro-F1 and recalls, each with an interval over speakers, with the floors.
 
 The tables are joined on the utterance, never on the position of a row. Utterances on one side only
@@ -19,55 +20,40 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from undertone.corpora.columns import UNKNOWN
 from undertone.corpora.tasks import EMOTIONS, canonical_emotion, names_no_emotion
 from undertone.errors import UndertoneError
 from undertone.evaluation import intervals
 from undertone.evaluation.classes import LABELS, METRICS, codes, emotions_of, recalls_of_counts
 from undertone.evaluation.estimate import Estimate
 from undertone.evaluation.floors import chance_counts, constant_counts
+from undertone.evaluation.score_intensities import score_intensities
+from undertone.evaluation.scoring import Request, Score, notes_on_speakers, plain, speakers
 from undertone.evaluation.tables import Table, describe_some, join, open_table
 
-UNKNOWN_SPEAKER = "(unknown)"
 
+@dataclass(frozen=True, kw_only=True)
+class ClassScore(Score):
+    """The score of the task "classes"; metrics are "uar", "wa", "macro_f1"."""
 
-@dataclass(frozen=True)
-class Score:
-    """How good predictions are, what a constant and chance would score, and what was left out."""
-
-    task: str
     emotions: tuple[str, ...]
-    metrics: dict[str, Estimate]  # "uar", "wa", "macro_f1"
     recalls: dict[str, Estimate]  # an emotion of the truth
-    floors: dict[str, dict[str, Estimate]]  # "constant", "chance" -> metrics
     confusion: np.ndarray  # (n_emotions, n_emotions), truth in the rows
-    n_utterances: int
-    n_speakers: int
-    left_out: dict[str, int]  # reason -> utterances
-    notes: tuple[str, ...] = ()
 
-    def rows(self) -> list[tuple[str, str, str, str]]:
+    def rows(self) -> list[tuple[str, ...]]:
         """What, prediction, constant, chance: the table a person reads, recalls below metrics."""
         table = [
             (LABELS[name], str(found), *(str(floor[name]) for floor in self.floors.values()))
             for name, found in self.metrics.items()
         ]
         recalls = [(f"recall {name}", str(found), "", "") for name, found in self.recalls.items()]
-        return [*table, *recalls]  # type: ignore[list-item]
+        return [*table, *recalls]
 
-    def to_dict(self) -> dict[str, object]:
-        """Plain JSON."""
+    def details(self) -> dict[str, object]:
+        """What this task adds to the JSON."""
         return {
-            "task": self.task,
-            "n_utterances": self.n_utterances,
-            "n_speakers": self.n_speakers,
-            "metrics": _plain(self.metrics),
-            "recalls": _plain(self.recalls),
-            "floors": {name: _plain(floor) for name, floor in self.floors.items()},
+            "recalls": plain(self.recalls),
             "emotions": list(self.emotions),
             "confusion": self.confusion.tolist(),
-            "left_out": self.left_out,
-            "notes": list(self.notes),
         }
 
 
@@ -106,26 +92,12 @@ def score(
     )
 
 
-@dataclass(frozen=True)
-class Request:
-    """What a task's scoring is given: the two tables and how to treat them."""
-
-    truth: Table
-    prediction: Table
-    drop: bool
-    n_replicates: int
-    seed: int
-
-
-def _score_classes(request: Request) -> Score:
+def _score_classes(request: Request) -> ClassScore:
     joined, left_out = _joined(request)
     notes = _check_labels(joined, request.prediction.where)
-    if n_unknown := int((joined["speaker"] == UNKNOWN_SPEAKER).sum()):
-        notes.append(f"{n_unknown} utterances name no speaker: they count as one speaker together")
     emotions = emotions_of(joined["truth"], joined["prediction"])
     counts = _counts_by_speaker(joined, emotions)
-    if counts.shape[1] == 1:
-        notes.append("one speaker: no interval, because one speaker says nothing of the next")
+    notes += notes_on_speakers(joined["speaker"])
     resamples = intervals.resample(
         counts.shape[1], n_replicates=request.n_replicates, seed=request.seed
     )
@@ -135,7 +107,7 @@ def _score_classes(request: Request) -> Score:
         "chance": chance_counts(counts),
     }
     recalls = intervals.estimate_each(counts, recalls_of_counts, resamples)
-    return Score(
+    return ClassScore(
         task="classes",
         emotions=emotions,
         metrics=_estimates(counts, resamples),
@@ -155,13 +127,14 @@ def _score_classes(request: Request) -> Score:
 
 TASKS: dict[str, Callable[[Request], Score]] = {
     "classes": _score_classes,
+    "intensities": score_intensities,
 }
 
 
 def _joined(request: Request) -> tuple[pd.DataFrame, dict[str, int]]:
     """Columns truth, speaker, prediction; and what was left out."""
     truth, prediction = request.truth, request.prediction
-    truths = pd.DataFrame({"truth": _emotions(truth, "emotion"), "speaker": _speakers(truth)})
+    truths = pd.DataFrame({"truth": _emotions(truth, "emotion"), "speaker": speakers(truth)})
     guesses = pd.DataFrame({"prediction": _predictions(prediction)})
     return join(truth, truths, other=prediction, other_columns=guesses, drop=request.drop)
 
@@ -187,18 +160,6 @@ def _emotions(table: Table, name: str) -> pd.Series:
 
 def _emotion(label: object) -> str | None:
     return None if names_no_emotion(str(label)) else canonical_emotion(str(label))
-
-
-def _speakers(truth: Table) -> pd.Series:
-    speaker = truth.column("speaker").map(str, na_action="ignore")
-    speaker = speaker.mask(speaker.str.strip().str.lower().isin(UNKNOWN), None)
-    if speaker.isna().all():
-        raise UndertoneError(
-            f"expected the speaker of each utterance in {truth.where}; the column is empty. "
-            "Without speakers there is no honest interval: fill it in, or write one name "
-            "everywhere to get values without intervals"
-        )
-    return speaker.where(speaker.notna(), UNKNOWN_SPEAKER)
 
 
 def _predictions(table: Table) -> pd.Series:
@@ -230,7 +191,3 @@ def _check_labels(joined: pd.DataFrame, where: str) -> list[str]:
             "of an emotion known here: map it to one of them"
         )
     return [f"{name} is predicted but never true: counted as wrong" for name in never_true]
-
-
-def _plain(found: dict[str, Estimate]) -> dict[str, dict[str, float | int | None]]:
-    return {name: estimate.to_dict() for name, estimate in found.items()}

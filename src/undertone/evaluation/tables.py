@@ -16,12 +16,15 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from undertone.corpora.columns import SYNONYMS, read_cells
+from undertone.corpora.tasks import INTENSITIES, canonical_emotion
 from undertone.errors import UndertoneError
 
 COLUMN_NAMES = {
     **{name: SYNONYMS[name] for name in ("utterance", "file", "speaker")},
     "emotion": (*SYNONYMS["emotion"], "truth"),
     "prediction": ("prediction", "predicted", "predicted_emotion"),
+    "video": ("video", "video_id"),
+    **{name: (name, canonical_emotion(name)) for name in INTENSITIES},
 }
 
 

@@ -7,16 +7,15 @@ Row ``i`` covers the hop around its centre, ``i`` to ``i + 1`` hundredths of a s
 are not finite are written as 0, which is what readers of the published files do with them.
 """
 
-import io
-import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from undertone import __version__, atomic
+from undertone import __version__
+from undertone.corpora import csd
 from undertone.errors import UndertoneError
 
 SUFFIX = ".csd"
@@ -50,14 +49,12 @@ def write(
     """
     path = Path(path)
     _check(path, frames, columns)
-    content = io.BytesIO()
-    _fill(
-        content,
+    csd.write(
+        path,
         _entries(frames, starts_s or {}, frames_per_second),
-        {**_metadata(name, columns), **(metadata or {})},
-        name,
+        root=name,
+        metadata={**_metadata(columns), **(metadata or {})},
     )
-    atomic.write_bytes(path, content.getvalue())
 
 
 def _check(path: Path, frames: Mapping[str, np.ndarray], columns: tuple[str, ...]) -> None:
@@ -76,19 +73,16 @@ def _check(path: Path, frames: Mapping[str, np.ndarray], columns: tuple[str, ...
 
 def _entries(
     frames: Mapping[str, np.ndarray], starts_s: Mapping[str, float], frames_per_second: int
-) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Features and intervals by identifier."""
-    entries = {}
+) -> Iterator[tuple[str, csd.Entry]]:
+    """Features and intervals, one identifier in memory at a time."""
     for identifier, found in frames.items():
         edges_s = np.arange(len(found) + 1) / frames_per_second + starts_s.get(identifier, 0.0)
         finite = np.nan_to_num(np.asarray(found, dtype=np.float32), nan=0, posinf=0, neginf=0)
-        entries[identifier] = finite, np.column_stack([edges_s[:-1], edges_s[1:]])
-    return entries
+        yield identifier, csd.Entry(finite, np.column_stack([edges_s[:-1], edges_s[1:]]))
 
 
-def _metadata(name: str, columns: tuple[str, ...]) -> dict[str, Any]:
+def _metadata(columns: tuple[str, ...]) -> dict[str, Any]:
     return {
-        "root name": name,
         "computational sequence description": f"{len(columns)} features every 10 ms",
         "dimension names": list(columns),
         "computational sequence version": __version__,
@@ -103,25 +97,3 @@ def _metadata(name: str, columns: tuple[str, ...]) -> dict[str, Any]:
         "uuid": str(uuid.uuid4()),
         "md5": None,
     }
-
-
-def _fill(
-    content: io.BytesIO,
-    entries: Mapping[str, tuple[np.ndarray, np.ndarray]],
-    metadata: Mapping[str, Any],
-    name: str,
-) -> None:
-    import h5py
-
-    with h5py.File(content, "w") as file:
-        root = file.create_group(name)
-        data = root.create_group("data")
-        for identifier, (features, intervals) in entries.items():
-            entry = data.create_group(identifier)
-            entry.create_dataset("features", data=features, compression="gzip", compression_opts=9)
-            entry.create_dataset("intervals", data=intervals, compression="gzip")
-        described = root.create_group("metadata")
-        for key, value in metadata.items():
-            described.create_dataset(
-                key, (1,), dtype=h5py.string_dtype("utf-8"), data=[json.dumps(value)]
-            )

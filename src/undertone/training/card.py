@@ -32,7 +32,7 @@ class Facts:
     title: str
     features: str
     method: str
-    scores: Sequence[tuple[str, str, str, str]] = ()
+    scores: Sequence[tuple[str, ...]] = ()
     measured: str = ""
 
 

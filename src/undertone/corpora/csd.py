@@ -1,0 +1,172 @@
+"""CMU computational sequences (``.csd``), read without the CMU Multimodal SDK, an entry at a time.
+
+In:  an HDF5 file ``/<name>/data/<id>/{features,intervals}``, ``/<name>/metadata/<key>``.
+Out: ``Sequence``: identifiers, and for each its rows and their times, as they stand in the file.
+
+An identifier is a video's, or ``video[k]`` in files that were aligned to the k-th segment of each
+video. Rows may overlap, leave gaps and be out of order. The name of the root differs between
+releases, so the first group with entries counts, as in the SDK. A value of the metadata is JSON in
+a string, or in some files the bare text; the SDK's own template lacks a comma, so files also hold
+the merged key ``dimension namescomputational sequence version``.
+"""
+
+import contextlib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from undertone.errors import UndertoneError
+
+if TYPE_CHECKING:
+    import h5py
+
+SEGMENT = re.compile(r"(?P<video>.+)\[(?P<index>\d+)\]")
+DIMENSIONS = ("dimension names", "dimension namescomputational sequence version")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One identifier's rows.
+
+    Attributes:
+        features: (n_rows, n_features) of the file's type.
+        intervals_s: (n_rows, 2) start and end.
+    """
+
+    features: np.ndarray
+    intervals_s: np.ndarray
+
+
+class Sequence:
+    """An open file; what is asked for is read then, and stays when the file is closed."""
+
+    def __init__(self, root: "h5py.Group", path: Path) -> None:
+        self._root, self._data, self.path = root, root["data"], path
+
+    def __contains__(self, identifier: object) -> bool:
+        return identifier in self._data
+
+    @property
+    def identifiers(self) -> tuple[str, ...]:
+        return tuple(self._data)
+
+    def read(self, identifier: str) -> Entry:
+        """One entry.
+
+        Raises:
+            UndertoneError: it has no features or intervals, or as many of one as not of the other.
+        """
+        entry = self._data[identifier]
+        if missing := [name for name in ("features", "intervals") if name not in entry]:
+            raise UndertoneError(f"{identifier} in {self.path} has no {' and no '.join(missing)}")
+        try:
+            features, intervals_s = entry["features"][()], entry["intervals"][()]
+        except OSError as error:  # a chunk that is damaged or cut off
+            raise UndertoneError(f"{identifier} in {self.path} cannot be read: {error}") from None
+        if features.ndim < 2 or intervals_s.shape != (len(features), 2):
+            raise UndertoneError(
+                f"{identifier} in {self.path} has features of shape {features.shape} with "
+                f"intervals of shape {intervals_s.shape}; expected (n, d) with (n, 2)"
+            )
+        return Entry(features.reshape(len(features), -1), intervals_s.astype(float))
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """Every value, parsed where it is JSON."""
+        stored = self._root.get("metadata", {})
+        return {key: _value(stored[key][()]) for key in stored}
+
+    @property
+    def dimension_names(self) -> tuple[str, ...] | None:
+        """Names of the features, if the metadata tells; from the merged key too."""
+        metadata = self.metadata
+        for names in (metadata.get(key) for key in DIMENSIONS):
+            if isinstance(names, list) and names and isinstance(names[0], list):
+                names = names[0]  # merged: names, then the version
+            if isinstance(names, list) and names:
+                return tuple(map(str, names))
+        return None
+
+
+@contextlib.contextmanager
+def open(path: Path | str) -> Iterator[Sequence]:
+    """A computational sequence, until the context ends."""
+    import h5py
+
+    path = Path(path)
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        raise UndertoneError(
+            f"expected a computational sequence (HDF5) at {path}; it cannot be opened: {error}. "
+            "Is the download complete?"
+        ) from None
+    with file:
+        roots = [file[name] for name in file if "data" in file[name]]
+        if not roots:
+            raise UndertoneError(
+                f"expected a group with the group data in {path}; found "
+                f"{', '.join(file) or 'an empty file'}: is it a computational sequence?"
+            )
+        yield Sequence(roots[0], path)
+
+
+def write(
+    path: Path, entries: Iterable[tuple[str, Entry]], *, root: str, metadata: Mapping[str, Any]
+) -> None:
+    """A file of entries, one in memory at a time; whole or absent.
+
+    Raises:
+        UndertoneError: the file cannot be written.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        _fill(partial, entries, root=root, metadata=metadata)
+        partial.replace(path)
+    except OSError as error:
+        raise UndertoneError(f"{path} cannot be written: {error}") from None
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _fill(
+    path: Path, entries: Iterable[tuple[str, Entry]], *, root: str, metadata: Mapping[str, Any]
+) -> None:
+    import h5py
+
+    with h5py.File(path, "w") as file:
+        for identifier, entry in entries:
+            group = file.create_group(f"{root}/data/{identifier}")
+            group.create_dataset("features", data=entry.features, compression="gzip")
+            group.create_dataset("intervals", data=entry.intervals_s)
+        for key, value in {"root name": root, **metadata}.items():
+            file.create_dataset(
+                f"{root}/metadata/{key}",
+                (1,),
+                dtype=h5py.string_dtype("utf-8"),
+                data=[json.dumps(value)],
+            )
+
+
+def parted(identifier: str) -> tuple[str, int | None]:
+    """Video and number of the segment.
+
+    >>> parted("--qXJuDtHPw[3]"), parted("--qXJuDtHPw")
+    (('--qXJuDtHPw', 3), ('--qXJuDtHPw', None))
+    """
+    match = SEGMENT.fullmatch(identifier)
+    return (match["video"], int(match["index"])) if match else (identifier, None)
+
+
+def _value(stored: Any) -> Any:
+    value = np.ravel(stored)[0] if np.size(stored) else ""
+    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
