@@ -51,6 +51,7 @@ def model(home, encoder) -> Path:
 
 def test_the_card_tells_data_licence_scores_and_limits(model, encoder):
     card = (model / "README.md").read_text()
+    assert "transductive" not in card
     for word in ("# Recogniser of anger, sadness", "Licence", "UAR", "constant", "## Limits"):
         assert word in card
     assert "hidden" in (encoder / "README.md").read_text()
@@ -137,6 +138,16 @@ def test_finetuning_everything_and_without_an_encoder(home, encoder):
         )
         assert f"model in {home}/other" in done.stdout
         assert "Not measured" in (home / "other/README.md").read_text()
+
+
+def test_a_pool_that_held_the_tested_voices_is_told_whatever_its_name(home):
+    out, cache = home / "knowing", ("--cache", home / "cache")
+    run("pretrain", "--unlabelled", f"speech={home}/tones", "--out", out, *cache, *SMALL)
+    arguments = ("--corpus", f"tones={home}/tones/labels.csv", "--encoder", out, *cache)
+    run("finetune", *arguments, "--out", home / "told", "--set", "folds=0")
+    card = (home / "told/README.md").read_text()
+    assert "held the audio of 40 of these utterances" in card
+    assert "transductive" in card
 
 
 def test_score_prints_a_table_or_json(tmp_path):

@@ -1,0 +1,200 @@
+"""One recipe on one labelled corpus: cross-validated by speaker, then fitted on everything.
+
+In:  a corpus of utterances with emotion and speaker, their frames, perhaps a pre-trained encoder.
+Out: the score of the recipe on speakers it did not know, and a ``Recognizer`` of all speakers.
+"""
+
+import hashlib
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from undertone.config import check_ranges
+from undertone.corpora.corpus import Corpus
+from undertone.corpora.splits import Fold, draw_labels, largest_budget, speaker_folds
+from undertone.corpora.tasks import Task, classes
+from undertone.errors import UndertoneError
+from undertone.evaluation.score import Score, score
+from undertone.features.extractors import get
+from undertone.features.store import FrameTable
+from undertone.progress import Progress
+from undertone.training.card import Facts
+from undertone.training.encoder import Encoder, EncoderConfig
+from undertone.training.finetune import Classifier, FinetuneConfig, finetune, finetune_head
+from undertone.training.normalise import fit_normaliser
+from undertone.training.recognizer import Inputs, PretrainedEncoder, Recognizer
+from undertone.training.seeds import seed_of
+from undertone.training.systems import FITS, Material, Problem
+
+
+@dataclass(frozen=True)
+class FinetuneSettings:
+    """Settings of the step ``finetune``."""
+
+    mode: str = "frozen"  # frozen: a dense layer on the encoder; full: everything is trained
+    labels: int | None = None  # all by default
+    folds: int = 5  # of speakers, for the score on the card; 0 leaves it unmeasured
+    features: str = "log_mel"  # where there is no encoder to say so
+    seed: int = 0
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)  # likewise
+    finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
+
+    def __post_init__(self) -> None:
+        check_ranges(self, seed=(0, 2**62), folds=(0, math.inf))
+        if self.folds == 1:
+            raise UndertoneError("folds must be 2 or more, or 0 to leave the score unmeasured")
+        if self.mode not in ("frozen", "full"):
+            raise UndertoneError(f"mode must be frozen or full, found {self.mode!r}")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One corpus, one recipe: cross-validated, then fitted on everything."""
+
+    corpus: Corpus
+    table: FrameTable
+    pretrained: PretrainedEncoder | None
+    settings: FinetuneSettings
+    features: str
+
+    @property
+    def task(self) -> Task:
+        return classes(self.corpus.emotions)
+
+    @property
+    def system(self) -> str:
+        start = "pretrained" if self.pretrained else "random"
+        if self.settings.mode == "frozen":
+            return f"{start}_frozen"
+        return "pretrained_full" if self.pretrained else "scratch"
+
+    def cross_validate(self, progress: Progress) -> Score:
+        """Each speaker is predicted by a fit that did not know them."""
+        tables = []
+        for fold in speaker_folds(self.corpus, self.settings.folds, self.settings.seed):
+            problem = self._problem(fold)
+            chances = FITS[self.system](problem)
+            names = np.array(self.task.outputs)[chances.argmax(axis=1)]
+            tables.append(pd.DataFrame({"utterance": problem.test, "prediction": names}))
+            progress.advance("fits")
+        truth = self.corpus.table[["utterance", "speaker", "emotion"]]
+        predictions = pd.concat(tables)
+        tested = truth[truth["utterance"].isin(predictions["utterance"])]
+        return score(truth=tested, prediction=predictions)
+
+    def fit_all(self) -> Recognizer:
+        """The recipe on all speakers."""
+        problem = self._problem(None)
+        shape, seed = problem.material.shape, self.settings.seed
+        encoder = problem.material.encoder("pretrained" if self.pretrained else "random")
+        n_classes = len(self.task.outputs)
+        if self.settings.mode == "frozen":
+            labelled = problem.labelled(problem.budget)
+            model: Classifier = finetune_head(
+                encoder, labelled=labelled, n_classes=n_classes, pooling=shape.pooling, seed=seed
+            )
+        else:
+            model = finetune(
+                encoder,
+                train=problem.labelled(problem.train),
+                validation=problem.labelled(problem.validation),
+                n_classes=n_classes,
+                pooling=shape.pooling,
+                settings=self.settings.finetune,
+                seed=seed,
+            )
+        extractor = get(self.features)
+        inputs = Inputs(
+            self.features, extractor.version, extractor.columns, problem.material.normaliser
+        )
+        notes = {"labels": len(problem.budget), "corpus": self.corpus.name, "mode": self.system}
+        return Recognizer(inputs, shape, self.task, model, notes)
+
+    def facts(self, found: Score | None) -> Facts:
+        """What the model card says."""
+        measured = (
+            "Not measured: `folds` was 0."
+            if found is None
+            else f"Cross-validation of the same recipe over {self.settings.folds} groups of "
+            f"speakers, {found.n_utterances} utterances of {found.n_speakers} speakers, each "
+            "predicted by a fit that did not know the speaker; 95 % intervals over speakers. The "
+            "model in this folder was fitted on all speakers."
+        )
+        return Facts(
+            title=f"Recogniser of {', '.join(self.task.outputs)}",
+            features=f"{self.features}, {len(get(self.features).columns)} columns",
+            method=self._describe(),
+            scores=[] if found is None else found.rows(),
+            measured=measured,
+        )
+
+    def _problem(self, fold: Fold | None) -> Problem:
+        """One fold's labels and test speakers; all speakers' labels and no test if None."""
+        everyone = Fold(self.settings.folds, (), self.corpus.speakers)  # the folds' successor
+        used, rows = fold or everyone, self.corpus.table
+        possible = largest_budget(self.corpus, used)
+        budget = possible if self.settings.labels is None else self.settings.labels
+        draw = draw_labels(self.corpus, used, budget=budget, draw=0, seed=self.settings.seed)
+        emotion = {name: i for i, name in enumerate(self.task.outputs)}
+        seen = rows[rows["utterance"].isin(draw.utterances)]
+        return Problem(
+            material=self._material(used),
+            train=draw.train,
+            validation=draw.validation,
+            test=rows.loc[rows["speaker"].isin(used.test_speakers), "utterance"].tolist(),
+            truth=dict(zip(seen["utterance"], seen["emotion"].map(emotion), strict=True)),
+            speaker=dict(zip(seen["utterance"], seen["speaker"], strict=True)),
+            n_classes=len(self.task.outputs),
+            finetuning=self.settings.finetune,
+            seed=seed_of(self.settings.seed, "finetune", used.index),
+        )
+
+    def _material(self, fold: Fold) -> Material:
+        if self.pretrained is not None:
+            normaliser, shape = self.pretrained.inputs.normaliser, self.pretrained.shape
+            encoder: Encoder | None = self.pretrained.encoder
+        else:
+            rows, shape, encoder = self.corpus.table, self.settings.encoder, None
+            train = rows.loc[rows["speaker"].isin(fold.train_speakers), "utterance"]
+            normaliser = fit_normaliser(map(self.table.frames, train), stride=shape.stride)
+        return Material(
+            frames=self.table.frames,
+            columns=self.table.columns,
+            normaliser=normaliser,
+            shape=shape,
+            pretrained=encoder,
+            seed=self.settings.seed,
+        )
+
+    def _describe(self) -> str:
+        start = (
+            f"an encoder pre-trained without labels on {', '.join(self.pretrained.notes['pool'])}"
+            if self.pretrained
+            else "a random encoder"
+        )
+        what = "kept as it is" if self.settings.mode == "frozen" else "trained with the dense layer"
+        labels = self.settings.labels or len(self.corpus)
+        text = (
+            f"A GRU over frames, pooled over time, and one dense layer. Start: {start}, {what}. "
+            f"Labels seen, validation included: {labels}."
+        )
+        if known := self._known_to_the_encoder():
+            text += (
+                f" The encoder's pool held the audio of {known} of these utterances, so the "
+                "scores below are transductive: tested voices, not their labels, were known."
+            )
+        return text
+
+    def _known_to_the_encoder(self) -> int:
+        """Utterances whose audio, by content, was in the encoder's pool."""
+        pool = set(self.pretrained.notes["pool_audio"]) if self.pretrained else set()
+        return sum(
+            short_name(self.table.keys.get(u, u)) in pool for u in self.corpus.table["utterance"]
+        )
+
+
+def short_name(key: str) -> str:
+    """A name of what a key of the frame store stands for, short enough for a model's notes."""
+    return hashlib.sha256(key.encode()).hexdigest()[:16]
