@@ -123,7 +123,7 @@ def _convert_to_any_of(name: str, kinds: tuple[Any, ...], value: Any) -> Any:
 
 def _spell(kind: Any) -> str:
     if typing.get_origin(kind) is tuple:
-        return f"a list of {_spell(typing.get_args(kind)[0])}"
+        return f"a list, each {_spell(typing.get_args(kind)[0])}"
     return {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}.get(
         kind, getattr(kind, "__name__", str(kind))
     )

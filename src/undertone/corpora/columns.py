@@ -60,6 +60,12 @@ def read_cells(path: Path) -> pd.DataFrame:
         cells = _parse(path)
     except FileNotFoundError:
         raise UndertoneError(f"expected a table of utterances at {path}; there is none") from None
+    except IsADirectoryError:
+        raise UndertoneError(
+            f"expected a table at {path}, found a folder; name the table"
+        ) from None
+    except UnicodeDecodeError:
+        raise UndertoneError(f"{path} is not in UTF-8; save it as UTF-8 and try again") from None
     except (ValueError, pd.errors.ParserWarning, OSError) as error:
         raise UndertoneError(
             f"expected a table in UTF-8 at {path}, with a row of column names and as many cells "

@@ -53,7 +53,8 @@ def find_audio(root: Path) -> list[Path]:
         UndertoneError: there is no such folder, or no audio in it.
     """
     if not root.is_dir():
-        raise UndertoneError(f"expected a folder of audio at {root}; there is no such folder")
+        what = "a file there" if root.exists() else "no such folder"
+        raise UndertoneError(f"expected a folder of audio at {root}; there is {what}")
     found = sorted(path for path in root.rglob("*") if _is_audio(path, root))
     if not found:
         raise UndertoneError(

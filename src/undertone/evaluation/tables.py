@@ -75,10 +75,16 @@ def open_table(source: pd.DataFrame | str | Path, what: str) -> Table:
     return Table(frame.set_axis(pd.Index(utterance, name="utterance")), where)
 
 
+def _what_is_at(path: Path) -> str:
+    return "a folder there" if path.is_dir() else "no such file"
+
+
 def read(path: Path) -> pd.DataFrame:
     """A CSV or Parquet file."""
     if not path.is_file():
-        raise UndertoneError(f"expected a CSV or Parquet file at {path}; there is no such file")
+        raise UndertoneError(
+            f"expected a CSV or Parquet file at {path}; there is {_what_is_at(path)}"
+        )
     if path.suffix.lower() != ".parquet":
         return read_cells(path)
     try:
