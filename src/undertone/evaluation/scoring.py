@@ -6,6 +6,7 @@ Out: ``Score``: metrics with intervals over speakers, floors, and counts of what
 Where only some utterances lack a speaker, those count together as one speaker.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -30,7 +31,7 @@ class Request:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Score:
+class Score(ABC):
     """How good predictions are, what needs no speech at all would score, and what was left out."""
 
     task: str
@@ -41,9 +42,9 @@ class Score:
     left_out: dict[str, int] = field(default_factory=dict)  # reason -> utterances
     notes: tuple[str, ...] = ()
 
+    @abstractmethod
     def rows(self) -> list[tuple[str, ...]]:
         """What, prediction, then one cell a floor: the table a person reads."""
-        raise NotImplementedError
 
     def details(self) -> dict[str, object]:
         """What the task adds to the JSON."""

@@ -156,6 +156,16 @@ def pretrain(
     return Pretraining(state.model.encoder.eval(), tuple(state.history))
 
 
+def read_pretraining(folder: Path, *, n_features: int, shape: EncoderConfig) -> Pretraining | None:
+    """What ``pretrain`` left in a folder, without its data; None where there is nothing."""
+    if (stored := checkpoint.read(folder)) is None:
+        return None
+    tensors, notes = stored
+    model = Reconstructor(n_features, shape)
+    model.load_state_dict(checkpoint.section(tensors, "best."))
+    return Pretraining(model.encoder.eval(), tuple(Epoch(**epoch) for epoch in notes["history"]))
+
+
 def _train_epoch(
     state: _State, crops: list[np.ndarray], settings: PretrainConfig, rng: np.random.Generator
 ) -> float:

@@ -26,7 +26,7 @@ from undertone.progress import Progress
 from undertone.training.encoder import EncoderConfig
 from undertone.training.finetune import FinetuneConfig
 from undertone.training.normalise import Normaliser, fit_normaliser
-from undertone.training.pretrain import PretrainConfig, Pretraining, pretrain
+from undertone.training.pretrain import PretrainConfig, Pretraining, pretrain, read_pretraining
 from undertone.training.seeds import seed_of
 from undertone.training.systems import FITS, NEEDS_PRETRAINING, Material, Problem
 
@@ -152,10 +152,15 @@ def collect(plan: Plan) -> pd.DataFrame:
 
 
 def read_pretrainings(plan: Plan) -> dict[int, Pretraining]:
-    """The finished pre-training of each fold; empty where no system asked for one."""
-    if not NEEDS_PRETRAINING & set(plan.systems):
-        return {}
-    return {fold: _pretrain(plan, fold, lambda epoch: None) for fold in plan.pools}
+    """The finished pre-training of each fold whose folder is there."""
+    found = {fold: _read_pretraining(plan, fold) for fold in plan.pools}
+    return {fold: pretraining for fold, pretraining in found.items() if pretraining is not None}
+
+
+def _read_pretraining(plan: Plan, fold: int) -> Pretraining | None:
+    return read_pretraining(
+        plan.encoder_folder(fold), n_features=len(plan.frames.columns), shape=plan.shape
+    )
 
 
 def _run(executor: ProcessPoolExecutor, plan: Plan, todo: list[Cell], listen: Any) -> None:
@@ -207,20 +212,16 @@ def _prepare(fold: int) -> None:
             told += 1
             _Worker.news.put((PRETRAINING, 1))
 
-        _pretrain(plan, fold, tell)
+        normaliser = _normaliser(plan, fold)
+        pretrain(
+            [normaliser.apply(frames) for frames in plan.pool(fold)],
+            shape=plan.shape,
+            settings=plan.pretraining,
+            seed=seed_of(plan.seed, "pretrain", fold),
+            folder=plan.encoder_folder(fold),
+            report=tell,
+        )
         _Worker.news.put((PRETRAINING, plan.pretraining.max_epochs - told))  # stopped early
-
-
-def _pretrain(plan: Plan, fold: int, report: Any) -> Pretraining:
-    normaliser = _normaliser(plan, fold)
-    return pretrain(
-        [normaliser.apply(frames) for frames in plan.pool(fold)],
-        shape=plan.shape,
-        settings=plan.pretraining,
-        seed=seed_of(plan.seed, "pretrain", fold),
-        folder=plan.encoder_folder(fold),
-        report=report,
-    )
 
 
 def _normaliser(plan: Plan, fold: int) -> Normaliser:
@@ -248,15 +249,13 @@ def _fit(cell: Cell) -> None:
 def _material(plan: Plan, fold: int) -> Material:
     """The fold's material, kept while its cells come one after the other."""
     if _Worker.material is None or _Worker.material[0] != fold:
-        pretrained = None
-        if NEEDS_PRETRAINING & set(plan.systems):
-            pretrained = _pretrain(plan, fold, lambda epoch: None).encoder
+        pretraining = _read_pretraining(plan, fold)  # ``_prepare`` left it, if a system asked
         material = Material(
             frames=plan.frames.frames,
             columns=plan.frames.columns,
             normaliser=_normaliser(plan, fold),
             shape=plan.shape,
-            pretrained=pretrained,
+            pretrained=None if pretraining is None else pretraining.encoder,
             seed=seed_of(plan.seed, "fold", fold),
         )
         _Worker.material = (fold, material)
