@@ -23,6 +23,7 @@ from undertone import atomic
 from undertone.features.store import FrameTable
 from undertone.processes import CONTEXT, process_pool
 from undertone.progress import Progress
+from undertone.training.discriminant import DiscriminantConfig
 from undertone.training.encoder import EncoderConfig
 from undertone.training.finetune import FinetuneConfig
 from undertone.training.normalise import Normaliser, fit_normaliser
@@ -65,6 +66,8 @@ class Plan:
         shape: of the encoders.
         pretraining: settings.
         finetuning: settings.
+        discriminant: settings.
+        crowds: by fold, speaker by utterance of the labelled corpus's own part of the pool.
         seed: of the run.
         folder: of the run.
     """
@@ -80,6 +83,8 @@ class Plan:
     shape: EncoderConfig
     pretraining: PretrainConfig
     finetuning: FinetuneConfig
+    discriminant: DiscriminantConfig
+    crowds: dict[int, dict[str, str]]
     seed: int
     folder: Path
 
@@ -239,6 +244,7 @@ def _fit(cell: Cell) -> None:
         speaker={name: plan.speaker[name] for name in (*cell.train, *cell.validation)},
         n_classes=plan.n_classes,
         finetuning=plan.finetuning,
+        discriminant=plan.discriminant,
         seed=seed_of(plan.seed, cell.name),
     )
     for system in plan.missing(cell):
@@ -257,6 +263,7 @@ def _material(plan: Plan, fold: int) -> Material:
             shape=plan.shape,
             pretrained=None if pretraining is None else pretraining.encoder,
             seed=seed_of(plan.seed, "fold", fold),
+            crowd=plan.crowds[fold],
         )
         _Worker.material = (fold, material)
     return _Worker.material[1]

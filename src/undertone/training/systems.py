@@ -4,15 +4,17 @@ In:  a ``Problem``: one fold's material and one draw of labels.
 Out: class probabilities (n_test, n_classes).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
 from undertone.evaluation.results import System
+from undertone.features.descriptors import describe
 from undertone.features.functionals import functionals
 from undertone.training.classic import fit_logistic, fit_svm
+from undertone.training.discriminant import Crowd, DiscriminantConfig, fit_discriminant
 from undertone.training.encoder import Encoder, EncoderConfig
 from undertone.training.finetune import (
     FinetuneConfig,
@@ -36,6 +38,7 @@ class Material:
         shape: of the encoders.
         pretrained: the encoder pre-trained on the fold's pool; None where no system asks for it.
         seed: of the random encoder.
+        crowd: speaker by utterance, of all utterances of the corpus that lie in the fold's pool.
     """
 
     frames: Callable[[str], np.ndarray]
@@ -44,6 +47,7 @@ class Material:
     shape: EncoderConfig
     pretrained: Encoder | None
     seed: int
+    crowd: Mapping[str, str]
     _steps: dict[str, np.ndarray] = field(default_factory=dict)
     _vectors: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
 
@@ -64,12 +68,25 @@ class Material:
             ),
         )
 
-    def pooled(self, encoder: str, utterances: Sequence[str]) -> np.ndarray:
-        """(n_utterances, pooled_size) outputs of an encoder that is kept as it is."""
+    def descriptors(self, utterances: Sequence[str]) -> np.ndarray:
+        """(n_utterances, n_values) descriptors of the frames."""
         return self._cached(
-            encoder,
+            "descriptors",
             utterances,
-            lambda missing: pool(self.encoder(encoder), self.steps(missing), self.shape.pooling),
+            lambda missing: np.stack(
+                [describe(np.asarray(self.frames(n)), self.columns) for n in missing]
+            ),
+        )
+
+    def pooled(
+        self, encoder: str, utterances: Sequence[str], pooling: str | None = None
+    ) -> np.ndarray:
+        """(n_utterances, pooled_size) outputs of an encoder that is kept as it is."""
+        pooling = pooling or self.shape.pooling
+        return self._cached(
+            f"{encoder} {pooling}",
+            utterances,
+            lambda missing: pool(self.encoder(encoder), self.steps(missing), pooling),
         )
 
     def encoder(self, name: str) -> Encoder:
@@ -108,6 +125,7 @@ class Problem:
         speaker: of each labelled utterance.
         n_classes: emotions.
         finetuning: settings.
+        discriminant: settings.
         seed: of everything random in this draw.
     """
 
@@ -119,6 +137,7 @@ class Problem:
     speaker: dict[str, str]
     n_classes: int
     finetuning: FinetuneConfig
+    discriminant: DiscriminantConfig
     seed: int
 
     @property
@@ -179,6 +198,38 @@ def fit_functionals(problem: Problem, fit: Callable[..., object]) -> np.ndarray:
     return fitted.probabilities(vectors(problem.test), problem.n_classes)  # type: ignore[attr-defined]
 
 
+def fit_combined(problem: Problem, encoder: str | None) -> np.ndarray:
+    """A discriminant analysis, self-trained, on descriptors and the pooled outputs of an encoder.
+
+    Mean and standard deviation over time of the encoder's outputs; none of them without encoder.
+    """
+    material, settings = problem.material, problem.discriminant
+
+    def vectors(utterances: Sequence[str]) -> np.ndarray:
+        blocks = [material.descriptors(utterances)]
+        blocks += [material.pooled(encoder, utterances, "mean_sd")] if encoder else []
+        return np.concatenate(blocks, axis=1).astype(np.float64)
+
+    n_described = material.descriptors(problem.budget).shape[1]
+    labelled, crowd = vectors(problem.budget), list(material.crowd)
+    emphasis = np.full(labelled.shape[1], settings.encoder_emphasis)
+    emphasis[:n_described] = 1
+    seen = set(problem.budget)
+    fitted = fit_discriminant(
+        labelled,
+        problem.truths(problem.budget),
+        crowd=Crowd(
+            vectors(crowd),
+            speakers=np.array(list(material.crowd.values()), dtype=object),
+            unlabelled=np.array([name not in seen for name in crowd]),
+        ),
+        n_classes=problem.n_classes,
+        settings=settings,
+        emphasis=emphasis,
+    )
+    return fitted.probabilities(vectors(problem.test))
+
+
 def predict_constant(problem: Problem) -> np.ndarray:
     """The shares of the emotions among the labels, for everybody: the most frequent one wins."""
     counts = np.bincount(problem.truths(problem.budget), minlength=problem.n_classes)
@@ -186,6 +237,9 @@ def predict_constant(problem: Problem) -> np.ndarray:
 
 
 FITS: dict[str, Callable[[Problem], np.ndarray]] = {
+    "combined": lambda problem: fit_combined(problem, "pretrained"),
+    "combined_random": lambda problem: fit_combined(problem, "random"),
+    "descriptors": lambda problem: fit_combined(problem, None),
     "pretrained_frozen": lambda problem: fit_frozen(problem, "pretrained"),
     "pretrained_full": lambda problem: fit_full(problem, "pretrained"),
     "scratch": lambda problem: fit_full(problem, "random"),
@@ -194,8 +248,27 @@ FITS: dict[str, Callable[[Problem], np.ndarray]] = {
     "functionals_svm": lambda problem: fit_functionals(problem, fit_svm),
     "constant": predict_constant,
 }
-NEEDS_PRETRAINING = frozenset({"pretrained_frozen", "pretrained_full"})
+NEEDS_PRETRAINING = frozenset({"combined", "pretrained_frozen", "pretrained_full"})
 SYSTEMS: tuple[System, ...] = (
+    System(
+        "combined",
+        "descriptors + pre-trained",
+        "pretrained",
+        "Descriptors of the frames beside mean and sd of the pre-trained GRU's outputs, in a "
+        "shrunk linear discriminant analysis, self-trained on unlabelled training speech.",
+    ),
+    System(
+        "combined_random",
+        "descriptors + random",
+        "control",
+        "The same with a random GRU.",
+    ),
+    System(
+        "descriptors",
+        "descriptors alone",
+        "classic",
+        "The same discriminant analysis, self-trained, on the descriptors alone.",
+    ),
     System(
         "pretrained_frozen",
         "pre-trained, frozen",

@@ -21,6 +21,7 @@ from undertone.features.extractors import get
 from undertone.features.store import FrameTable
 from undertone.progress import Progress
 from undertone.training.card import Facts
+from undertone.training.discriminant import DiscriminantConfig
 from undertone.training.encoder import Encoder, EncoderConfig
 from undertone.training.finetune import Classifier, FinetuneConfig, finetune, finetune_head
 from undertone.training.normalise import fit_normaliser
@@ -40,6 +41,7 @@ class FinetuneSettings:
     seed: int = 0
     encoder: EncoderConfig = field(default_factory=EncoderConfig)  # likewise
     finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
+    discriminant: DiscriminantConfig = field(default_factory=DiscriminantConfig)
 
     def __post_init__(self) -> None:
         check_ranges(self, seed=(0, 2**62), folds=(0, math.inf))
@@ -148,17 +150,20 @@ class Trial:
             speaker=dict(zip(seen["utterance"], seen["speaker"], strict=True)),
             n_classes=len(self.task.outputs),
             finetuning=self.settings.finetune,
+            discriminant=self.settings.discriminant,
             seed=seed_of(self.settings.seed, "finetune", used.index),
         )
 
     def _material(self, fold: Fold) -> Material:
+        rows = self.corpus.table
+        train = rows[rows["speaker"].isin(fold.train_speakers)]
+        crowd = dict(zip(train["utterance"], train["speaker"], strict=True))
         if self.pretrained is not None:
             normaliser, shape = self.pretrained.inputs.normaliser, self.pretrained.shape
             encoder: Encoder | None = self.pretrained.encoder
         else:
-            rows, shape, encoder = self.corpus.table, self.settings.encoder, None
-            train = rows.loc[rows["speaker"].isin(fold.train_speakers), "utterance"]
-            normaliser = fit_normaliser(map(self.table.frames, train), stride=shape.stride)
+            shape, encoder = self.settings.encoder, None
+            normaliser = fit_normaliser(map(self.table.frames, crowd), stride=shape.stride)
         return Material(
             frames=self.table.frames,
             columns=self.table.columns,
@@ -166,6 +171,7 @@ class Trial:
             shape=shape,
             pretrained=encoder,
             seed=self.settings.seed,
+            crowd=crowd,
         )
 
     def _describe(self) -> str:
