@@ -93,19 +93,23 @@ class Objective:
         width: outputs of that layer, by the number of features.
         in_parts: whether every sequence comes as two parts.
         clustered: whether the view must bring centroids.
+        weight: in a sum of objectives; a cross-entropy is several times as large as a distance.
     """
 
     loss: Callable[[torch.Tensor, View], torch.Tensor]
     width: Callable[[int], int]
     in_parts: bool = False
     clustered: bool = False
+    weight: float = 1.0
 
 
 OBJECTIVES = {
     "reconstruction": Objective(masked_reconstruction, lambda n_features: n_features),
     "functionals": Objective(masked_functionals, lambda n_features: 4 * n_features),
-    "clusters": Objective(masked_clusters, lambda n_features: N_CLUSTERS, clustered=True),
-    "contrast": Objective(contrast, lambda n_features: CONTRAST_WIDTH, in_parts=True),
+    "clusters": Objective(
+        masked_clusters, lambda n_features: N_CLUSTERS, clustered=True, weight=0.1
+    ),
+    "contrast": Objective(contrast, lambda n_features: CONTRAST_WIDTH, in_parts=True, weight=0.1),
 }
 
 

@@ -123,8 +123,12 @@ class Pretext(nn.Module):
     def forward(self, view: View) -> torch.Tensor:
         """The sum of the objectives' losses; the encoder sees 0 where a step is hidden."""
         states = self.encoder(view.steps * (1 - view.hidden[:, :, None]), view.lengths)
-        losses = [o.loss(self.dense[name](states), view) for name, o in self.objectives.items()]
-        return torch.stack(losses).sum()
+        losses = {
+            name: o.loss(self.dense[name](states), view) for name, o in self.objectives.items()
+        }
+        if len(losses) == 1:
+            return next(iter(losses.values()))
+        return torch.stack([losses[name] * o.weight for name, o in self.objectives.items()]).sum()
 
 
 @dataclass
