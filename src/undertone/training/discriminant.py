@@ -17,14 +17,16 @@ nothing; what it assumes decides. Three assumptions stand in for labels:
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-from scipy.special import softmax
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax, softmax
 
 from undertone.config import check_ranges
 
 FURTHEST = 5.0  # crowd's standard deviations at which a value is cut off
+SMALLEST = 1e-37  # probability that float32 still holds
 NEVER = -1e4  # the score of an emotion that the labels did not hold
 
 
@@ -103,6 +105,28 @@ class Discriminant:
         """(n_utterances, n_classes); overconfident, as of any Gaussian model in many dimensions."""
         scores = self.scaler.apply(vectors) @ self.weight.T + self.bias
         return softmax(scores, axis=1).astype(np.float32)
+
+    def cooled(self, temperature: float) -> "Discriminant":
+        """The same decisions, surer (below 1) or less sure (above 1) of themselves."""
+        return replace(self, weight=self.weight / temperature, bias=self.bias / temperature)
+
+
+def temperature_of(probabilities: np.ndarray, truth: np.ndarray) -> float:
+    """The temperature at which probabilities fit what turned out to be true best.
+
+    Args:
+        probabilities: (n_utterances, n_classes) of utterances that the fit did not know.
+        truth: (n_utterances,) positions of the emotions.
+
+    Source: Guo et al., "On calibration of modern neural networks", arXiv 1706.04599.
+    """
+    scores = np.log(np.maximum(probabilities.astype(np.float64), SMALLEST))
+
+    def cost(log_temperature: float) -> float:
+        chances = log_softmax(scores / np.exp(log_temperature), axis=1)
+        return -chances[np.arange(len(truth)), truth].mean()
+
+    return float(np.exp(minimize_scalar(cost, bounds=(-3, 7), method="bounded").x))
 
 
 def fit_discriminant(

@@ -14,7 +14,13 @@ from undertone.evaluation.results import System
 from undertone.features.descriptors import describe
 from undertone.features.functionals import functionals
 from undertone.training.classic import fit_logistic, fit_svm
-from undertone.training.discriminant import Crowd, DiscriminantConfig, fit_discriminant
+from undertone.training.combined import POOLING, emphasis_of
+from undertone.training.discriminant import (
+    Crowd,
+    Discriminant,
+    DiscriminantConfig,
+    fit_discriminant,
+)
 from undertone.training.encoder import Encoder, EncoderConfig
 from undertone.training.finetune import (
     FinetuneConfig,
@@ -199,35 +205,40 @@ def fit_functionals(problem: Problem, fit: Callable[..., object]) -> np.ndarray:
 
 
 def fit_combined(problem: Problem, encoder: str | None) -> np.ndarray:
-    """A discriminant analysis, self-trained, on descriptors and the pooled outputs of an encoder.
+    """A discriminant analysis, self-trained, on descriptors and the outputs of an encoder."""
+    fitted = combine(problem, encoder)
+    return fitted.probabilities(_combined_vectors(problem.material, encoder, problem.test))
 
-    Mean and standard deviation over time of the encoder's outputs; none of them without encoder.
-    """
-    material, settings = problem.material, problem.discriminant
 
-    def vectors(utterances: Sequence[str]) -> np.ndarray:
-        blocks = [material.descriptors(utterances)]
-        blocks += [material.pooled(encoder, utterances, "mean_sd")] if encoder else []
-        return np.concatenate(blocks, axis=1).astype(np.float64)
-
-    n_described = material.descriptors(problem.budget).shape[1]
-    labelled, crowd = vectors(problem.budget), list(material.crowd)
-    emphasis = np.full(labelled.shape[1], settings.encoder_emphasis)
-    emphasis[:n_described] = 1
-    seen = set(problem.budget)
-    fitted = fit_discriminant(
+def combine(problem: Problem, encoder: str | None) -> Discriminant:
+    """Fit the discriminant analysis of ``fit_combined``; without encoder on descriptors alone."""
+    material, settings, seen = problem.material, problem.discriminant, set(problem.budget)
+    labelled = _combined_vectors(material, encoder, problem.budget)
+    crowd = list(material.crowd)
+    return fit_discriminant(
         labelled,
         problem.truths(problem.budget),
         crowd=Crowd(
-            vectors(crowd),
+            _combined_vectors(material, encoder, crowd),
             speakers=np.array(list(material.crowd.values()), dtype=object),
             unlabelled=np.array([name not in seen for name in crowd]),
         ),
         n_classes=problem.n_classes,
         settings=settings,
-        emphasis=emphasis,
+        emphasis=emphasis_of(
+            material.descriptors(problem.budget).shape[1],
+            labelled.shape[1],
+            settings.encoder_emphasis,
+        ),
     )
-    return fitted.probabilities(vectors(problem.test))
+
+
+def _combined_vectors(
+    material: Material, encoder: str | None, utterances: Sequence[str]
+) -> np.ndarray:
+    blocks = [material.descriptors(utterances)]
+    blocks += [material.pooled(encoder, utterances, POOLING)] if encoder else []
+    return np.concatenate(blocks, axis=1).astype(np.float64)
 
 
 def predict_constant(problem: Problem) -> np.ndarray:
