@@ -3,8 +3,7 @@
 In:  log magnitude spectra with the cepstral order of each.
 Out: log envelopes of the same shape.
 
-A transform keeps few cepstral coefficients, so both directions are products with cosine matrices;
-even and odd coefficients are symmetric about the middle bin, which halves them.
+A transform keeps few cepstral coefficients, so both directions are small products (`folding`).
 Sources: Imai & Abe, 1979; Roebel & Rodet, Efficient spectral envelope estimation, DAFx 2005.
 """
 
@@ -13,14 +12,14 @@ from functools import lru_cache
 import numpy as np
 from numba import njit
 
+from undertone.features.covarep import folding
+from undertone.features.covarep.folding import N_BINS
 from undertone.features.covarep.matlab import hamming, round_half_away, round_int
 
-N_BINS = 2049
-MIDDLE = (N_BINS - 1) // 2
 HIGHEST_ORDER = N_BINS - 2
 MOST_ITERATIONS = 200
 TOLERANCE = 2 / 20 * np.log(10)  # 2 dB
-FRAMES_A_GROUP = 32
+FRAMES_A_GROUP = 16
 
 
 def orders_for(f0_hz: np.ndarray, sample_rate: int) -> np.ndarray:
@@ -58,34 +57,50 @@ def _widen(orders: np.ndarray) -> np.ndarray:
 
 def _iterate(target: np.ndarray, orders: np.ndarray) -> np.ndarray:
     """Raise the target to its own smooth version until that covers it."""
-    top = int(orders.max())
-    cosines = _cosines(top)
-    window = np.zeros((len(orders), top + 1))
+    n_each = folding.count_each(int(orders.max()))
+    window = np.zeros((len(orders), folding.STRANDS * n_each))
     for row, order in enumerate(orders):
-        window[row, : order + 1] = hamming(2 * order + 1)[order:]
+        window[row, : order + 1] = _half_window(order)
     out = np.empty_like(target)
-    target, active = target.copy(), np.arange(len(target))
-    raised = target.copy()
-    even, odd = np.zeros((len(target), top // 2 + 1)), np.zeros((len(target), (top + 1) // 2))
-    folded, power = _fold(raised)
-    halves = np.empty_like(folded[0]), np.empty_like(folded[1])
+    target, active = folding.lay_out(target), np.arange(len(target))
+    raised, smooth = target.copy(), np.zeros_like(window)
+    strands, power = folding.nowhere(len(target)), np.empty(len(target))
+    parts = np.empty((len(target), folding.STRANDS, n_each))
+    _raise(strands, raised, target, power)
     for _ in range(MOST_ITERATIONS):
         n = len(active)
-        cepstra = folded[0][:n] @ cosines[0], folded[1][:n] @ cosines[1]
-        _update((even, odd), cepstra, power, (orders, window))
-        np.matmul(even[:n], cosines[0].T, out=halves[0][:n])
-        np.matmul(odd[:n], cosines[1].T, out=halves[1][:n])
-        done = _raise(raised[:n], target, halves, (folded, power)) <= TOLERANCE
+        power[:n] -= (strands[:n, 0] @ folding.TO_COEFFICIENTS[:, -1]) ** 2
+        _multiply(strands[:n], folding.TO_COEFFICIENTS[:, :n_each], parts[:n])
+        _update(smooth, parts[:n], power, (orders, window))
+        _multiply(parts[:n], folding.TO_CURVE[:n_each], strands[:n])
+        done = _raise(strands[:n], raised, target, power)
         if done.any():
-            out[active[done]] = _unfold(halves[0][:n][done], halves[1][:n][done])
+            out[active[done]] = _draw(parts[:n][done])
             kept = np.flatnonzero(~done)
             if len(kept) == 0:
                 return out
             active, orders = active[kept], orders[kept]
-            for state in (raised, target, even, odd, window, power, *folded):
+            for state in (raised, target, strands, smooth, window, power, parts):
                 _move_up(state, kept)
-    out[active] = _unfold(halves[0][: len(active)], halves[1][: len(active)])
+    out[active] = _draw(parts[: len(active)])
     return out
+
+
+@lru_cache(maxsize=512)
+def _half_window(order: int) -> np.ndarray:
+    return hamming(2 * order + 1)[order:]
+
+
+def _draw(parts: np.ndarray) -> np.ndarray:
+    """(n_rows, N_BINS) curves whose strands have these coefficients."""
+    strands = np.empty((len(parts), folding.STRANDS, folding.LENGTH))
+    _multiply(parts, folding.TO_CURVE[: parts.shape[2]], strands)
+    return folding.unfold(strands)
+
+
+def _multiply(values: np.ndarray, matrix: np.ndarray, out: np.ndarray) -> None:
+    """One product for all strands of all rows."""
+    np.matmul(values.reshape(-1, len(matrix)), matrix, out=out.reshape(-1, matrix.shape[1]))
 
 
 @njit(cache=True)
@@ -96,93 +111,34 @@ def _move_up(rows, kept):
             rows[to] = rows[kept[to]]
 
 
-@lru_cache(maxsize=4)
-def _all_cosines(n_coefficients: int) -> tuple[np.ndarray, np.ndarray]:
-    k = np.arange(MIDDLE + 1)[:, None]
-    even = np.cos(np.pi * k * np.arange(0, n_coefficients, 2) / (N_BINS - 1))
-    odd = np.cos(np.pi * k * np.arange(1, n_coefficients, 2) / (N_BINS - 1))
-    return even, odd
-
-
-@lru_cache(maxsize=512)
-def _cosines(top: int) -> tuple[np.ndarray, np.ndarray]:
-    """(MIDDLE + 1, n_even) and (MIDDLE + 1, n_odd), for coefficients 0 to ``top``."""
-    even, odd = _all_cosines(256 if top < 256 else N_BINS - 1)
-    return even[:, : top // 2 + 1], odd[:, : (top + 1) // 2]
-
-
-def _unfold(even: np.ndarray, odd: np.ndarray) -> np.ndarray:
-    return np.concatenate([even + odd, (even - odd)[:, -2::-1]], axis=1)
-
-
 @njit(cache=True)
-def _fold(values):
-    """Sums and differences about the middle bin, weighted for the transform, and the power."""
-    even, odd = np.empty((len(values), MIDDLE + 1)), np.empty((len(values), MIDDLE + 1))
-    power = np.empty((len(values), 2))
-    for row in range(len(values)):
-        _fold_row(values[row], even[row], odd[row], power[row])
-    return (even, odd), power
+def _update(smooth, parts, power, weights):
+    """Move the smooth cepstrum towards the new one, faster the more lies beyond the order.
 
-
-@njit(cache=True, fastmath={"reassoc", "contract"})
-def _fold_row(values, even, odd, power):
-    last, scale = len(values) - 1, 1.0 / (len(values) - 1)
-    total = alternating = 0.0
-    for k in range(last // 2):
-        low, high = values[k], values[last - k]
-        even[k], odd[k] = scale * (low + high), scale * (low - high)
-        total += low * low + high * high
-        alternating += (1 - 2 * (k % 2)) * (low + high)
-    centre = values[last // 2]
-    even[last // 2], odd[last // 2] = scale * centre, 0.0
-    ends = values[0] + values[last]
-    power[0] = scale * (total + centre * centre) - scale / 2 * (
-        values[0] * values[0] + values[last] * values[last]
-    )
-    power[1] = scale * (alternating + centre) - scale / 2 * ends
-    even[0] /= 2
-    odd[0] /= 2
-
-
-@njit(cache=True)
-def _update(smooth, cepstra, power, weights):
-    """Move the smooth cepstrum towards the new one, faster the more lies beyond the order."""
+    ``parts`` hold the strands' coefficients: the raised curve's before, the smooth one's after.
+    """
     orders, window = weights
+    new = np.empty(smooth.shape[1])
     for row in range(len(orders)):
-        first = cepstra[0][row, 0] ** 2
-        rest = 0.0
+        folding.gather(parts[row], new)
+        first, rest = new[0] * new[0], 0.0
         for n in range(1, orders[row] + 1):
-            rest += cepstra[n % 2][row, n // 2] ** 2
+            rest += new[n] * new[n]
         inside = np.sqrt(first + 4 * rest)
-        outside = max(2 * (power[row, 0] - power[row, 1] ** 2 - first - 2 * rest), 0.0)
+        outside = max(2 * (power[row] - first - 2 * rest), 0.0)
         speed = (inside + np.sqrt(outside)) / inside
         for n in range(orders[row] + 1):
-            new = cepstra[n % 2][row, n // 2] * (2.0 if n else 1.0)
-            old = smooth[n % 2][row, n // 2]
-            smooth[n % 2][row, n // 2] = old + speed * window[row, n] * (new - old)
+            old = smooth[row, n]
+            smooth[row, n] = old + speed * window[row, n] * (new[n] * (2.0 if n else 1.0) - old)
+        folding.spread(smooth[row], parts[row])
 
 
 @njit(cache=True)
-def _raise(raised, target, halves, state):
-    """Lift to the smooth version, fold again; return by how much the target still exceeds it."""
-    even, odd = halves
-    folded, power = state
-    shortfall = np.empty(len(raised))
-    for row in range(len(raised)):
-        shortfall[row] = _raise_row(raised[row], target[row], even[row], odd[row])
-        _fold_row(raised[row], folded[0][row], folded[1][row], power[row])
-    return shortfall
-
-
-@njit(cache=True, fastmath={"reassoc", "contract", "nnan", "nsz"})
-def _raise_row(raised, target, even, odd):
-    last = len(raised) - 1
-    shortfall = -np.inf
-    for k in range(last // 2 + 1):
-        low, high = even[k] + odd[k], even[k] - odd[k]
-        raised[k] = max(raised[k], low)
-        shortfall = max(shortfall, target[k] - low)
-        raised[last - k] = max(raised[last - k], high)
-        shortfall = max(shortfall, target[last - k] - high)
-    return shortfall
+def _raise(strands, raised, target, power):
+    """Lift to the smooth version and fold again; return which targets that version covers."""
+    done = np.empty(len(strands), dtype=np.bool_)
+    for row in range(len(strands)):
+        above, squares = folding.lift(strands[row], raised[row], target[row], TOLERANCE)
+        done[row] = above == 0
+        power[row] = squares / (N_BINS - 1)
+    return done
