@@ -14,6 +14,8 @@ Source: Lee, A new algorithm to compute the discrete cosine transform, IEEE TASS
 import numpy as np
 from numba import njit
 
+from undertone.features.covarep.kernels import REASSOCIATE, add_scaled, multiply_add
+
 N_BINS = 2049
 STRANDS = 16
 LENGTH = (N_BINS - 1) // STRANDS + 1
@@ -36,7 +38,7 @@ def _factors(first: int, second: int, length: int) -> np.ndarray:
 
 
 def _matrix() -> np.ndarray:
-    """(LENGTH, LENGTH) from a strand's coefficients to its values, and back without weights."""
+    """(LENGTH, LENGTH) the cosine of each coefficient of a strand."""
     j = np.arange(LENGTH)
     return np.cos(np.pi * j[:, None] * j / (LENGTH - 1))
 
@@ -46,30 +48,43 @@ OUTER = np.stack([_factors(k, 7 - k, N_BINS - 1) for k in range(4)])
 INNER = _factors(0, 1, (N_BINS - 1) // 4)
 WEIGHTS = np.where(np.arange(LENGTH) % (LENGTH - 1) == 0, 0.5, 1.0)
 TO_CURVE = _matrix()
-TO_COEFFICIENTS = _matrix() * WEIGHTS[:, None] / (N_BINS - 1)
+TO_COEFFICIENTS = _matrix() * WEIGHTS / (N_BINS - 1)
 
 
-def count_each(highest: int) -> int:
-    """Coefficients a strand that hold the curve's coefficients 0 to ``highest``."""
-    return highest // STRANDS + 1
-
-
-def nowhere(n_rows: int) -> np.ndarray:
-    """(n_rows, STRANDS, LENGTH) strands of curves below every other."""
-    strands = np.zeros((n_rows, STRANDS, LENGTH))
-    strands[:, 0] = NOWHERE
+@njit(cache=True)
+def nowhere():
+    """(STRANDS, LENGTH) strands of a curve below every other."""
+    strands = np.zeros((STRANDS, LENGTH))
+    strands[0] = NOWHERE
     return strands
 
 
 @njit(cache=True)
-def lay_out(curves):
-    """(n_rows, STRANDS, LENGTH) values of the curves along the strip, not folded yet."""
-    out, bins = np.empty((len(curves), STRANDS, LENGTH)), POSITIONS.reshape(-1)
-    for row in range(len(curves)):
-        flat = out[row].reshape(-1)
-        for i in range(len(flat)):
-            flat[i] = curves[row, bins[i]]
+def lay_out(curve):
+    """(STRANDS, LENGTH) values of a curve along the strip, not folded yet."""
+    out = np.empty((STRANDS, LENGTH))
+    flat, bins = out.reshape(-1), POSITIONS.reshape(-1)
+    for i in range(len(flat)):
+        flat[i] = curve[bins[i]]
     return out
+
+
+@njit(cache=True, fastmath=REASSOCIATE)
+def transform(strands, parts):
+    """Write the strands' first coefficients, (STRANDS, n); return the curve's highest one."""
+    for s in range(STRANDS):
+        for m in range(parts.shape[1]):
+            parts[s, m] = multiply_add(strands[s], TO_COEFFICIENTS[m])
+    return multiply_add(strands[0], TO_COEFFICIENTS[LENGTH - 1])
+
+
+@njit(cache=True, fastmath=REASSOCIATE)
+def transform_back(parts, strands):
+    """Write the strands with the given first coefficients."""
+    for s in range(STRANDS):
+        strands[s] = parts[s, 0]
+        for m in range(1, parts.shape[1]):
+            add_scaled(TO_CURVE[m], parts[s, m], strands[s])
 
 
 @njit(cache=True)
@@ -119,17 +134,15 @@ def _separate(coefficients, size, out):
 
 @njit(cache=True)
 def unfold(strands):
-    """Return the (n_rows, N_BINS) curves whose folded strands are given."""
-    out = np.empty((len(strands), N_BINS))
-    work, bins = np.empty(STRANDS * LENGTH), POSITIONS.reshape(-1)
-    for row in range(len(strands)):
-        flat = strands[row].reshape(-1)
-        for k in range(4):
-            _open_inner(flat[k * QUAD : (k + 1) * QUAD], INNER, work[k * LENGTH :])
-        for k in range(4):
-            _open_outer(work[k * QUAD : (k + 1) * QUAD], OUTER[k])
-        for i in range(len(work)):
-            out[row, bins[i]] = work[i]
+    """Return the (N_BINS,) curve whose folded strands are given."""
+    out, work = np.empty(N_BINS), np.empty(STRANDS * LENGTH)
+    flat, bins = strands.reshape(-1), POSITIONS.reshape(-1)
+    for k in range(4):
+        _open_inner(flat[k * QUAD : (k + 1) * QUAD], INNER, work[k * LENGTH :])
+    for k in range(4):
+        _open_outer(work[k * QUAD : (k + 1) * QUAD], OUTER[k])
+    for i in range(len(work)):
+        out[bins[i]] = work[i]
     return out
 
 
