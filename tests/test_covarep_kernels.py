@@ -21,6 +21,7 @@ from undertone.features.covarep import (
     wavelets,
     zoom,
 )
+from undertone.features.covarep.creak import frames, resonators
 
 
 def test_prediction_solves_the_normal_equations(rng):
@@ -88,20 +89,20 @@ def test_few_bins_decide_as_the_full_circle_does(rng):
     [(1598, 16_000, 2500), (301, 16_000, 1408), (1000, 8000, 4000), (501, 11_025, 5512)],
 )
 def test_power_between_bins_is_of_the_padded_transform(rng, n_samples, period, n_bins):
-    for frames in (rng.normal(size=(3, n_samples)), np.hanning(n_samples)[None]):
-        expected = np.abs(np.fft.rfft(frames, period, axis=1)[:, :n_bins])
-        found = np.sqrt(zoom.measure_power(frames, period, n_bins))
+    for block in (rng.normal(size=(3, n_samples)), np.hanning(n_samples)[None]):
+        expected = np.abs(np.fft.rfft(block, period, axis=1)[:, :n_bins])
+        found = np.sqrt(zoom.measure_power(block, period, n_bins))
         np.testing.assert_allclose(found, expected, atol=1e-12 * expected.max())
 
 
 def test_harmonic_sums_follow_the_equation(rng):
-    frames = rng.normal(size=(2, 1598))
-    spectra = np.fft.rfft(frames, 16_000, axis=1)
+    block = rng.normal(size=(2, 1598))
+    spectra = np.fft.rfft(block, 16_000, axis=1)
     magnitude = np.abs(spectra[:, :8000])
     power = magnitude**2
     magnitude /= np.linalg.norm(magnitude, axis=1, keepdims=True)
     np.testing.assert_allclose(
-        srh._norms(frames, 16_000), np.linalg.norm(np.abs(spectra[:, :8000]), axis=1)
+        srh._norms(block, 16_000), np.linalg.norm(np.abs(spectra[:, :8000]), axis=1)
     )
     candidates = np.array([100, 117])
     plus = np.arange(1, 6)[:, None] * candidates - 1
@@ -109,7 +110,7 @@ def test_harmonic_sums_follow_the_equation(rng):
     sums = np.empty((2, 2))
     srh._score(
         power,
-        srh._norms(frames, 16_000),
+        srh._norms(block, 16_000),
         (plus.astype(np.int32), minus.astype(np.int32)),
         sums,
     )
@@ -232,6 +233,36 @@ def test_true_envelope_follows_the_equation(rng):
 def test_cepstra_of_a_flat_envelope_hold_only_its_level():
     cepstra = warped_cepstrum.compute_cepstra(np.full((2, 513), np.e), 16_000, 12)
     np.testing.assert_allclose(cepstra, [[1] + [0] * 12] * 2, atol=1e-12)
+
+
+def test_warping_interpolates_between_the_bins_mel_values(rng):
+    envelope_ = rng.uniform(1, 2, size=(2, 513))
+    hertz = np.arange(513) * 8000 / 512
+    mel = np.log(1 + hertz / 700)
+    warped = np.array([np.interp(hertz, 8000 * mel / mel[-1], row) for row in envelope_])
+    expected = np.fft.irfft(np.log(warped))[:, :13] * np.where(np.arange(13) == 0, 1, 2)
+    found = warped_cepstrum.compute_cepstra(envelope_, 16_000, 12)
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("n", [25, 40])
+def test_smoothing_reflects_even_a_recording_shorter_than_its_taps(rng, n):
+    values = rng.normal(size=(n, 3))
+    expected = signal.filtfilt(np.ones(25) / 25, [1.0], values, axis=0, padlen=24)
+    np.testing.assert_allclose(hmpd.smooth(values, hmpd._box(25)), expected, atol=1e-12)
+
+
+def test_lagged_level_is_of_the_autocorrelations_spectrum(rng):
+    frame, window, turn = rng.normal(size=200), matlab.hanning(200), 0.3
+    lags = np.correlate(frame * window, frame * window, "full")[200:]
+    expected = abs(lags @ np.exp(-1j * turn * np.arange(1, 200)))
+    assert resonators._lagged_level(frame, window, turn) == pytest.approx(expected)
+
+
+def test_autocorrelation_is_the_plain_sum(rng):
+    block = rng.normal(size=(2, 50))
+    expected = [np.correlate(row, row, "full")[49:69] for row in block]
+    np.testing.assert_allclose(frames.autocorrelate(block, 19), expected, atol=1e-12)
 
 
 def test_smoothing_over_time_is_filtfilt(rng):
