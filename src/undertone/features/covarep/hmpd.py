@@ -15,7 +15,6 @@ import numpy as np
 from numba import njit
 from scipy import fft
 
-from undertone.features.covarep.kernels import add_scaled
 from undertone.features.covarep.matlab import filter_both_ways, hann, round_half_away
 from undertone.features.covarep.sinusoids import Sinusoids
 from undertone.features.covarep.warped_cepstrum import compute_cepstra
@@ -24,7 +23,7 @@ N_BINS = 513  # of a 1024-point FFT
 N_MEANS, DEVIATION_ORDER = 25, 12
 MEAN_SPAN, DEVIATION_SPAN, TREND_SPAN = 25, 9, 9  # frames
 FEWEST_FRAMES = MEAN_SPAN  # below it the mean cannot be reflected at the ends
-FRAMES_A_BLOCK, BINS_A_BLOCK = 64, 64  # stay in the cache
+FRAMES_A_BLOCK = 64
 ALMOST_ONE = 1 - 1e-8  # the mean of almost equal angles
 ROUNDING = 2e-15
 
@@ -58,21 +57,13 @@ def phase_distortion(sinusoids: Sinusoids, sample_rate: int) -> tuple[np.ndarray
 
 def measure_deviation(cosine: np.ndarray, sine: np.ndarray) -> np.ndarray:
     """(n_frames, N_BINS) circular standard deviation around the slow trend."""
-    out = np.empty_like(cosine)
-    for first in range(0, cosine.shape[1], BINS_A_BLOCK):
-        own = slice(first, first + BINS_A_BLOCK)
-        out[:, own] = _deviate(cosine[:, own].copy(), sine[:, own].copy())
-    return out
-
-
-def _deviate(cosine: np.ndarray, sine: np.ndarray) -> np.ndarray:
     taps = np.convolve(hann(TREND_SPAN), hann(TREND_SPAN)) / hann(TREND_SPAN).sum() ** 2
     trend_cosine = smooth(_median_over_time(cosine), taps)
     trend_sine = smooth(_median_over_time(sine), taps)
     around_cosine, around_sine = np.empty_like(cosine), np.empty_like(sine)
     _turn_back((cosine, sine), (trend_cosine, trend_sine), (around_cosine, around_sine))
     taps = _box(DEVIATION_SPAN)
-    length = _length(smooth(around_cosine, taps), smooth(around_sine, taps))
+    length = np.hypot(smooth(around_cosine, taps), smooth(around_sine, taps))
     _settle_rounding(length, around_cosine, around_sine)
     return np.sqrt(-2 * np.log(length))
 
@@ -93,7 +84,7 @@ def _settle_rounding(length: np.ndarray, cosine: np.ndarray, sine: np.ndarray) -
 
 def compress_mean(cosine: np.ndarray, sine: np.ndarray) -> np.ndarray:
     """(n_frames, N_MEANS) circular means over groups of bins, single at first and wide at last."""
-    length = _length(cosine, sine)
+    length = np.hypot(cosine, sine)
     silent = length == 0
     length[silent] = 1.0
     groups = _groups()
@@ -102,24 +93,20 @@ def compress_mean(cosine: np.ndarray, sine: np.ndarray) -> np.ndarray:
     return np.arctan2(sine, cosine)
 
 
-def _length(cosine: np.ndarray, sine: np.ndarray) -> np.ndarray:
-    """Several times faster than ``np.hypot``, whose care for huge numbers is not needed."""
-    return np.sqrt(cosine * cosine + sine * sine)
-
-
-@njit(cache=True)
-def smooth(values, taps):
+def smooth(values: np.ndarray, taps: np.ndarray) -> np.ndarray:
     """Filter over time with symmetric taps, the ends continued by point reflection."""
-    out, last, reach = np.zeros_like(values), len(values) - 1, len(taps) // 2
-    for row in range(len(values)):
-        for tap in range(len(taps)):
-            place = row + tap - reach
-            if 0 <= place <= last:
-                add_scaled(values[place], taps[tap], out[row])
-                continue
-            end = 0 if place < 0 else last
-            add_scaled(values[end], 2 * taps[tap], out[row])
-            add_scaled(values[2 * end - place], -taps[tap], out[row])
+    n, reach = len(values), len(taps) // 2
+    before = 2 * values[0] - values[reach:0:-1]
+    after = 2 * values[-1] - values[-2 : -reach - 2 : -1]
+    extended = np.concatenate([before, values, after])
+    band = np.zeros((FRAMES_A_BLOCK, FRAMES_A_BLOCK + 2 * reach))
+    for row in range(FRAMES_A_BLOCK):
+        band[row, row : row + len(taps)] = taps
+    out = np.empty_like(values)
+    for first in range(0, n, FRAMES_A_BLOCK):
+        size = min(FRAMES_A_BLOCK, n - first)
+        stretch = extended[first : first + size + 2 * reach]
+        np.matmul(band[:size, : len(stretch)], stretch, out=out[first : first + size])
     return out
 
 
