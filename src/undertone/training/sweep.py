@@ -7,7 +7,7 @@ Out: ``fits/<system>/<cell>.npz`` in the run's folder, one file a fit, whole or 
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from io import BytesIO
@@ -25,11 +25,16 @@ from undertone.processes import CONTEXT, process_pool
 from undertone.progress import Progress
 from undertone.training.encoder import EncoderConfig
 from undertone.training.finetune import FinetuneConfig
-from undertone.training.normalise import Normaliser, fit_normaliser
+from undertone.training.intensities import FITS as INTENSITY_FITS
+from undertone.training.normalise import Normaliser, fill_memory, fit_normaliser, normalise
 from undertone.training.pretrain import PretrainConfig, Pretraining, pretrain, read_pretraining
 from undertone.training.seeds import seed_of
 from undertone.training.systems import FITS, NEEDS_PRETRAINING, Material, Problem
 
+TABLES: Mapping[str, Mapping[str, Callable[[Problem], np.ndarray]]] = {
+    "classes": FITS,
+    "intensities": INTENSITY_FITS,
+}
 PRETRAINING, FITTING = "pre-training epochs", "fits"
 
 
@@ -58,8 +63,9 @@ class Plan:
         pools: by fold, the (frame table, utterances) pairs of the pre-training pool.
         tests: by fold, the utterances to predict.
         cells: the draws of labels.
-        systems: names in ``FITS``.
-        emotion: position of each labelled utterance's emotion.
+        systems: names in the table of fits of the task.
+        emotion: of each labelled utterance, the position of its emotion; of the task intensities,
+            the intensities of all emotions.
         speaker: of each labelled utterance.
         n_classes: emotions.
         shape: of the encoders.
@@ -67,6 +73,7 @@ class Plan:
         finetuning: settings.
         seed: of the run.
         folder: of the run.
+        task: a name in ``TABLES``.
     """
 
     frames: FrameTable
@@ -74,7 +81,7 @@ class Plan:
     tests: dict[int, tuple[str, ...]]
     cells: tuple[Cell, ...]
     systems: tuple[str, ...]
-    emotion: dict[str, int]
+    emotion: Mapping[str, Any]
     speaker: dict[str, str]
     n_classes: int
     shape: EncoderConfig
@@ -82,6 +89,7 @@ class Plan:
     finetuning: FinetuneConfig
     seed: int
     folder: Path
+    task: str = "classes"
 
     def path(self, system: str, cell: Cell) -> Path:
         """Where a fit's predictions lie."""
@@ -140,7 +148,7 @@ def collect(plan: Plan) -> pd.DataFrame:
     tables = []
     for system in plan.systems:
         for cell in sorted(plan.cells, key=lambda cell: cell.name):
-            chances = _read_fit(plan.path(system, cell), plan.tests[cell.fold])
+            chances = read_fit(plan, system, cell)
             table = pd.DataFrame(chances, columns=[f"p_{k}" for k in range(plan.n_classes)])
             table.insert(0, "prediction", chances.argmax(axis=1))
             table.insert(0, "utterance", plan.tests[cell.fold])
@@ -149,6 +157,13 @@ def collect(plan: Plan) -> pd.DataFrame:
             table.insert(0, "system", system)
             tables.append(table)
     return pd.concat(tables, ignore_index=True)
+
+
+def read_fit(plan: Plan, system: str, cell: Cell) -> np.ndarray:
+    """(n_test, n_classes) what a fit predicted for the utterances of ``plan.tests``."""
+    with np.load(plan.path(system, cell), allow_pickle=False) as stored:
+        position = {name: i for i, name in enumerate(stored["utterance"].tolist())}
+        return stored["probability"][[position[name] for name in plan.tests[cell.fold]]]
 
 
 def read_pretrainings(plan: Plan) -> dict[int, Pretraining]:
@@ -214,7 +229,7 @@ def _prepare(fold: int) -> None:
 
         normaliser = _normaliser(plan, fold)
         pretrain(
-            [normaliser.apply(frames) for frames in plan.pool(fold)],
+            normalise(plan.pools[fold], normaliser),
             shape=plan.shape,
             settings=plan.pretraining,
             seed=seed_of(plan.seed, "pretrain", fold),
@@ -225,7 +240,14 @@ def _prepare(fold: int) -> None:
 
 
 def _normaliser(plan: Plan, fold: int) -> Normaliser:
-    return fit_normaliser(plan.pool(fold), stride=plan.shape.stride)
+    """Statistics of the fold's pool, kept beside its encoder: a large pool is read once."""
+    path = plan.encoder_folder(fold) / "normaliser.npz"
+    if not path.exists():
+        fitted, content = fit_normaliser(plan.pool(fold), stride=plan.shape.stride), BytesIO()
+        np.savez(content, mean=fitted.mean, sd=fitted.sd)
+        atomic.write_bytes(path, content.getvalue())
+    with np.load(path, allow_pickle=False) as stored:
+        return Normaliser(stored["mean"], stored["sd"], plan.shape.stride)
 
 
 def _fit(cell: Cell) -> None:
@@ -242,7 +264,8 @@ def _fit(cell: Cell) -> None:
         seed=seed_of(plan.seed, cell.name),
     )
     for system in plan.missing(cell):
-        _write_fit(plan.path(system, cell), plan.tests[cell.fold], FITS[system](problem))
+        predicted = TABLES[plan.task][system](problem)
+        _write_fit(plan.path(system, cell), plan.tests[cell.fold], predicted)
         _Worker.news.put((FITTING, 1))
 
 
@@ -250,13 +273,15 @@ def _material(plan: Plan, fold: int) -> Material:
     """The fold's material, kept while its cells come one after the other."""
     if _Worker.material is None or _Worker.material[0] != fold:
         pretraining = _read_pretraining(plan, fold)  # ``_prepare`` left it, if a system asked
+        normaliser = _normaliser(plan, fold)
         material = Material(
             frames=plan.frames.frames,
             columns=plan.frames.columns,
-            normaliser=_normaliser(plan, fold),
+            normaliser=normaliser,
             shape=plan.shape,
             pretrained=None if pretraining is None else pretraining.encoder,
             seed=seed_of(plan.seed, "fold", fold),
+            lazy=fill_memory([(plan.frames, plan.frames.utterances)], normaliser),
         )
         _Worker.material = (fold, material)
     return _Worker.material[1]
@@ -266,9 +291,3 @@ def _write_fit(path: Path, utterances: tuple[str, ...], chances: np.ndarray) -> 
     content = BytesIO()
     np.savez(content, utterance=np.array(utterances), probability=chances.astype(np.float32))
     atomic.write_bytes(path, content.getvalue())
-
-
-def _read_fit(path: Path, utterances: tuple[str, ...]) -> np.ndarray:
-    with np.load(path, allow_pickle=False) as stored:
-        position = {name: i for i, name in enumerate(stored["utterance"].tolist())}
-        return stored["probability"][[position[name] for name in utterances]]

@@ -6,7 +6,8 @@ Out: class probabilities (n_test, n_classes).
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from undertone.training.finetune import (
     pool,
     probabilities,
 )
-from undertone.training.normalise import Normaliser
+from undertone.training.normalise import Normaliser, lazily
 from undertone.training.seeds import seed_of, seed_torch
 
 
@@ -36,6 +37,7 @@ class Material:
         shape: of the encoders.
         pretrained: the encoder pre-trained on the fold's pool; None where no system asks for it.
         seed: of the random encoder.
+        lazy: make steps anew whenever they are read, for speech that would fill the memory.
     """
 
     frames: Callable[[str], np.ndarray]
@@ -44,6 +46,7 @@ class Material:
     shape: EncoderConfig
     pretrained: Encoder | None
     seed: int
+    lazy: bool = False
     _steps: dict[str, np.ndarray] = field(default_factory=dict)
     _vectors: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
 
@@ -51,8 +54,13 @@ class Material:
         """What the networks see, each (n_steps, n_features)."""
         for name in utterances:
             if name not in self._steps:
-                self._steps[name] = self.normaliser.apply(np.asarray(self.frames(name)))
+                self._steps[name] = self._make_steps(name)
         return [self._steps[name] for name in utterances]
+
+    def _make_steps(self, utterance: str) -> np.ndarray:
+        if self.lazy:
+            return lazily(partial(self.frames, utterance), self.normaliser)
+        return self.normaliser.apply(np.asarray(self.frames(utterance)))
 
     def functionals(self, utterances: Sequence[str]) -> np.ndarray:
         """(n_utterances, n_values) statistics of the frames."""
@@ -104,7 +112,8 @@ class Problem:
         train: utterances whose labels fit the weights.
         validation: utterances whose labels choose the epoch; with ``train`` they are the budget.
         test: utterances to predict, of speakers that no label came from.
-        truth: position of each labelled utterance's emotion; holds no test utterance.
+        truth: position of each labelled utterance's emotion, or its intensities; holds no test
+            utterance.
         speaker: of each labelled utterance.
         n_classes: emotions.
         finetuning: settings.
@@ -115,7 +124,7 @@ class Problem:
     train: list[str]
     validation: list[str]
     test: list[str]
-    truth: dict[str, int]
+    truth: dict[str, Any]
     speaker: dict[str, str]
     n_classes: int
     finetuning: FinetuneConfig
