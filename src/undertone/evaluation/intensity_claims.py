@@ -125,7 +125,7 @@ class _Asked:
             f"Is “{self.labels[system]}” better than “{self.labels[self.claims.scratch]}” with "
             f"{budget} labels?",
             _verdict(found),
-            f"MAE is lower by {found.signed()}; the AUC of presence is higher by {auc.signed()}.",
+            f"Gain in MAE {found.signed()}, in AUC of presence {auc.signed()}.",
         )
 
     def gain_most(self, system: str) -> Answer:
@@ -157,11 +157,14 @@ class _Asked:
                 *((-1, (scratch, last), mean), (1, (system, last), mean)),
             ]
         )
+        gains = {budget: self._gain(system, budget) for budget in (first, last)}
+        is_gap = _verdict(gains[first]) == YES
         yield Answer(
             f"Does the gap narrow from {first} to {last} labels (MAE, “{self.labels[system]}”)?",
-            _verdict(found),
-            f"The gain is {self._gain(system, first).signed()} with {first} labels and "
-            f"{self._gain(system, last).signed()} with {last}; it falls by {found.signed()}.",
+            _verdict(found) if is_gap else OPEN,
+            f"The gain is {gains[first].signed()} with {first} labels and {gains[last].signed()} "
+            f"with {last}; "
+            + (f"it falls by {found.signed()}." if is_gap else "there is no gap to narrow."),
         )
 
     def meet(self, system: str) -> Answer:

@@ -76,6 +76,16 @@ class IntensityResult:
         return answers(self.curves, self.claims, {s.name: s.label for s in self.systems})
 
     @property
+    def summary(self) -> str:
+        """What was tested, in a line."""
+        curves = self.curves
+        names = ", ".join(source.name for source in self.sources)
+        return (
+            f"{names} · {len(curves.emotions)} intensities · {curves.n_utterances} test segments "
+            f"of {curves.n_speakers} videos · {self.n_draws} draws of the labels"
+        )
+
+    @property
     def budget(self) -> int:
         """The one that is set beside the published numbers."""
         return self.claims.budget_among(self.curves.budgets)

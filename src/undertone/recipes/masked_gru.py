@@ -90,6 +90,7 @@ def reproduce(
     result = intensity_curve(chosen, out, PAPER, resources)
     return Reproduction(
         report=out / "report.html",
+        summary=f"{PAPER.title}: {result.summary}",
         tables=(
             *(along_budgets(result, metric) for metric in ("mae", "presence_auc")),
             differences(result),

@@ -14,7 +14,7 @@ from undertone.evaluation.estimate import Estimate, decimal
 from undertone.evaluation.intensity_claims import Answer
 from undertone.evaluation.intensity_report import Cell, Table
 
-COLUMNS_OF_A_FILE = 160  # where standard output is no terminal
+COLUMNS_OF_A_FILE = 170  # where standard output is no terminal
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class Reproduction:
     """Where the report is, and what to print."""
 
     report: Path
+    summary: str = ""
     tables: tuple[Table, ...] = ()
     answers: tuple[Answer, ...] = ()
 
@@ -30,6 +31,8 @@ class Reproduction:
         console = Console(highlight=False)
         if not console.is_terminal:
             console = Console(highlight=False, width=COLUMNS_OF_A_FILE)
+        if self.summary:
+            console.print(self.summary)
         for table in self.tables:
             _show_table(console, table)
         answers = RichTable.grid(padding=(0, 2))
@@ -59,4 +62,4 @@ def _text(cell: Cell, *, signed: bool) -> str:
     if not cell.has_interval:
         return value
     low, high = (decimal(end, signed=signed) for end in (cell.low, cell.high))
-    return f"{value}\n{low} {high}"
+    return f"{value}\n{low}{' to ' if signed else '–'}{high}"
