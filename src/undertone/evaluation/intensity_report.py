@@ -115,8 +115,9 @@ def beside_published(result: IntensityResult) -> Table:
         title=f"Published, ours and floors, with {result.budget} labels",
         headings=("", "published: pre-trained", "published: scratch", *(s.label for s in shown)),
         rows=tuple(rows),
-        hint="Means of the six emotions, then by emotion. A constant wins MAE and accuracy; its "
-        "AUC of presence is .5, its CCC and Spearman's correlation are 0.",
+        hint="Means of the six emotions, then by emotion; the published MAE is a range over the "
+        "emotions. A constant wins MAE and accuracy; its AUC of presence is .5, its CCC and "
+        "Spearman's correlation are 0.",
     )
 
 
