@@ -1,8 +1,10 @@
 """Curves of intensities, and what becomes of a paper's claims, on predictions that are known."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from undertone.corpora.tasks import INTENSITIES
 from undertone.errors import UndertoneError
 from undertone.evaluation.intensities import METRICS, measure
 from undertone.evaluation.intensity_claims import (
@@ -16,6 +18,7 @@ from undertone.evaluation.intensity_claims import (
     meet,
 )
 from undertone.evaluation.intensity_curves import MEAN, trace
+from undertone.recipes import masked_gru
 
 EMOTIONS = ("happy", "sad", "fear")
 LABELS = {"pretrained_frozen": "frozen", "scratch": "scratch", "always_0": "always 0"}
@@ -187,3 +190,24 @@ def test_published_numbers_are_held_against_the_constant(traced, published, expe
 def _claims(**changes):
     values = {"published": (), "gain_most": ("happy",), "budget": 200, "floors": ("always_0",)}
     return Claims(**(values | changes))
+
+
+@pytest.mark.corpora
+def test_the_published_accuracies_do_not_clear_a_constant_on_the_official_test_fold(corpora_root):
+    table = pd.read_csv(corpora_root / "mosei_labels" / "labels.csv", dtype={"video": str})
+    test = table[table["split"] == "test"]
+    truth = test[list(INTENSITIES)].to_numpy()
+    curves = trace(
+        {("always_0", 200): np.zeros((2, *truth.shape))},
+        truth=truth,
+        speakers=test["video"].tolist(),
+        emotions=INTENSITIES,
+        n_replicates=20,
+    )
+    assert curves.n_speakers == 676
+    assert curves.estimate("always_0", 200).value == pytest.approx(0.1635, abs=5e-5)
+    accuracy = curves.estimate("always_0", 200, "accuracy")
+    assert accuracy.value == pytest.approx(0.8723, abs=5e-5)
+    found = answers(curves, masked_gru.PAPER.claims, LABELS)
+    verdicts = [answer.verdict for answer in found if "published" in answer.question]
+    assert verdicts == [NO, NO]
