@@ -4,6 +4,7 @@ import re
 import shutil
 from pathlib import Path
 
+import h5py
 import mosei_fakes as fakes
 import numpy as np
 import pandas as pd
@@ -177,11 +178,16 @@ def test_other_settings_in_the_same_folder_are_refused(run, values, resources):
         masked_gru.reproduce(values | {"seed": 5}, run[0], resources)
 
 
-def test_other_labels_in_the_same_folder_are_refused(run, folder, resources, tmp_path):
+@pytest.mark.parametrize("what", ["labels", "frames"])
+def test_other_data_in_the_same_folder_are_refused(run, folder, resources, tmp_path, what):
     shutil.copytree(run[0], tmp_path / "run")
     shutil.copytree(folder, tmp_path / "mosei")
     table = pd.read_csv(tmp_path / "mosei/labels.csv", dtype={"video": str})
-    table.assign(happy=3 - table["happy"]).to_csv(tmp_path / "mosei/labels.csv", index=False)
+    if what == "labels":
+        table.assign(happy=3 - table["happy"]).to_csv(tmp_path / "mosei/labels.csv", index=False)
+    else:
+        with h5py.File(tmp_path / "mosei/CMU_MOSEI_COVAREP.csd", "r+") as file:
+            file[f"COVAREP/data/{table['video'].iloc[0]}/features"][0, 0] = 7
     moved = TINY | {"corpus": f"mosei={tmp_path / 'mosei'}"}
     text = (tmp_path / "run/config.toml").read_text()
     (tmp_path / "run/config.toml").write_text(text.replace(str(folder), str(tmp_path / "mosei")))

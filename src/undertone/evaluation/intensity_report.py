@@ -90,6 +90,12 @@ class IntensityResult:
         """The one that is set beside the published numbers."""
         return self.claims.budget_among(self.curves.budgets)
 
+    @property
+    def paired(self) -> tuple[str, ...]:
+        """The pre-trained systems that stand beside the one from scratch."""
+        scratch = self.claims.scratch
+        return tuple(s for s in self.claims.pretrained if self.curves.budgets_of(s, scratch))
+
     def of_kind(self, *kinds: str) -> tuple[str, ...]:
         """Names of the systems of these kinds, in order."""
         return tuple(system.name for system in self.systems if system.kind in kinds)
@@ -156,12 +162,7 @@ def by_emotion(result: IntensityResult, metric: str) -> Table:
 def differences(result: IntensityResult) -> Table:
     """How much better the pre-trained systems are than the one from scratch, budget by budget."""
     curves, scratch = result.curves, result.claims.scratch
-    pairs = [
-        (system, metric)
-        for system in result.claims.pretrained
-        if curves.budgets_of(system, scratch)
-        for metric in COMPARED
-    ]
+    pairs = [(system, metric) for system in result.paired for metric in COMPARED]
     rows: list[tuple[Cell, ...]] = [
         (
             str(budget),
@@ -179,10 +180,9 @@ def differences(result: IntensityResult) -> Table:
     )
 
 
-def gains_by_emotion(result: IntensityResult) -> Table:
-    """The gain in MAE of the first pre-trained system over scratch, by emotion and budget."""
+def gains_by_emotion(result: IntensityResult, system: str) -> Table:
+    """The gain in MAE of a pre-trained system over scratch, by emotion and budget."""
     curves, scratch = result.curves, result.claims.scratch
-    system = next(s for s in result.claims.pretrained if curves.budgets_of(s, scratch))
     return Table(
         title=f"Gain in MAE by emotion: {result.label(system)} over {result.label(scratch)}",
         headings=("labels", *curves.emotions),
@@ -241,7 +241,10 @@ def render(result: IntensityResult) -> str:
         published=beside_published(result),
         differences=differences(result),
         along=[along_budgets(result, metric) for metric in (*BY_EMOTION, *NO_CONSTANT_WINS)],
-        emotions=[gains_by_emotion(result), *(by_emotion(result, m) for m in NO_CONSTANT_WINS)],
+        emotions=[
+            *(gains_by_emotion(result, system) for system in result.paired),
+            *(by_emotion(result, metric) for metric in NO_CONSTANT_WINS),
+        ],
         decimal=decimal,
         plain=[_plain(result.counts), _plain(result.pretraining)],
         minutes=sum(result.seconds.values()) / 60,

@@ -93,7 +93,7 @@ def reproduce(
         summary=f"{PAPER.title}: {result.summary}",
         tables=(
             *(along_budgets(result, metric) for metric in ("mae", "presence_auc")),
-            differences(result),
+            *([differences(result)] if result.paired else []),
             beside_published(result),
         ),
         answers=tuple(result.answers),
