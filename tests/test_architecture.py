@@ -22,8 +22,8 @@ ORDER = (
         "synthesis",
         "corpora",
     ),
-    *("features", "evaluation", "training", "pipeline", "learning_curve", "serving", "cli"),
-    "__main__",
+    *("features", "evaluation", "training", "pipeline", "run_folder", "learning_curve"),
+    *("intensity_curve", "serving", "recipes", "cli", "__main__"),
 )
 OTHERS = {"__pycache__", "py.typed"}
 FREE_OF_TORCH = ("audio", "synthesis", "corpora", "features", "evaluation")

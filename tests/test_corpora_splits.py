@@ -8,7 +8,13 @@ from corpora_fakes import EMOTIONS, fake_corpus, fake_table, write_audio
 from undertone import corpora
 from undertone.corpora import csv
 from undertone.corpora.folds import UNKNOWN_SPEAKER
-from undertone.corpora.splits import draw_labels, known_speakers, largest_budget, speaker_folds
+from undertone.corpora.splits import (
+    draw_anyhow,
+    draw_labels,
+    known_speakers,
+    largest_budget,
+    speaker_folds,
+)
 from undertone.corpora.tasks import classes
 from undertone.errors import UndertoneError
 
@@ -209,3 +215,36 @@ def test_folds_of_emodb_hold_a_man_a_woman_and_every_emotion(corpora_root):
         assert set(tested["sex"]) == {"female", "male"}
         assert set(tested["emotion"]) == set(corpus.emotions)
         assert 55 <= len(tested) <= 80
+
+
+def test_draws_of_any_utterances_are_nested_and_do_not_depend_on_the_order(rng):
+    utterances = [f"v{i // 4}[{i % 4}]" for i in range(200)]
+    speakers = [name.split("[")[0] for name in utterances]
+    order = rng.permutation(200)
+    shuffled = [utterances[i] for i in order], [speakers[i] for i in order]
+    seen: set[str] = set()
+    for budget in (5, 20, 60, 200):
+        labels = draw_anyhow(utterances, speakers, budget=budget, draw=1, seed=3)
+        assert labels == draw_anyhow(*shuffled, budget=budget, draw=1, seed=3)
+        assert len(set(labels.utterances)) == budget
+        assert seen < set(labels.utterances)
+        seen = set(labels.utterances)
+        videos = [
+            {name.split("[")[0] for name in part} for part in (labels.train, labels.validation)
+        ]
+        assert not videos[0] & videos[1]
+        assert 0.1 * budget <= len(labels.validation) <= 0.2 * budget
+    assert draw_anyhow(utterances, speakers, budget=20, draw=2, seed=3) != draw_anyhow(
+        utterances, speakers, budget=20, draw=1, seed=3
+    )
+
+
+def test_one_speaker_leaves_no_validation_of_others():
+    labels = draw_anyhow(["a", "b", "c", "d", "e"], ["v"] * 5, budget=5, draw=0)
+    assert (len(labels.train), labels.validation) == (5, [])
+
+
+@pytest.mark.parametrize("budget", [0, 6])
+def test_a_budget_beyond_the_utterances_is_refused(budget):
+    with pytest.raises(UndertoneError, match=f"{budget} labels cannot be drawn from 5"):
+        draw_anyhow(list("abcde"), list("vvwwx"), budget=budget, draw=0)

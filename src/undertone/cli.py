@@ -127,6 +127,41 @@ def curve(
 
 
 @app.command()
+def reproduce(
+    recipe: Annotated[str, typer.Argument(help="Name of a published system: masked-gru.")],
+    *,
+    corpus: Annotated[str | None, typer.Option(help="mosei=DIR, or NAME=PATH of classes.")] = None,
+    unlabelled: Unlabelled = None,
+    budgets: Annotated[str | None, typer.Option(help="Numbers of labels, as 20,50,100.")] = None,
+    draws: Annotated[int | None, typer.Option(min=1, help="Repetitions of each budget.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/RECIPE.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="A first look.")] = False,
+    config: Config = None,
+    assignments: Set = None,
+    seed: Seed = None,
+    workers: Workers = None,
+    cache: Cache = None,
+    quiet: Quiet = False,
+) -> None:
+    """A published system on its own data: its numbers beside ours and the floors."""
+    from undertone.pipeline import Resources
+    from undertone.recipes import RECIPES
+
+    if recipe not in RECIPES:
+        raise UndertoneError(f"there is no recipe {recipe!r}; there are {', '.join(RECIPES)}")
+    given = {
+        "corpus": corpus,
+        "unlabelled": unlabelled,
+        "budgets": _budgets(budgets),
+        "draws": draws,
+        "seed": seed,
+    }
+    values = _settings(config, given, assignments)
+    resources = Resources(cache, workers, not quiet)
+    RECIPES[recipe](values, out or Path("runs") / recipe, resources, quick=quick).show()
+
+
+@app.command()
 def extract(
     *,
     audio: Annotated[list[Path] | None, typer.Argument(help="Recordings.")] = None,

@@ -77,6 +77,22 @@ def to_toml(settings: object) -> str:
     return "\n".join(_toml_lines(dataclasses.asdict(settings), ())) + "\n"  # type: ignore[call-overload]
 
 
+def merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested values of several sources; a later one wins, name by name.
+
+    >>> merge({"encoder": {"stride": 1, "layers": 2}}, {"encoder": {"stride": 4}})
+    {'encoder': {'stride': 4, 'layers': 2}}
+    """
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        for name, value in layer.items():
+            before = merged.get(name)
+            if isinstance(before, Mapping) and isinstance(value, Mapping):
+                value = merge(before, value)
+            merged[name] = value
+    return merged
+
+
 def override(values: Mapping[str, Any], assignments: list[str]) -> dict[str, Any]:
     """A copy of ``values`` with ``section.name=value`` assignments laid over it."""
     result: dict[str, Any] = json.loads(json.dumps(values))

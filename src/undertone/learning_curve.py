@@ -6,23 +6,18 @@ Out: in that folder ``report.html``, ``curve.png``, ``results.parquet`` (one row
      each time that the test speakers' truth was read. A run that was stopped goes on where it was.
 """
 
-import json
 import math
-import platform
 import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from importlib.metadata import version
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-import undertone
-from undertone import atomic, config, corpora
+from undertone import config, corpora, run_folder
 from undertone.config import check_ranges
 from undertone.corpora.audit import audit_fold
 from undertone.corpora.corpus import Corpus
@@ -43,7 +38,6 @@ from undertone.training.pretrain import PretrainConfig
 from undertone.training.sweep import Cell, Plan, collect, read_pretrainings, sweep
 from undertone.training.systems import FITS, SYSTEMS
 
-PACKAGES = ("numpy", "pandas", "scikit-learn", "scipy", "torch")
 PAIRS = (
     Pair("combined", "combined_random", "beside descriptors"),
     Pair("pretrained_full", "scratch", "all weights trained"),
@@ -129,7 +123,7 @@ def curve(settings: CurveSettings, out: Path | str, resources: Resources | None 
     """
     out, resources, seconds = Path(out), resources or Resources(), {}
     settings = _with_absolute_paths(settings)
-    _check_settings(out, settings)
+    run_folder.check(out, settings)
     began = time.monotonic()
     labelled, frames = read_frames(corpora.open(settings.corpus), settings.features, resources)
     unlabelled = [
@@ -137,9 +131,9 @@ def curve(settings: CurveSettings, out: Path | str, resources: Resources | None 
         for name in settings.unlabelled
     ]
     seconds["features"] = time.monotonic() - began
-    run = _Run(settings, out, usable(labelled), frames, tuple(unlabelled))
+    run = Run(settings, out, usable(labelled), frames, tuple(unlabelled))
     plan = run.plan()
-    _claim(out, settings, plan)
+    run_folder.claim(out, settings, plan.digest())
     began = time.monotonic()
     with Progress(shown=resources.progress) as progress:
         sweep(plan, workers=resources.workers or available_cores(), progress=progress)
@@ -156,33 +150,8 @@ def _with_absolute_paths(settings: CurveSettings) -> CurveSettings:
     )
 
 
-def _check_settings(out: Path, settings: CurveSettings) -> None:
-    """See that the folder is free or holds this run; a run counts once its data are claimed."""
-    path = out / "config.toml"
-    if not (out / "data.sha256").exists() or not path.exists():
-        return
-    if config.load(CurveSettings, config.read_toml(path)) != settings:
-        raise UndertoneError(
-            f"{out} holds a run with other settings (see {path}); choose another --out, or "
-            f"repeat that run with --config {path}"
-        )
-
-
-def _claim(out: Path, settings: CurveSettings, plan: Plan) -> None:
-    """Make the folder this run's, or see that its fits were made from the same data."""
-    path, text = out / "data.sha256", f"{plan.digest()}\n"
-    if not path.exists():
-        atomic.write_text(out / "config.toml", config.to_toml(settings))
-        atomic.write_text(path, text)
-    elif path.read_text() != text:
-        raise UndertoneError(
-            f"{out} holds a run on other data: the audio, the labels or the features have changed "
-            "since; choose another --out"
-        )
-
-
 @dataclass(frozen=True)
-class _Run:
+class Run:
     """A run whose corpora are read and whose frames are there."""
 
     settings: CurveSettings
@@ -243,10 +212,10 @@ class _Run:
 
     def write(self, plan: Plan, seconds: dict[str, float]) -> Path:
         """Everything a person or a program reads of a finished run."""
-        _log_look(self.out)
+        run_folder.log_look(self.out)
         result = self._result(plan, seconds)
-        atomic.write_bytes(self.out / "results.parquet", _parquet(results_table(result)))
-        atomic.write_bytes(self.out / "predictions.parquet", _parquet(result.predictions))
+        run_folder.write_parquet(self.out / "results.parquet", results_table(result))
+        run_folder.write_parquet(self.out / "predictions.parquet", result.predictions)
         write_report(result, self.out / "report.html")
         return self.out / "report.html"
 
@@ -276,7 +245,7 @@ class _Run:
             left_out=self._left_out(),
             settings=config.to_toml(settings),
             seeds={"run": settings.seed, "bootstrap": 0},
-            versions=_versions(),
+            versions=run_folder.versions(),
             command=f"undertone curve --config {self.out / 'config.toml'} --out FOLDER",
             pretraining=_pretraining_table(plan),
             seconds=seconds,
@@ -338,22 +307,3 @@ def _pretraining_table(plan: Plan) -> pd.DataFrame:
         for fold, found in read_pretrainings(plan).items()
     ]
     return pd.DataFrame(rows, columns=["fold", "epochs", "best epoch", "held-out loss"])
-
-
-def _log_look(out: Path) -> None:
-    """A line for each time that the test speakers' truth is read."""
-    path = out / "test_looks.jsonl"
-    before = path.read_text(encoding="utf-8") if path.exists() else ""
-    look = {"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "undertone": undertone.__version__}
-    atomic.write_text(path, f"{before}{json.dumps(look)}\n")
-
-
-def _parquet(table: pd.DataFrame) -> bytes:
-    content = BytesIO()
-    table.to_parquet(content, index=False)
-    return content.getvalue()
-
-
-def _versions() -> dict[str, str]:
-    found = {"undertone": undertone.__version__, "python": platform.python_version()}
-    return found | {name: version(name) for name in PACKAGES}

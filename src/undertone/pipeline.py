@@ -21,7 +21,7 @@ from undertone.features.store import FrameTable
 from undertone.progress import Progress
 from undertone.training.card import Facts, write_card
 from undertone.training.encoder import EncoderConfig
-from undertone.training.normalise import fit_normaliser
+from undertone.training.normalise import fit_normaliser, normalise
 from undertone.training.pretrain import PretrainConfig
 from undertone.training.pretrain import pretrain as pretrain_encoder
 from undertone.training.recognizer import Inputs, PretrainedEncoder, Recognizer, load_encoder
@@ -115,12 +115,15 @@ def pretrain(
     """
     settings, resources, out = settings or PretrainSettings(), resources or Resources(), Path(out)
     read = [read_frames(_open(c), settings.features, resources) for c in unlabelled]
-    frames = [table.frames(name) for corpus, table in read for name in corpus.table["utterance"]]
-    normaliser = fit_normaliser(frames, stride=settings.encoder.stride)
+    parts = [(table, tuple(corpus.table["utterance"])) for corpus, table in read]
+    normaliser = fit_normaliser(
+        (table.frames(name) for table, names in parts for name in names),
+        stride=settings.encoder.stride,
+    )
     with Progress(shown=resources.progress) as progress:
         progress.add("pre-training epochs", settings.pretrain.max_epochs)
         result = pretrain_encoder(
-            [normaliser.apply(utterance) for utterance in frames],
+            normalise(parts, normaliser),
             shape=settings.encoder,
             settings=settings.pretrain,
             seed=settings.seed,

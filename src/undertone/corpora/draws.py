@@ -7,6 +7,7 @@ All depends on the names of utterances and emotions and on the seed, never on th
 Only utterances of the fold's training speakers are drawn.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,6 +83,52 @@ def draw_labels(
     held_out = _validation(drawn, validation_share, rng)
     utterances = drawn["utterance"].to_numpy()
     return LabelDraw(train=utterances[~held_out].tolist(), validation=utterances[held_out].tolist())
+
+
+def draw_anyhow(
+    utterances: Sequence[str],
+    speakers: Sequence[str],
+    *,
+    budget: int,
+    draw: int,
+    seed: int = 0,
+    validation_share: float = VALIDATION_SHARE,
+) -> LabelDraw:
+    """So many labels, each utterance as likely as any other: for labels that are no classes.
+
+    The draws of one number are nested, as those of ``draw_labels`` are. Validation is a share of
+    the budget, from speakers of its own: speakers in random order, as long as the share is not
+    exceeded, so that one who gave many labels cannot take it all.
+
+    Args:
+        utterances: that may be drawn, in any order.
+        speakers: of each.
+        budget: how many labels, validation included.
+        draw: number of the draw; each number is another sample.
+        seed: of the whole sweep.
+        validation_share: of the budget; 0 for no validation.
+    """
+    if not 1 <= budget <= len(utterances):
+        raise UndertoneError(
+            f"a budget of {budget} labels cannot be drawn from {len(utterances)} utterances to "
+            "train on: give budgets from 1 up to that number"
+        )
+    rows = pd.DataFrame({"utterance": utterances, "speaker": speakers})
+    rows = rows.sort_values("utterance", ignore_index=True)
+    order = np.random.default_rng([seed, draw, 3]).permutation(len(rows))
+    drawn = rows.iloc[order[:budget]]
+    rng = np.random.default_rng([seed, draw, 4, budget])
+    sizes = drawn["speaker"].value_counts().sort_index()
+    left, chosen = round(validation_share * budget), []
+    for speaker in rng.permutation(sizes.index.to_numpy(str)):
+        if sizes[speaker] <= left:
+            chosen.append(speaker)
+            left -= sizes[speaker]
+    held_out = drawn["speaker"].isin(chosen)
+    return LabelDraw(
+        train=drawn.loc[~held_out, "utterance"].tolist(),
+        validation=drawn.loc[held_out, "utterance"].tolist(),
+    )
 
 
 def _drawable(corpus: Corpus, fold: Fold, task: Task | None) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 In and out: see ``corpora.folds``, ``corpora.draws`` and ``corpora.pool``.
 """
 
-from undertone.corpora.draws import LabelDraw, draw_labels, largest_budget
+from undertone.corpora.draws import LabelDraw, draw_anyhow, draw_labels, largest_budget
 from undertone.corpora.folds import Fold, known_speakers, speaker_folds
 from undertone.corpora.pool import Pool, PoolPart, pool
 
@@ -12,6 +12,7 @@ __all__ = [
     "LabelDraw",
     "Pool",
     "PoolPart",
+    "draw_anyhow",
     "draw_labels",
     "known_speakers",
     "largest_budget",

@@ -9,9 +9,11 @@ variable with that colour as fallback, so that one picture serves light and dark
 """
 
 import io
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 import matplotlib
 import numpy as np
@@ -62,8 +64,28 @@ def styles(systems: tuple[System, ...]) -> dict[str, Style]:
     return found
 
 
+class Curved(Protocol):
+    """What can be drawn against the number of labels."""
+
+    @property
+    def systems(self) -> tuple[System, ...]: ...
+
+    @property
+    def curves(self) -> Any: ...  # with ``budgets``, ``budgets_of`` and ``estimate``
+
+    def of_kind(self, *kinds: str) -> tuple[str, ...]: ...
+
+
 def curve_figure(result: CurveResult, *, metric: str = "uar", narrow: bool = False) -> Figure:
-    """The metric of every system against the number of labels, with chance.
+    """The metric of every system against the number of labels, with chance."""
+    chance = result.curves.chance(metric)
+    return lines_figure(result, metric=metric, label=LABELS[metric], chance=chance, narrow=narrow)
+
+
+def lines_figure(
+    result: Curved, *, metric: str, label: str, chance: float | None = None, narrow: bool = False
+) -> Figure:
+    """A metric of every system against the number of labels.
 
     Pre-trained systems and their twins from scratch have bands; the others bars, so that the
     picture stays legible. Names stand beside the lines, or nowhere in a narrow figure.
@@ -73,14 +95,14 @@ def curve_figure(result: CurveResult, *, metric: str = "uar", narrow: bool = Fal
     ends: list[tuple[float, str, str]] = []
     for system in result.systems:
         ends.append(_draw_system(axes, result, system, (looks[system.name], metric)))
-    chance = result.curves.chance(metric)
-    axes.axhline(chance, color=FLOOR, linewidth=1, linestyle=(0, (1, 2)))
-    ends.append((chance, "chance", FLOOR))
+    if chance is not None:
+        axes.axhline(chance, color=FLOOR, linewidth=1, linestyle=(0, (1, 2)))
+        ends.append((chance, "chance", FLOOR))
     _budget_axis(axes, result.curves.budgets)
-    axes.set_ylabel(LABELS[metric])
+    axes.set_ylabel(label)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: decimal(y)[:-1]))
     if not narrow:
-        _label_ends(axes, ends)
+        _label_ends(axes, [end for end in ends if math.isfinite(end[0])])
     return figure
 
 
@@ -153,7 +175,7 @@ def save_png(result: CurveResult, path: Path, *, metric: str = "uar") -> None:
 
 
 def _draw_system(
-    axes: Axes, result: CurveResult, system: System, look: tuple[Style, str]
+    axes: Axes, result: Curved, system: System, look: tuple[Style, str]
 ) -> tuple[float, str, str]:
     """Line, marker and interval; returns what stands at the line's end."""
     style, metric = look
@@ -177,7 +199,7 @@ def _draw_system(
     return values[-1], system.label, style.colour
 
 
-def _shift(result: CurveResult, system: System) -> float:
+def _shift(result: Curved, system: System) -> float:
     """Systems with bars stand side by side, within a few per cent of their budget."""
     barred = result.of_kind("control", "classic")
     if system.name not in barred:

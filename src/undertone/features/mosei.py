@@ -83,6 +83,7 @@ def read(
         columns=COLUMNS,
         source={name: places[name] for name in asked_for if name in places},
         failures=failures,
+        keys={name: f"{home.name} {name}" for name in asked_for if name in places},
     )
     return table, repairs
 

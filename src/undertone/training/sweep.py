@@ -7,9 +7,9 @@ Out: ``fits/<system>/<cell>.npz`` in the run's folder, one file a fit, whole or 
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 from queue import Empty
@@ -26,11 +26,16 @@ from undertone.progress import Progress
 from undertone.training.discriminant import DiscriminantConfig
 from undertone.training.encoder import EncoderConfig
 from undertone.training.finetune import FinetuneConfig
-from undertone.training.normalise import Normaliser, fit_normaliser
+from undertone.training.intensities import FITS as INTENSITY_FITS
+from undertone.training.normalise import Normaliser, fill_memory, fit_normaliser, normalise
 from undertone.training.pretrain import PretrainConfig, Pretraining, pretrain, read_pretraining
 from undertone.training.seeds import seed_of
 from undertone.training.systems import FITS, NEEDS_PRETRAINING, Material, Problem
 
+TABLES: Mapping[str, Mapping[str, Callable[[Problem], np.ndarray]]] = {
+    "classes": FITS,
+    "intensities": INTENSITY_FITS,
+}
 PRETRAINING, FITTING = "pre-training epochs", "fits"
 
 
@@ -59,17 +64,19 @@ class Plan:
         pools: by fold, the (frame table, utterances) pairs of the pre-training pool.
         tests: by fold, the utterances to predict.
         cells: the draws of labels.
-        systems: names in ``FITS``.
-        emotion: position of each labelled utterance's emotion.
+        systems: names in the table of fits of the task.
+        emotion: of each labelled utterance, the position of its emotion; of the task intensities,
+            the intensities of all emotions.
         speaker: of each labelled utterance.
         n_classes: emotions.
         shape: of the encoders.
         pretraining: settings.
         finetuning: settings.
-        discriminant: settings.
-        crowds: by fold, speaker by utterance of the labelled corpus's own part of the pool.
         seed: of the run.
         folder: of the run.
+        discriminant: settings.
+        crowds: by fold, speaker by utterance of the labelled corpus's own part of the pool.
+        task: a name in ``TABLES``.
     """
 
     frames: FrameTable
@@ -77,16 +84,17 @@ class Plan:
     tests: dict[int, tuple[str, ...]]
     cells: tuple[Cell, ...]
     systems: tuple[str, ...]
-    emotion: dict[str, int]
+    emotion: Mapping[str, Any]
     speaker: dict[str, str]
     n_classes: int
     shape: EncoderConfig
     pretraining: PretrainConfig
     finetuning: FinetuneConfig
-    discriminant: DiscriminantConfig
-    crowds: dict[int, dict[str, str]]
     seed: int
     folder: Path
+    discriminant: DiscriminantConfig = field(default_factory=DiscriminantConfig)
+    crowds: dict[int, dict[str, str]] = field(default_factory=dict)
+    task: str = "classes"
 
     def path(self, system: str, cell: Cell) -> Path:
         """Where a fit's predictions lie."""
@@ -145,7 +153,7 @@ def collect(plan: Plan) -> pd.DataFrame:
     tables = []
     for system in plan.systems:
         for cell in sorted(plan.cells, key=lambda cell: cell.name):
-            chances = _read_fit(plan.path(system, cell), plan.tests[cell.fold])
+            chances = read_fit(plan, system, cell)
             table = pd.DataFrame(chances, columns=[f"p_{k}" for k in range(plan.n_classes)])
             table.insert(0, "prediction", chances.argmax(axis=1))
             table.insert(0, "utterance", plan.tests[cell.fold])
@@ -154,6 +162,13 @@ def collect(plan: Plan) -> pd.DataFrame:
             table.insert(0, "system", system)
             tables.append(table)
     return pd.concat(tables, ignore_index=True)
+
+
+def read_fit(plan: Plan, system: str, cell: Cell) -> np.ndarray:
+    """(n_test, n_classes) what a fit predicted for the utterances of ``plan.tests``."""
+    with np.load(plan.path(system, cell), allow_pickle=False) as stored:
+        position = {name: i for i, name in enumerate(stored["utterance"].tolist())}
+        return stored["probability"][[position[name] for name in plan.tests[cell.fold]]]
 
 
 def read_pretrainings(plan: Plan) -> dict[int, Pretraining]:
@@ -219,7 +234,7 @@ def _prepare(fold: int) -> None:
 
         normaliser = _normaliser(plan, fold)
         pretrain(
-            [normaliser.apply(frames) for frames in plan.pool(fold)],
+            normalise(plan.pools[fold], normaliser),
             shape=plan.shape,
             settings=plan.pretraining,
             seed=seed_of(plan.seed, "pretrain", fold),
@@ -230,7 +245,14 @@ def _prepare(fold: int) -> None:
 
 
 def _normaliser(plan: Plan, fold: int) -> Normaliser:
-    return fit_normaliser(plan.pool(fold), stride=plan.shape.stride)
+    """Statistics of the fold's pool, kept beside its encoder: a large pool is read once."""
+    path = plan.encoder_folder(fold) / "normaliser.npz"
+    if not path.exists():
+        fitted, content = fit_normaliser(plan.pool(fold), stride=plan.shape.stride), BytesIO()
+        np.savez(content, mean=fitted.mean, sd=fitted.sd)
+        atomic.write_bytes(path, content.getvalue())
+    with np.load(path, allow_pickle=False) as stored:
+        return Normaliser(stored["mean"], stored["sd"], plan.shape.stride)
 
 
 def _fit(cell: Cell) -> None:
@@ -248,7 +270,8 @@ def _fit(cell: Cell) -> None:
         seed=seed_of(plan.seed, cell.name),
     )
     for system in plan.missing(cell):
-        _write_fit(plan.path(system, cell), plan.tests[cell.fold], FITS[system](problem))
+        predicted = TABLES[plan.task][system](problem)
+        _write_fit(plan.path(system, cell), plan.tests[cell.fold], predicted)
         _Worker.news.put((FITTING, 1))
 
 
@@ -256,14 +279,16 @@ def _material(plan: Plan, fold: int) -> Material:
     """The fold's material, kept while its cells come one after the other."""
     if _Worker.material is None or _Worker.material[0] != fold:
         pretraining = _read_pretraining(plan, fold)  # ``_prepare`` left it, if a system asked
+        normaliser = _normaliser(plan, fold)
         material = Material(
             frames=plan.frames.frames,
             columns=plan.frames.columns,
-            normaliser=_normaliser(plan, fold),
+            normaliser=normaliser,
             shape=plan.shape,
             pretrained=None if pretraining is None else pretraining.encoder,
             seed=seed_of(plan.seed, "fold", fold),
-            crowd=plan.crowds[fold],
+            crowd=plan.crowds.get(fold, {}),
+            lazy=fill_memory([(plan.frames, plan.frames.utterances)], normaliser),
         )
         _Worker.material = (fold, material)
     return _Worker.material[1]
@@ -273,9 +298,3 @@ def _write_fit(path: Path, utterances: tuple[str, ...], chances: np.ndarray) -> 
     content = BytesIO()
     np.savez(content, utterance=np.array(utterances), probability=chances.astype(np.float32))
     atomic.write_bytes(path, content.getvalue())
-
-
-def _read_fit(path: Path, utterances: tuple[str, ...]) -> np.ndarray:
-    with np.load(path, allow_pickle=False) as stored:
-        position = {name: i for i, name in enumerate(stored["utterance"].tolist())}
-        return stored["probability"][[position[name] for name in utterances]]

@@ -6,7 +6,8 @@ Out: class probabilities (n_test, n_classes).
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 
@@ -29,7 +30,7 @@ from undertone.training.finetune import (
     pool,
     probabilities,
 )
-from undertone.training.normalise import Normaliser
+from undertone.training.normalise import Normaliser, lazily
 from undertone.training.seeds import seed_of, seed_torch
 
 
@@ -45,6 +46,7 @@ class Material:
         pretrained: the encoder pre-trained on the fold's pool; None where no system asks for it.
         seed: of the random encoder.
         crowd: speaker by utterance, of all utterances of the corpus that lie in the fold's pool.
+        lazy: make steps anew whenever they are read, for speech that would fill the memory.
     """
 
     frames: Callable[[str], np.ndarray]
@@ -53,7 +55,8 @@ class Material:
     shape: EncoderConfig
     pretrained: Encoder | None
     seed: int
-    crowd: Mapping[str, str]
+    crowd: Mapping[str, str] = field(default_factory=dict)
+    lazy: bool = False
     _steps: dict[str, np.ndarray] = field(default_factory=dict)
     _vectors: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
 
@@ -61,8 +64,13 @@ class Material:
         """What the networks see, each (n_steps, n_features)."""
         for name in utterances:
             if name not in self._steps:
-                self._steps[name] = self.normaliser.apply(np.asarray(self.frames(name)))
+                self._steps[name] = self._make_steps(name)
         return [self._steps[name] for name in utterances]
+
+    def _make_steps(self, utterance: str) -> np.ndarray:
+        if self.lazy:
+            return lazily(partial(self.frames, utterance), self.normaliser)
+        return self.normaliser.apply(np.asarray(self.frames(utterance)))
 
     def functionals(self, utterances: Sequence[str]) -> np.ndarray:
         """(n_utterances, n_values) statistics of the frames."""
@@ -127,24 +135,25 @@ class Problem:
         train: utterances whose labels fit the weights.
         validation: utterances whose labels choose the epoch; with ``train`` they are the budget.
         test: utterances to predict, of speakers that no label came from.
-        truth: position of each labelled utterance's emotion; holds no test utterance.
+        truth: position of each labelled utterance's emotion, or its intensities; holds no test
+            utterance.
         speaker: of each labelled utterance.
         n_classes: emotions.
         finetuning: settings.
-        discriminant: settings.
         seed: of everything random in this draw.
+        discriminant: settings.
     """
 
     material: Material
     train: list[str]
     validation: list[str]
     test: list[str]
-    truth: dict[str, int]
+    truth: dict[str, Any]
     speaker: dict[str, str]
     n_classes: int
     finetuning: FinetuneConfig
-    discriminant: DiscriminantConfig
     seed: int
+    discriminant: DiscriminantConfig = field(default_factory=DiscriminantConfig)
 
     @property
     def budget(self) -> list[str]:

@@ -1,0 +1,119 @@
+"""Self-supervised learning for audio-based emotion recognition: the published system A.
+
+Nimitsurachat and Washington, arXiv 2307.12343 (2023); AI 5(1), 2024. A two-layer GRU learns to
+reconstruct masked stretches of 74 COVAREP features of CMU-MOSEI, and is then fine-tuned to six
+intensities. What the paper does not say is a default of the settings' own classes.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from undertone import config
+from undertone.corpora import mosei
+from undertone.errors import UndertoneError
+from undertone.evaluation.intensity_claims import Claims, Published
+from undertone.evaluation.intensity_report import along_budgets, beside_published, differences
+from undertone.intensity_curve import IntensitySettings, Paper, intensity_curve
+from undertone.learning_curve import CurveSettings, curve
+from undertone.pipeline import Resources
+from undertone.recipes.reproduction import Reproduction
+
+PAPER = Paper(
+    title="Masked pre-training of a GRU on CMU-MOSEI",
+    citation="Nimitsurachat and Washington, Self-supervised learning for audio-based emotion "
+    "recognition, arXiv 2307.12343.",
+    command="undertone reproduce masked-gru",
+    claims=Claims(
+        published=(
+            Published("accuracy", (0.85, 0.87), (0.81, 0.82), False, "with few labels"),
+            Published("mae", (0.50, 0.59), (0.58, 0.67), True, "with 200 labels"),
+        ),
+        gain_most=("happy", "sad", "anger"),
+        budget=200,
+    ),
+)
+ENCODER = {"hidden_units": 256, "layers": 2, "stride": 1, "pooling": "mean"}
+PRETRAIN = {
+    "objective": "reconstruction",
+    "mask_share": 0.1,
+    "mask_spans": 1,
+    "crop_steps": 300,
+    "distance": "l1",
+    "batch_size": 64,
+}
+INTENSITIES: Mapping[str, Any] = {"encoder": ENCODER, "pretrain": PRETRAIN}
+CLASSES: Mapping[str, Any] = {
+    "features": "covarep",
+    "systems": [
+        *("pretrained_frozen", "pretrained_full", "scratch"),
+        *("functionals_logistic", "constant"),
+    ],
+    "encoder": ENCODER,
+    "pretrain": PRETRAIN,
+}
+QUICK: Mapping[str, Any] = {
+    "budgets": [20, 200],
+    "draws": 3,
+    "encoder": {**ENCODER, "stride": 4},
+    "pretrain": {**PRETRAIN, "max_epochs": 3, "patience": 2},
+    "finetune": {"max_epochs": 30, "patience": 8},
+}
+GET = f"""the recipe masked-gru needs CMU-MOSEI, or a corpus of emotions; it found {{found}}.
+Put into one folder, and name it with --corpus mosei=FOLDER:
+  {mosei.FRAMES_FILE}  74 COVAREP features every 10 ms: the CMU Multimodal SDK downloads it
+      (cmu_mosei, highlevel, COVAREP)
+  CMU_MOSEI_Labels.csd  "All Labels", from the same SDK (cmu_mosei, labels);
+      or {mosei.LABELS_TABLE} with {", ".join(("video", "start", "end", *mosei.LABELS))}
+  splits.csv  video,split with train, valid or test: the SDK's list of standard folds
+Licence: the labels are CC BY-NC 4.0. Neither they nor the features are part of Undertone.
+For classes: --corpus emodb=FOLDER or ravdess=FOLDER, with --unlabelled as in undertone curve."""
+
+
+def reproduce(
+    values: Mapping[str, Any], out: Path, resources: Resources, *, quick: bool = False
+) -> Reproduction:
+    """The published protocol on intensities (mosei=FOLDER) or, for any other corpus, on classes.
+
+    Args:
+        values: settings laid over the recipe's; ``corpus`` among them.
+        out: folder of the run.
+        resources: of the machine.
+        quick: a first look.
+    """
+    corpus = values.get("corpus") or ""
+    beneath = QUICK if quick else {}
+    if corpus and corpus.partition("=")[0].strip() != "mosei":
+        settings = config.load(CurveSettings, config.merge(CLASSES, beneath, values))
+        return Reproduction(curve(settings, out, resources))
+    _check_mosei(corpus, values)
+    chosen = config.load(IntensitySettings, config.merge(INTENSITIES, beneath, values))
+    result = intensity_curve(chosen, out, PAPER, resources)
+    return Reproduction(
+        report=out / "report.html",
+        summary=f"{PAPER.title}: {result.summary}",
+        tables=(
+            *(along_budgets(result, metric) for metric in ("mae", "presence_auc")),
+            *([differences(result)] if result.paired else []),
+            beside_published(result),
+        ),
+        answers=tuple(result.answers),
+    )
+
+
+def _check_mosei(corpus: str, values: Mapping[str, Any]) -> None:
+    folder = Path(corpus.partition("=")[2]).expanduser()
+    if not corpus.partition("=")[2].strip():
+        raise UndertoneError(GET.format(found=f"--corpus {corpus}" if corpus else "no --corpus"))
+    if not folder.is_dir():
+        raise UndertoneError(GET.format(found=f"no folder {folder}"))
+    names = {"features": mosei.find(folder, "covarep"), "labels": mosei.find(folder, "label")}
+    if (folder / mosei.LABELS_TABLE).is_file():
+        names["labels"] = folder / mosei.LABELS_TABLE
+    if missing := [what for what, path in names.items() if path is None]:
+        raise UndertoneError(GET.format(found=f"no {' and no '.join(missing)} in {folder}"))
+    if values.get("unlabelled"):
+        raise UndertoneError(
+            "--unlabelled is for classes: on CMU-MOSEI the published protocol pre-trains on the "
+            "official training videos alone"
+        )

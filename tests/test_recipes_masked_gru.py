@@ -1,0 +1,280 @@
+"""The recipe end to end, small: .csd files in, a table beside the published numbers out."""
+
+import re
+import shutil
+from pathlib import Path
+
+import h5py
+import mosei_fakes as fakes
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from undertone import config
+from undertone.cli import app
+from undertone.corpora import mosei
+from undertone.corpora.tasks import INTENSITIES
+from undertone.errors import UndertoneError
+from undertone.evaluation.intensities import fit_median, measure
+from undertone.intensity_curve import IntensitySettings
+from undertone.pipeline import Resources
+from undertone.recipes import RECIPES, masked_gru
+from undertone.training import sweep as sweep_module
+
+TINY = {
+    "budgets": [20, 40],
+    "draws": 2,
+    "replicates": 40,
+    "encoder": {"hidden_units": 8, "layers": 1, "stride": 10},
+    "pretrain": {"max_epochs": 2, "crop_steps": 20},
+    "finetune": {"max_epochs": 3},
+}
+N_FITS = 8 * 2 * 2
+FLOORS = ("always_0", "median", "mean")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    rng = np.random.default_rng(0)
+    table = fakes.label_table(rng, n_videos={"train": 10, "valid": 1, "test": 6})
+    return fakes.write_voiced_folder(tmp_path_factory.mktemp("mosei") / "mosei", table, rng)
+
+
+@pytest.fixture(scope="module")
+def resources(tmp_path_factory) -> Resources:
+    return Resources(tmp_path_factory.mktemp("cache"), workers=1, progress=False)
+
+
+@pytest.fixture(scope="module")
+def values(folder) -> dict:
+    return TINY | {"corpus": f"mosei={folder}"}
+
+
+@pytest.fixture(scope="module")
+def run(values, resources, tmp_path_factory):
+    """The folder of a finished run, and what it gave back."""
+    out = tmp_path_factory.mktemp("run") / "whole"
+    return out, RECIPES["masked-gru"](values, out, resources)
+
+
+@pytest.fixture(scope="module")
+def labels(folder) -> pd.DataFrame:
+    return mosei.read(folder).table.set_index("utterance", drop=False)
+
+
+def test_every_fit_predicts_the_official_test_videos_alone(run, labels):
+    table = pd.read_parquet(run[0] / "predictions.parquet")
+    test = labels[labels["split"] == "test"]
+    assert set(table["video"]) == set(test["video"])
+    fits = table.groupby(["system", "budget", "draw"], observed=True)["utterance"]
+    assert fits.nunique().eq(len(test)).all()
+    assert len(fits) == N_FITS
+    predicted = table[list(INTENSITIES)].to_numpy()
+    assert predicted.min() >= 0
+    assert predicted.max() <= 3
+    truth = labels.loc[table["utterance"], list(INTENSITIES)].to_numpy()
+    np.testing.assert_array_equal(table[[f"truth_{e}" for e in INTENSITIES]].to_numpy(), truth)
+
+
+def test_labels_and_pool_come_from_the_training_videos_alone(values, labels, resources, tmp_path):
+    plan = _plan(values, resources, tmp_path)
+    train = set(labels.index[labels["split"] == "train"])
+    for cell in plan.cells:
+        drawn = [*cell.train, *cell.validation]
+        assert len(set(drawn)) == len(drawn) == cell.budget
+        assert set(drawn) <= train
+        assert 0 < len(cell.validation) <= 0.2 * cell.budget
+        videos = labels["video"]
+        assert not set(videos[list(cell.train)]) & set(videos[list(cell.validation)])
+    assert {name for _, names in plan.pools[0] for name in names} == train
+    assert set(plan.tests[0]) == set(labels.index[labels["split"] == "test"])
+
+
+def test_draws_are_nested(values, resources, tmp_path):
+    by_draw = {}
+    for cell in _plan(values, resources, tmp_path).cells:
+        by_draw.setdefault(cell.draw, {})[cell.budget] = {*cell.train, *cell.validation}
+    assert all(budgets[20] < budgets[40] for budgets in by_draw.values())
+    assert by_draw[0][20] != by_draw[1][20]
+
+
+def test_floors_are_those_of_the_labels_that_were_drawn(run, values, labels, resources, tmp_path):
+    """Recomputed from the labels, fit by fit."""
+    results = pd.read_parquet(run[0] / "results.parquet")
+    plan = _plan(values, resources, tmp_path)
+    truth = labels.loc[list(plan.tests[0]), list(INTENSITIES)].to_numpy(float)
+    for cell in plan.cells:
+        given = labels.loc[[*cell.train, *cell.validation], list(INTENSITIES)].to_numpy(np.float32)
+        constants = dict(zip(FLOORS, (0 * given[0], fit_median(given), given.mean(0)), strict=True))
+        for system, constant in constants.items():
+            expected = measure(truth=truth, prediction=np.tile(constant, (len(truth), 1)))
+            at = (results["system"] == system) & (results["budget"] == cell.budget)
+            fit = results[at & (results["draw"] == cell.draw)].set_index(["metric", "emotion"])
+            for metric in ("mae", "accuracy"):
+                assert fit.loc[(metric, "mean"), "value"] == pytest.approx(expected[metric].mean())
+                found = [fit.loc[(metric, e), "value"] for e in INTENSITIES]
+                np.testing.assert_allclose(found, expected[metric], rtol=1e-6)
+
+
+def test_the_tables_hold_published_ours_and_floors(run):
+    table = run[1].tables[-1]
+    assert table.headings[1:3] == ("published: pre-trained", "published: scratch")
+    assert {"pre-trained, frozen", "from scratch", "always 0", "median", "mean"} <= set(
+        table.headings
+    )
+    rows = {row[0]: row for row in table.rows}
+    assert rows["4-class accuracy"][1:3] == (".85–.87", ".81–.82")
+    assert rows["  happy"][1:3] in ((".50–.59", ".58–.67"), ("–", "–"))
+    for name in ("MAE", "AUC of presence", "balanced 4-class accuracy", "Spearman", "CCC"):
+        assert all(cell.has_interval for cell in rows[name][3:])
+    assert {answer.verdict for answer in run[1].answers} <= {"yes", "no", "open"}
+    questions = " ".join(answer.question for answer in run[1].answers)
+    for words in ("gain most", "narrow", "clear a constant", "meet"):
+        assert words in questions
+
+
+def test_the_report_is_one_file_that_fetches_nothing(run):
+    text = run[1].report.read_text()
+    assert "arXiv 2307.12343" in text
+    assert "CC BY-NC 4.0" in text
+    assert "<svg" in text
+    assert not re.search(r'src=|href="(?!#)|https?://|<script', text)
+
+
+def test_a_second_call_computes_no_fit_and_logs_its_look(run, values, resources, monkeypatch):
+    def fail(*arguments):
+        raise AssertionError("a fit was computed again")
+
+    monkeypatch.setattr(sweep_module, "_run", fail)
+    masked_gru.reproduce(values, run[0], resources)
+    assert len((run[0] / "test_looks.jsonl").read_text().splitlines()) >= 2
+
+
+def test_an_interrupted_run_keeps_its_fits_and_goes_on(
+    run, values, resources, tmp_path, monkeypatch
+):
+    def interrupt_after_three(news, progress, pass_on=sweep_module._pass_on):
+        if len(list(tmp_path.glob("fits/*/*.npz"))) >= 3:
+            raise KeyboardInterrupt
+        pass_on(news, progress)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sweep_module, "_pass_on", interrupt_after_three)
+        with pytest.raises(KeyboardInterrupt):
+            masked_gru.reproduce(values, tmp_path, resources)
+    finished = {path: path.stat().st_mtime_ns for path in tmp_path.glob("fits/*/*.npz")}
+    assert 3 <= len(finished) < N_FITS
+    assert not (tmp_path / "test_looks.jsonl").exists()
+    again = config.read_toml(run[0] / "config.toml")
+    masked_gru.reproduce(again, tmp_path, resources)
+    assert all(path.stat().st_mtime_ns == when for path, when in finished.items())
+    for name in ("results.parquet", "predictions.parquet"):
+        assert (tmp_path / name).read_bytes() == (run[0] / name).read_bytes()
+
+
+def test_other_settings_in_the_same_folder_are_refused(run, values, resources):
+    with pytest.raises(UndertoneError, match="holds a run with other settings"):
+        masked_gru.reproduce(values | {"seed": 5}, run[0], resources)
+
+
+@pytest.mark.parametrize("what", ["labels", "frames"])
+def test_other_data_in_the_same_folder_are_refused(run, folder, resources, tmp_path, what):
+    shutil.copytree(run[0], tmp_path / "run")
+    shutil.copytree(folder, tmp_path / "mosei")
+    table = pd.read_csv(tmp_path / "mosei/labels.csv", dtype={"video": str})
+    if what == "labels":
+        table.assign(happy=3 - table["happy"]).to_csv(tmp_path / "mosei/labels.csv", index=False)
+    else:
+        with h5py.File(tmp_path / "mosei/CMU_MOSEI_COVAREP.csd", "r+") as file:
+            file[f"COVAREP/data/{table['video'].iloc[0]}/features"][0, 0] = 7
+    moved = TINY | {"corpus": f"mosei={tmp_path / 'mosei'}"}
+    text = (tmp_path / "run/config.toml").read_text()
+    (tmp_path / "run/config.toml").write_text(text.replace(str(folder), str(tmp_path / "mosei")))
+    with pytest.raises(UndertoneError, match="holds a run on other data"):
+        masked_gru.reproduce(moved, tmp_path / "run", resources)
+
+
+def test_the_command_prints_tables_and_answers(run, resources):
+    done = _call("--config", run[0] / "config.toml", "--out", run[0], "--cache", resources.cache)
+    assert done.exit_code == 0, done.output
+    for words in ("published:", ".85–.87", "always 0", "mosei · 6 intensities", "report:"):
+        assert words in done.stdout
+    assert done.stdout.index("MAE, mean of the emotions") < done.stdout.index("clear a constant")
+
+
+def test_classes_run_the_learning_curve_with_the_recipe_s_settings(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(masked_gru, "curve", lambda *given: seen.append(given) or tmp_path / "r")
+    resources = Resources(tmp_path)
+    values = {"corpus": "emodb=there", "unlabelled": ["more=there"], "encoder": {"stride": 3}}
+    found = masked_gru.reproduce(values, tmp_path / "out", resources)
+    settings, *others = seen[0]
+    assert (found.report, others) == (tmp_path / "r", [tmp_path / "out", resources])
+    assert (settings.corpus, settings.unlabelled) == ("emodb=there", ("more=there",))
+    assert settings.features == "covarep"
+    assert settings.systems == tuple(masked_gru.CLASSES["systems"])
+    assert (settings.encoder.stride, settings.encoder.hidden_units) == (3, 256)
+    assert settings.pretrain.crop_steps == 300
+
+
+def test_the_published_settings_are_the_defaults():
+    settings = _settings({"corpus": "mosei=x"})
+    assert (settings.encoder.hidden_units, settings.encoder.layers) == (256, 2)
+    assert (settings.encoder.stride, settings.encoder.pooling) == (1, "mean")
+    training = settings.pretrain
+    assert round(training.mask_share * training.crop_steps) == 30
+    assert (training.mask_spans, training.distance) == (1, "l1")
+    assert (settings.finetune.learning_rate, settings.finetune.batch_size) == (1e-3, 64)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["masked-gru"], r"it found no --corpus\.\nPut into one folder.*\n  CMU_MOSEI_COVAREP"),
+        (["masked-gru", "--corpus", "mosei"], "it found --corpus mosei"),
+        (["masked-gru", "--corpus", "mosei=EMPTY/none"], "it found no folder"),
+        (["masked-gru", "--corpus", "mosei=EMPTY"], "it found no features and no labels in"),
+        (["masked-gru", "--corpus", "mosei=LABELS"], "it found no features in"),
+        (["wav2vec"], "there is no recipe 'wav2vec'; there are masked-gru"),
+        (["masked-gru", "--corpus", "mosei=FULL", "--budgets", "a"], "takes whole numbers"),
+        (["masked-gru", "--corpus", "mosei=FULL", "--budgets", "1"], "labels from 2 on"),
+        (["masked-gru", "--corpus", "mosei=FULL", "--budgets", "20,20"], "something twice"),
+        (["masked-gru", "--corpus", "mosei=FULL", "--budgets", "9999"], "cannot be drawn from"),
+        (["masked-gru", "--corpus", "mosei=FULL", "--unlabelled", "x=y"], "is for classes"),
+        (["masked-gru", "--corpus", "mosei=FULL", "--set", "systems=['median']"], "must hold"),
+        (["masked-gru", "--corpus", "mosei=FULL", "--set", "finetune.x=1"], "no setting x"),
+        (["masked-gru", "--corpus", "nothing=EMPTY/none"], "there is no file or folder"),
+    ],
+)
+def test_bad_input_is_told_with_the_next_step(folder, resources, tmp_path, arguments, message):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "labels").mkdir()
+    shutil.copy(folder / "labels.csv", tmp_path / "labels")
+    places = {"EMPTY": tmp_path / "empty", "LABELS": tmp_path / "labels", "FULL": folder}
+    for word, place in places.items():
+        arguments = [argument.replace(word, str(place)) for argument in arguments]
+    out = ["--out", str(tmp_path / "out"), "--cache", str(resources.cache), "--quiet"]
+    done = CliRunner().invoke(app, ["reproduce", *arguments, *out])
+    assert isinstance(done.exception, UndertoneError)
+    assert re.search(message, str(done.exception), re.S)
+    assert not (tmp_path / "out/fits").exists()
+
+
+def _settings(values) -> IntensitySettings:
+    return config.load(IntensitySettings, config.merge(masked_gru.INTENSITIES, values))
+
+
+def _plan(values, resources, out):
+    from undertone import corpora
+    from undertone.intensity_curve import FEATURES, _Run
+    from undertone.pipeline import read_frames
+
+    settings = _settings(values)
+    return _Run(
+        settings, out, *read_frames(corpora.open(settings.corpus), FEATURES, resources)
+    ).plan()
+
+
+def _call(*arguments):
+    return CliRunner().invoke(app, ["reproduce", "masked-gru", *map(str, arguments), "--quiet"])
