@@ -287,6 +287,22 @@ def score(
         _print_score(found)
 
 
+@app.command()
+def compare(
+    systems: Annotated[list[str], typer.Argument(help="LABEL=FOLDER:SYSTEM of finished runs.")],
+    against: Annotated[
+        str | None, typer.Option(help="Label that the others are held against; the last.")
+    ] = None,
+) -> None:
+    """Systems of several runs with the same draws: UAR, and paired differences."""
+    from undertone.evaluation.compare import compare as run
+    from undertone.evaluation.compare import parse
+
+    found = run([parse(text) for text in systems], against)
+    _print_rows(["UAR with … labels", *map(str, found.budgets)], found.rows())
+    _print_rows(["difference", *map(str, found.budgets)], found.differences())
+
+
 def _budgets(text: str | None) -> list[int] | None:
     if text is None:
         return None
@@ -338,6 +354,16 @@ def _print_score(found: "Score") -> None:
     console.print(table)
     for note in (*(f"{n} left out: {why}" for why, n in found.left_out.items()), *found.notes):
         console.print(note)
+
+
+def _print_rows(columns: list[str], rows: list[tuple[str, ...]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*columns)
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
 
 
 def _print_table(predictions: Iterable["Prediction"]) -> bool:

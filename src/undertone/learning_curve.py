@@ -121,24 +121,33 @@ def curve(settings: CurveSettings, out: Path | str, resources: Resources | None 
         UndertoneError: the corpora cannot be read, a budget cannot be met, or the folder holds
             another run.
     """
-    out, resources, seconds = Path(out), resources or Resources(), {}
-    settings = _with_absolute_paths(settings)
-    run_folder.check(out, settings)
+    resources, seconds = resources or Resources(), {}
     began = time.monotonic()
-    labelled, frames = read_frames(corpora.open(settings.corpus), settings.features, resources)
-    unlabelled = [
-        read_frames(corpora.open(name), settings.features, resources)
-        for name in settings.unlabelled
-    ]
+    run = open_run(settings, out, resources)
     seconds["features"] = time.monotonic() - began
-    run = Run(settings, out, usable(labelled), frames, tuple(unlabelled))
     plan = run.plan()
-    run_folder.claim(out, settings, plan.digest())
+    run_folder.claim(run.out, run.settings, plan.digest())
     began = time.monotonic()
     with Progress(shown=resources.progress) as progress:
         sweep(plan, workers=resources.workers or available_cores(), progress=progress)
     seconds["training"] = time.monotonic() - began
     return run.write(plan, seconds)
+
+
+def open_run(settings: CurveSettings, out: Path | str, resources: Resources) -> "Run":
+    """Read the corpora and their frames; nothing is trained and nothing written to the folder.
+
+    Raises:
+        UndertoneError: as ``curve``.
+    """
+    settings = _with_absolute_paths(settings)
+    run_folder.check(Path(out), settings)
+    labelled, frames = read_frames(corpora.open(settings.corpus), settings.features, resources)
+    unlabelled = tuple(
+        read_frames(corpora.open(name), settings.features, resources)
+        for name in settings.unlabelled
+    )
+    return Run(settings, Path(out), usable(labelled), frames, unlabelled)
 
 
 def _with_absolute_paths(settings: CurveSettings) -> CurveSettings:

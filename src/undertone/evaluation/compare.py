@@ -91,8 +91,8 @@ def compare(contestants: Sequence[Contestant], against: str | None = None) -> Co
     against = against or labels[-1]
     if against not in labels:
         raise UndertoneError(f"there is no {against!r} to compare with among {', '.join(labels)}")
-    _check_same_draws(contestants)
     table = pd.concat([_predictions(contestant) for contestant in contestants], ignore_index=True)
+    _check_same_draws(contestants)
     common = set.intersection(*(set(t["budget"]) for _, t in table.groupby("system")))
     if not common:
         raise UndertoneError(f"{', '.join(labels)} have no budget in common")

@@ -20,6 +20,7 @@ import math
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from scipy.linalg import solve
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
@@ -27,6 +28,7 @@ from undertone.config import check_ranges
 
 FURTHEST = 5.0  # crowd's standard deviations at which a value is cut off
 SMALLEST = 1e-37  # probability that float32 still holds
+NO_SCATTER = 1e-9  # of z-scores
 NEVER = -1e4  # the score of an emotion that the labels did not hold
 
 
@@ -150,44 +152,67 @@ def fit_discriminant(
     """
     scaler = _fit_scaler(crowd.vectors, emphasis)
     labelled, others = scaler.apply(vectors), scaler.apply(crowd.vectors[crowd.unlabelled])
-    prior = _Prior(settings, _speaker_covariance(scaler.apply(crowd.vectors), crowd.speakers))
-    weight, bias = prior.fit(labelled, truth, n_classes)
-    labelled, truth = (np.repeat(a, settings.label_weight, axis=0) for a in (labelled, truth))
+    prior = _Prior(settings, _speaker_means(scaler.apply(crowd.vectors), crowd.speakers))
+    weights = np.full(len(truth), float(settings.label_weight))
+    weight, bias = prior.fit(labelled, truth, weights=weights, n_classes=n_classes)
     for _ in range(settings.rounds if len(others) else 0):
-        scores = others @ weight.T + bias
-        surest, guess = _surest(scores, settings.crowd_share)
-        joined = np.concatenate([labelled, others[surest]])
-        weight, bias = prior.fit(joined, np.concatenate([truth, guess]), n_classes)
+        surest, guess = _surest(others @ weight.T + bias, settings.crowd_share)
+        weight, bias = prior.fit(
+            np.concatenate([labelled, others[surest]]),
+            np.concatenate([truth, guess]),
+            weights=np.concatenate([weights, np.ones(len(surest))]),
+            n_classes=n_classes,
+        )
     return Discriminant(scaler, weight, bias)
 
 
 @dataclass(frozen=True)
 class _Prior:
     settings: DiscriminantConfig
-    between_speakers: np.ndarray = field(repr=False)
+    speaker_means: np.ndarray = field(repr=False)  # (n_speakers, n_values), centred
 
     def fit(
-        self, vectors: np.ndarray, truth: np.ndarray, n_classes: int
+        self, vectors: np.ndarray, truth: np.ndarray, *, weights: np.ndarray, n_classes: int
     ) -> tuple[np.ndarray, np.ndarray]:
         """(n_classes, n_values) weights and (n_classes,) bias of equally frequent Gaussians."""
         present, position = np.unique(truth, return_inverse=True)
-        means = np.stack([vectors[position == k].mean(axis=0) for k in range(len(present))])
-        covariance = self._covariance(vectors - means[position])
-        solved = np.linalg.solve(covariance, means.T).T
+        means = np.stack(
+            [
+                np.average(vectors[position == k], axis=0, weights=weights[position == k])
+                for k in range(len(present))
+            ]
+        )
+        shares = weights / weights.sum()
+        solved = self._solve(np.sqrt(shares)[:, None] * (vectors - means[position]), means)
         weight = np.zeros((n_classes, vectors.shape[1]))
         bias = np.full(n_classes, NEVER)
         weight[present] = solved
         bias[present] = -0.5 * (means * solved).sum(axis=1)
         return weight, bias
 
-    def _covariance(self, residuals: np.ndarray) -> np.ndarray:
-        """(n_values, n_values) of utterances of one emotion."""
-        share = self.settings.shrinkage
-        found = residuals.T @ residuals / len(residuals)
-        spread = np.trace(found) / len(found) or 1.0  # one label an emotion shows no scatter
-        covariance = (1 - share) * found + self.settings.speaker_weight * self.between_speakers
-        covariance[np.diag_indices_from(covariance)] += share * spread
-        return covariance
+    def _solve(self, residuals: np.ndarray, means: np.ndarray) -> np.ndarray:
+        """(n_classes, n_values) means times the inverse covariance within an emotion.
+
+        The covariance is a multiple of the identity and a product of few rows with themselves:
+        where there are fewer rows than values, only a matrix of their number is solved (Woodbury).
+        """
+        share, weight = self.settings.shrinkage, self.settings.speaker_weight
+        n_values = residuals.shape[1]
+        spread = (residuals**2).sum() / n_values
+        if spread < NO_SCATTER:  # one label an emotion
+            spread = 1.0
+        level = share * spread
+        speakers = np.sqrt(weight / len(self.speaker_means)) * self.speaker_means
+        rows = np.concatenate([np.sqrt(1 - share) * residuals, speakers])
+        if len(rows) < n_values:
+            inner = _with_added_to_diagonal(rows @ rows.T, level)
+            return (means - solve(inner, rows @ means.T, assume_a="pos").T @ rows) / level
+        return solve(_with_added_to_diagonal(rows.T @ rows, level), means.T, assume_a="pos").T
+
+
+def _with_added_to_diagonal(matrix: np.ndarray, level: float) -> np.ndarray:
+    matrix[np.diag_indices_from(matrix)] += level
+    return matrix
 
 
 def _fit_scaler(vectors: np.ndarray, emphasis: np.ndarray | None) -> Scaler:
@@ -196,11 +221,10 @@ def _fit_scaler(vectors: np.ndarray, emphasis: np.ndarray | None) -> Scaler:
     return Scaler(mean, sd, np.ones_like(mean) if emphasis is None else emphasis)
 
 
-def _speaker_covariance(vectors: np.ndarray, speakers: np.ndarray) -> np.ndarray:
-    """(n_values, n_values) of the speakers' means; 0 of one speaker."""
+def _speaker_means(vectors: np.ndarray, speakers: np.ndarray) -> np.ndarray:
+    """(n_speakers, n_values) of each speaker's utterances, less their mean; 0 of one speaker."""
     means = np.stack([vectors[speakers == speaker].mean(axis=0) for speaker in np.unique(speakers)])
-    means = means - means.mean(axis=0)
-    return means.T @ means / len(means)
+    return means - means.mean(axis=0)
 
 
 def _surest(scores: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
