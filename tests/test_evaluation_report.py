@@ -213,6 +213,16 @@ def test_a_gain_at_the_last_budget_only_is_told_as_a_difference():
     assert "With 160 labels, pre-training gains +." in summarise(with_skill(**late)).verdict
 
 
+def test_the_recommended_system_is_named_first_and_described(whole):
+    first, *others = whole.systems
+    chosen = replace(whole, systems=(replace(first, recommended=True), *others))
+    opening = summarise(chosen).findings[0]
+    assert opening.startswith("Recommended is pre-trained, frozen, gRU pre-trained; encoder frozen")
+    for budget in (20, 160):
+        assert str(chosen.curves.estimate("pretrained_frozen", budget)) in opening
+    assert not any(text.startswith("Recommended") for text in summarise(whole).findings)
+
+
 def test_only_a_pair_that_is_like_with_like_tells_what_pretraining_is_worth():
     """The pre-trained system gains on one that is trained otherwise, not on its own twin."""
     twin = Pair("pretrained_frozen", "scratch_frozen", "encoder frozen")

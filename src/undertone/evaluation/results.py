@@ -32,6 +32,7 @@ class System:
     label: str
     kind: Kind
     description: str
+    recommended: bool = False  # what we would use
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:

@@ -11,7 +11,7 @@ exclude a gain of ``NEGLIGIBLE``.
 from dataclasses import dataclass
 
 from undertone.evaluation.estimate import Estimate, decimal
-from undertone.evaluation.results import CurveResult, Pair
+from undertone.evaluation.results import CurveResult, Pair, System
 from undertone.evaluation.worth import Worth
 
 SAYINGS = (
@@ -39,6 +39,11 @@ def summarise(result: CurveResult) -> Summary:
     return Summary(
         verdict=_verdict(result) + _caveat(result),
         findings=(
+            *(
+                _recommended(result, system, ends)
+                for system in result.systems
+                if system.recommended
+            ),
             *(_best(result, budget) for budget in ends),
             *(_pair(result, pair, worths) for pair, worths in result.worths if worths),
             *(sentence for budget in ends if (sentence := _rival(result, budget))),
@@ -108,6 +113,17 @@ def _caveat(result: CurveResult) -> str:
     names = _series(list(dict.fromkeys(name for name, _ in lost)))
     budgets = _series([budget for _, budget in lost])
     return f" Yet {names}, without pre-training, scores higher with {budgets} labels."
+
+
+def _recommended(result: CurveResult, system: System, budgets: list[int]) -> str:
+    """What the recommended system is, and how good."""
+    scores = [
+        f"UAR {result.curves.estimate(system.name, budget)} with {_count(budget)}"
+        for budget in budgets
+        if result.curves.has(system.name, budget)
+    ]
+    what = system.description[:1].lower() + system.description[1:].rstrip(".")
+    return f"Recommended is {system.label}, {what}: {_series(scores)}."
 
 
 def _best(result: CurveResult, budget: int) -> str:

@@ -276,6 +276,7 @@ SYSTEMS: tuple[System, ...] = (
         "pretrained",
         "Descriptors of the frames beside mean and sd of the pre-trained GRU's outputs, in a "
         "shrunk linear discriminant analysis, self-trained on unlabelled training speech.",
+        recommended=True,
     ),
     System(
         "combined_random",
