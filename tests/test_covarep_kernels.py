@@ -6,6 +6,7 @@ from scipy import linalg, ndimage, optimize, signal
 
 from undertone.features.covarep import (
     envelope,
+    folding,
     hmpd,
     iaif,
     kernels,
@@ -20,6 +21,7 @@ from undertone.features.covarep import (
     wavelets,
     zoom,
 )
+from undertone.features.covarep.creak import frames, resonators
 
 
 def test_prediction_solves_the_normal_equations(rng):
@@ -71,40 +73,44 @@ def test_few_bins_decide_as_the_full_circle_does(rng):
     for period in (60, 110, 250):
         n = 3 * period
         frame = np.tile(rng.normal(size=period), 3) + 0.1 * rng.normal(size=n)
-        spectrum = np.fft.rfft(frame * matlab.hamming(n), 16_000)[: 9 * 16_000 // period]
         power = np.abs(np.fft.fft(frame * matlab.hamming(n), 16_000)) ** 2
         f0_hz = 16_000 / period
         peaks = tilt.thin_peaks(power, tilt.peak_bins(power), f0_hz / 2)
         first, second = (peaks[np.argmin(np.abs(peaks + 1 - k * f0_hz))] for k in (1, 2))
         expected = 10 * np.log10(power[first] / power[second])
-        found = tilt._compare_harmonics(spectrum[None], np.array([f0_hz]))[0]
+        found = tilt._compare_harmonics(power[None, : 9 * 16_000 // period], np.array([f0_hz]))[0]
         assert found == pytest.approx(expected)
         whole = tilt._compare_on_the_circle(frame * matlab.hamming(n), 16_000, f0_hz)
         assert whole == pytest.approx(expected)
 
 
-def test_chirps_give_bins_of_the_padded_transform(rng):
-    frames = rng.normal(size=(3, 1598))
-    expected = np.fft.rfft(frames, 16_000, axis=1)[:, 19:2500]
-    found = zoom.transform(frames, 16_000, range(19, 2500))
-    np.testing.assert_allclose(found, expected, atol=1e-9)
+@pytest.mark.parametrize(
+    ("n_samples", "period", "n_bins"),
+    [(1598, 16_000, 2500), (301, 16_000, 1408), (1000, 8000, 4000), (501, 11_025, 5512)],
+)
+def test_power_between_bins_is_of_the_padded_transform(rng, n_samples, period, n_bins):
+    for block in (rng.normal(size=(3, n_samples)), np.hanning(n_samples)[None]):
+        expected = np.abs(np.fft.rfft(block, period, axis=1)[:, :n_bins])
+        found = np.sqrt(zoom.measure_power(block, period, n_bins))
+        np.testing.assert_allclose(found, expected, atol=1e-12 * expected.max())
 
 
 def test_harmonic_sums_follow_the_equation(rng):
-    frames = rng.normal(size=(2, 1598))
-    spectra = np.fft.rfft(frames, 16_000, axis=1)
+    block = rng.normal(size=(2, 1598))
+    spectra = np.fft.rfft(block, 16_000, axis=1)
     magnitude = np.abs(spectra[:, :8000])
+    power = magnitude**2
     magnitude /= np.linalg.norm(magnitude, axis=1, keepdims=True)
     np.testing.assert_allclose(
-        srh._norms(frames, 16_000), np.linalg.norm(np.abs(spectra[:, :8000]), axis=1)
+        srh._norms(block, 16_000), np.linalg.norm(np.abs(spectra[:, :8000]), axis=1)
     )
     candidates = np.array([100, 117])
     plus = np.arange(1, 6)[:, None] * candidates - 1
     minus = matlab.round_half_away(np.arange(1.5, 5)[:, None] * candidates) - 1
     sums = np.empty((2, 2))
     srh._score(
-        spectra,
-        srh._norms(frames, 16_000),
+        power,
+        srh._norms(block, 16_000),
         (plus.astype(np.int32), minus.astype(np.int32)),
         sums,
     )
@@ -171,10 +177,46 @@ def test_rd_search_is_brents(rng):
         assert error == rd._error(place, observed, model)
 
 
+@pytest.mark.parametrize("n", [2, 7, 128])
+def test_folded_strands_hold_the_cosine_coefficients(rng, n):
+    target, given = rng.normal(size=(2, 2049))
+    cosines = np.cos(np.pi * np.arange(2049)[:, None] * np.arange(16 * n) / 2048)
+    ends = np.where(np.arange(2049) % 2048 == 0, 0.5, 1)
+    raised, strands = folding.lay_out(target), folding.nowhere()
+    above, power = folding.lift(strands, raised, folding.lay_out(given), 0.0)
+    assert above == folding.POSITIONS.size  # bins where strands meet count twice
+    assert power == pytest.approx(np.sum(ends * target**2))
+    parts, found = np.empty((16, n)), np.empty(16 * n)
+    highest = folding.transform(strands, parts)
+    assert highest == pytest.approx(np.sum(ends * target * (-1.0) ** np.arange(2049)) / 2048)
+    folding.gather(parts, found)
+    np.testing.assert_allclose(found, (ends * target) @ cosines / 2048, atol=1e-12)
+    folding.spread(found, parts)
+    folding.transform_back(parts, strands)
+    np.testing.assert_allclose(folding.unfold(strands), cosines @ found, atol=1e-11)
+
+
+def test_lifting_raises_to_the_curve_and_folds_again(rng):
+    target, coefficients = rng.normal(size=2049), rng.normal(size=32)
+    given = np.cos(np.pi * np.arange(2049)[:, None] * np.arange(32) / 2048) @ coefficients
+    parts, strands = np.empty((16, 2)), np.empty((16, 129))
+    folding.spread(coefficients, parts)
+    folding.transform_back(parts, strands)
+    raised, aim = folding.lay_out(target), folding.lay_out(target)
+    above, power = folding.lift(strands, raised, aim, 0.5)
+    expected = np.maximum(target, given)
+    np.testing.assert_allclose(raised, folding.lay_out(expected), atol=1e-12)
+    assert above == np.count_nonzero(aim - folding.lay_out(given) > 0.5)
+    assert power == pytest.approx(np.sum(expected**2) - (expected[0] ** 2 + expected[-1] ** 2) / 2)
+    again = folding.nowhere()
+    folding.lift(again, folding.lay_out(expected), aim, 0.0)
+    np.testing.assert_allclose(strands, again, atol=1e-11)
+
+
 def test_true_envelope_follows_the_equation(rng):
     log_spectrum = np.log(np.abs(np.fft.rfft(rng.normal(size=400), 4096)))
-    found = envelope._iterate(log_spectrum[None], np.array([30]))[0]
     window = matlab.hamming(61)[30:]
+    found = envelope._raise_to_version(log_spectrum, envelope._half_window(30))
     raised, smooth = log_spectrum.copy(), np.zeros(31)
     for _ in range(200):
         cepstrum = np.fft.irfft(raised)
@@ -191,6 +233,36 @@ def test_true_envelope_follows_the_equation(rng):
 def test_cepstra_of_a_flat_envelope_hold_only_its_level():
     cepstra = warped_cepstrum.compute_cepstra(np.full((2, 513), np.e), 16_000, 12)
     np.testing.assert_allclose(cepstra, [[1] + [0] * 12] * 2, atol=1e-12)
+
+
+def test_warping_interpolates_between_the_bins_mel_values(rng):
+    envelope_ = rng.uniform(1, 2, size=(2, 513))
+    hertz = np.arange(513) * 8000 / 512
+    mel = np.log(1 + hertz / 700)
+    warped = np.array([np.interp(hertz, 8000 * mel / mel[-1], row) for row in envelope_])
+    expected = np.fft.irfft(np.log(warped))[:, :13] * np.where(np.arange(13) == 0, 1, 2)
+    found = warped_cepstrum.compute_cepstra(envelope_, 16_000, 12)
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("n", [25, 40])
+def test_smoothing_reflects_even_a_recording_shorter_than_its_taps(rng, n):
+    values = rng.normal(size=(n, 3))
+    expected = signal.filtfilt(np.ones(25) / 25, [1.0], values, axis=0, padlen=24)
+    np.testing.assert_allclose(hmpd.smooth(values, hmpd._box(25)), expected, atol=1e-12)
+
+
+def test_lagged_level_is_of_the_autocorrelations_spectrum(rng):
+    frame, window, turn = rng.normal(size=200), matlab.hanning(200), 0.3
+    lags = np.correlate(frame * window, frame * window, "full")[200:]
+    expected = abs(lags @ np.exp(-1j * turn * np.arange(1, 200)))
+    assert resonators._lagged_level(frame, window, turn) == pytest.approx(expected)
+
+
+def test_autocorrelation_is_the_plain_sum(rng):
+    block = rng.normal(size=(2, 50))
+    expected = [np.correlate(row, row, "full")[49:69] for row in block]
+    np.testing.assert_allclose(frames.autocorrelate(block, 19), expected, atol=1e-12)
 
 
 def test_smoothing_over_time_is_filtfilt(rng):

@@ -57,14 +57,14 @@ def run(settings, resources, tmp_path_factory) -> Path:
 
 def test_every_fit_is_there_once_and_no_test_speaker_among_its_labels(run):
     table = pd.read_parquet(run / "predictions.parquet")
-    assert len(table) == 7 * 2 * 2 * 40  # systems, budgets, draws, utterances
+    assert len(table) == 9 * 2 * 2 * 40  # systems, budgets, draws, utterances
     assert table.groupby(["system", "budget", "draw"])["utterance"].nunique().eq(40).all()
     by_fold = table.groupby("fold")["speaker"].unique()
     assert not set(by_fold[0]) & set(by_fold[1])
     chances = table[[c for c in table if c.startswith("p_")]].to_numpy()
     np.testing.assert_allclose(chances.sum(axis=1), 1, rtol=1e-4)
     results = pd.read_parquet(run / "results.parquet")
-    assert len(results) == 7 * 2 * 2 * 2 * 3  # one row a fit and metric
+    assert len(results) == 9 * 2 * 2 * 2 * 3  # one row a fit and metric
 
 
 def test_pitch_is_learnt_and_a_constant_is_not(run):
@@ -172,7 +172,7 @@ def test_a_parent_that_ends_leaves_no_process_and_no_traceback(settings, resourc
         ({"budgets": (1,)}, "budgets are numbers of labels from 2 on"),
         ({"budgets": ()}, "budgets are numbers of labels"),
         ({"folds": 9}, "9 folds need 9 speakers with labels; tones has 4"),
-        ({"systems": ("magic",)}, "there is no system magic; there are pretrained_frozen"),
+        ({"systems": ("magic",)}, "there is no system magic; there are combined"),
         ({"features": "magic"}, "magic"),
         ({"draws": 0}, "draws must lie from 1 on"),
     ],

@@ -4,10 +4,18 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from scipy.special import softmax
 
 from undertone.corpora.tasks import Task
 from undertone.errors import UndertoneError
 from undertone.training import classic, recognizer
+from undertone.training.combined import CombinedClassifier
+from undertone.training.discriminant import (
+    Crowd,
+    DiscriminantConfig,
+    fit_discriminant,
+    temperature_of,
+)
 from undertone.training.encoder import Encoder, EncoderConfig
 from undertone.training.finetune import (
     FinetuneConfig,
@@ -18,6 +26,7 @@ from undertone.training.finetune import (
     probabilities,
 )
 from undertone.training.normalise import Normaliser
+from undertone.training.systems import Material, Problem, combine, fit_combined
 
 SETTINGS = FinetuneConfig(max_epochs=25, learning_rate=5e-3)
 
@@ -158,3 +167,67 @@ def _recognizer(labelled, encoder):
     shape = EncoderConfig(hidden_units=16, layers=2, stride=1)
     task = Task("classes", ("anger", "neutral", "sadness"))
     return recognizer.Recognizer(inputs, shape, task, model, {"labels": 36})
+
+
+@pytest.mark.parametrize("with_encoder", [True, False])
+def test_a_combined_recogniser_predicts_as_its_discriminant_does(
+    encoder, tmp_path, rng, with_encoder
+):
+    shape = EncoderConfig(hidden_units=16, layers=2, stride=1)
+    normaliser = Normaliser(np.zeros(4, np.float32), np.ones(4, np.float32))
+    columns = ("a", "b", "c", "d")
+    frames = {f"u{i}": rng.normal(size=(40 + i, 4)).astype(np.float32) for i in range(24)}
+    for i, name in enumerate(frames):
+        frames[name][:, 0] += i % 2
+    speakers = {name: f"s{i % 3}" for i, name in enumerate(frames)}
+    names = list(frames)
+    problem = Problem(
+        material=Material(
+            frames=frames.__getitem__,
+            columns=columns,
+            normaliser=normaliser,
+            shape=shape,
+            pretrained=encoder,
+            seed=0,
+            crowd=speakers,
+        ),
+        train=names[:6],
+        validation=names[6:8],
+        test=names[8:],
+        truth={name: i % 2 for i, name in enumerate(names[:8])},
+        speaker={name: speakers[name] for name in names[:8]},
+        n_classes=2,
+        finetuning=SETTINGS,
+        discriminant=DiscriminantConfig(),
+        seed=0,
+    )
+    kind = "pretrained" if with_encoder else None
+    expected = fit_combined(problem, kind)
+    model = CombinedClassifier.of(
+        combine(problem, kind), encoder if with_encoder else None, n_descriptors=32
+    )
+    inputs = recognizer.Inputs("log_mel", 1, columns, normaliser)
+    task = Task("classes", ("anger", "happiness"))
+    recognizer.Recognizer(inputs, shape, task, model).save(tmp_path, "# a card")
+    again = recognizer.load(tmp_path)
+    for name, row in zip(names[8:], expected, strict=True):
+        np.testing.assert_allclose(again.probabilities(frames[name]), row, atol=1e-5)
+    assert (expected.argmax(axis=1) == np.arange(8, 24) % 2).mean() > 0.9
+
+
+def test_the_temperature_undoes_what_made_probabilities_too_sure(rng):
+    scores = rng.normal(size=(4000, 3))
+    truth = np.array([rng.choice(3, p=row) for row in softmax(scores, axis=1)])
+    assert temperature_of(softmax(5 * scores, axis=1), truth) == pytest.approx(5, rel=0.15)
+
+
+def test_a_cooled_discriminant_decides_alike(rng):
+    vectors = rng.normal(size=(30, 4))
+    truth = np.arange(30) % 2
+    crowd = Crowd(vectors, np.array(["a", "b", "c"] * 10, dtype=object), np.ones(30, dtype=bool))
+    fitted = fit_discriminant(
+        vectors, truth, crowd=crowd, n_classes=2, settings=DiscriminantConfig()
+    )
+    sure, unsure = fitted.probabilities(vectors), fitted.cooled(4.0).probabilities(vectors)
+    np.testing.assert_array_equal(sure.argmax(axis=1), unsure.argmax(axis=1))
+    assert (unsure.max(axis=1) <= sure.max(axis=1)).all()

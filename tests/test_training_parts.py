@@ -7,7 +7,7 @@ import torch
 from undertone.errors import UndertoneError
 from undertone.training import batches
 from undertone.training.encoder import POOLINGS, Encoder, pooled_size
-from undertone.training.losses import masked_reconstruction
+from undertone.training.losses import DISTANCES, View, masked_reconstruction
 from undertone.training.masking import draw_hidden
 from undertone.training.normalise import fit_normaliser
 from undertone.training.seeds import generator, seed_of
@@ -132,9 +132,12 @@ def test_streams_are_named_by_every_part_and_by_nothing_else():
 
 
 def _loss(prediction, target, hidden, distance="l1"):
-    return masked_reconstruction(
-        prediction=torch.from_numpy(prediction),
-        target=torch.from_numpy(target),
+    view = View(
+        steps=torch.from_numpy(target),
         hidden=torch.from_numpy(hidden),
-        distance=distance,
-    ).item()
+        lengths=torch.full((len(target),), target.shape[1]),
+        owners=torch.arange(len(target)),
+        centroids=torch.zeros(0, target.shape[2]),
+        distance=DISTANCES[distance],
+    )
+    return masked_reconstruction(torch.from_numpy(prediction), view).item()

@@ -7,6 +7,7 @@ import torch
 from undertone.errors import UndertoneError
 from undertone.training import checkpoint
 from undertone.training.encoder import EncoderConfig
+from undertone.training.losses import OBJECTIVES
 from undertone.training.pretrain import PretrainConfig, pretrain
 
 SHAPE = EncoderConfig(hidden_units=16, layers=2, stride=1)
@@ -83,7 +84,10 @@ def test_one_utterance_is_no_pool(utterances):
         pretrain(utterances[:1], shape=SHAPE, settings=SETTINGS, seed=1)
 
 
-@pytest.mark.parametrize("change", [{"mask_share": 1.0}, {"distance": "l3"}])
+@pytest.mark.parametrize(
+    "change",
+    [{"mask_share": 1.0}, {"distance": "l3"}, {"objective": "clusters+magic"}, {"objective": ""}],
+)
 def test_settings_out_of_range_are_refused(change):
     with pytest.raises(UndertoneError):
         PretrainConfig(**change)
@@ -95,3 +99,35 @@ def test_the_first_losses_of_a_fixed_toy_stay_what_they_were(utterances, monkeyp
     result = pretrain(utterances, shape=SHAPE, settings=SETTINGS, seed=1)
     losses = [(epoch.loss, epoch.held_out_loss) for epoch in result.history]
     np.testing.assert_allclose(losses, STORED, rtol=1e-4)
+
+
+@pytest.mark.parametrize("objective", [*OBJECTIVES, "+".join(OBJECTIVES)])
+def test_every_objective_is_learned(utterances, objective, rng):
+    voices = [steps + rng.normal(size=3).astype(np.float32) for steps in utterances]
+    settings = dataclasses.replace(
+        SETTINGS, objective=objective, mask_share=0.3, mask_spans=2, max_epochs=8
+    )
+    result = pretrain(voices, shape=SHAPE, settings=settings, seed=1)
+    assert result.history[-1].loss < result.history[0].loss
+
+
+@pytest.mark.parametrize("objective", ["clusters", "contrast", "reconstruction+functionals"])
+def test_a_stopped_run_of_any_objective_goes_on_to_the_same_losses(utterances, tmp_path, objective):
+    settings = dataclasses.replace(SETTINGS, objective=objective, max_epochs=4)
+    whole = pretrain(utterances, shape=SHAPE, settings=settings, seed=1)
+
+    def stop(epoch):
+        if epoch.epoch == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pretrain(utterances, shape=SHAPE, settings=settings, seed=1, folder=tmp_path, report=stop)
+    again = pretrain(utterances, shape=SHAPE, settings=settings, seed=1, folder=tmp_path)
+    assert again.history == whole.history
+
+
+def test_clusters_need_enough_steps(rng):
+    few = [rng.normal(size=(10, 3)).astype(np.float32) for _ in range(3)]
+    settings = dataclasses.replace(SETTINGS, objective="clusters")
+    with pytest.raises(UndertoneError, match="at least 100 steps"):
+        pretrain(few, shape=SHAPE, settings=settings, seed=1)

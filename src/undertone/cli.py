@@ -218,7 +218,10 @@ def finetune(
     out: Annotated[Path, typer.Option(help="Folder of the model.")],
     encoder: Annotated[Path | None, typer.Option(help="Folder that pretrain wrote.")] = None,
     labels: Annotated[int | None, typer.Option(min=2, help="Use only this many labels.")] = None,
-    mode: Annotated[Literal["frozen", "full"] | None, typer.Option(help="What is trained.")] = None,
+    mode: Annotated[
+        Literal["combined", "frozen", "full"] | None,
+        typer.Option(help="Descriptors beside the encoder; the encoder kept; all of it trained."),
+    ] = None,
     features: Annotated[str | None, typer.Option(help="Extractor, without an encoder.")] = None,
     config: Config = None,
     assignments: Set = None,

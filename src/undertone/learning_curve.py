@@ -31,6 +31,7 @@ from undertone.features.store import FrameTable
 from undertone.pipeline import Resources, read_frames, usable
 from undertone.processes import available_cores
 from undertone.progress import Progress
+from undertone.training.discriminant import DiscriminantConfig
 from undertone.training.encoder import EncoderConfig
 from undertone.training.finetune import FinetuneConfig
 from undertone.training.pretrain import PretrainConfig
@@ -38,6 +39,7 @@ from undertone.training.sweep import Cell, Plan, collect, read_pretrainings, swe
 from undertone.training.systems import FITS, SYSTEMS
 
 PAIRS = (
+    Pair("combined", "combined_random", "beside descriptors"),
     Pair("pretrained_full", "scratch", "all weights trained"),
     Pair("pretrained_frozen", "random_frozen", "encoder frozen"),
     Pair(  # the published comparison: it also changes what is trained
@@ -58,10 +60,11 @@ class CurveSettings:
     folds: int = 5
     seed: int = 0
     transductive: bool = False  # pre-train on test speakers too
-    systems: tuple[str, ...] = tuple(FITS)
+    systems: tuple[str, ...] = tuple(name for name in FITS if name != "functionals_svm")
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     pretrain: PretrainConfig = field(default_factory=PretrainConfig)
     finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
+    discriminant: DiscriminantConfig = field(default_factory=DiscriminantConfig)
 
     def __post_init__(self) -> None:
         if unknown := set(self.systems) - set(FITS):
@@ -128,7 +131,7 @@ def curve(settings: CurveSettings, out: Path | str, resources: Resources | None 
         for name in settings.unlabelled
     ]
     seconds["features"] = time.monotonic() - began
-    run = _Run(settings, out, usable(labelled), frames, tuple(unlabelled))
+    run = Run(settings, out, usable(labelled), frames, tuple(unlabelled))
     plan = run.plan()
     run_folder.claim(out, settings, plan.digest())
     began = time.monotonic()
@@ -148,7 +151,7 @@ def _with_absolute_paths(settings: CurveSettings) -> CurveSettings:
 
 
 @dataclass(frozen=True)
-class _Run:
+class Run:
     """A run whose corpora are read and whose frames are there."""
 
     settings: CurveSettings
@@ -171,6 +174,7 @@ class _Run:
         """Which labels each fit sees and which utterances it predicts."""
         rows, emotions = self.corpus.table, classes(self.corpus.emotions).outputs
         position = {name: i for i, name in enumerate(emotions)}
+        speaker = dict(zip(rows["utterance"], rows["speaker"], strict=True))
         tables = [self.frames, *(table for _, table in self.unlabelled)]
         return Plan(
             frames=self.frames,
@@ -192,11 +196,16 @@ class _Run:
             emotion={
                 u: position[e] for u, e in zip(rows["utterance"], rows["emotion"], strict=True)
             },
-            speaker=dict(zip(rows["utterance"], rows["speaker"], strict=True)),
+            speaker=speaker,
             n_classes=len(emotions),
             shape=self.settings.encoder,
             pretraining=self.settings.pretrain,
             finetuning=self.settings.finetune,
+            discriminant=self.settings.discriminant,
+            crowds={
+                fold.index: {name: speaker[name] for name in pool.parts[0].utterances}
+                for fold, pool in zip(self.folds, self.pools, strict=True)
+            },
             seed=self.settings.seed,
             folder=self.out,
         )

@@ -177,14 +177,16 @@ def finetune(
     pretrained = load_encoder(encoder) if encoder is not None else None
     features = pretrained.inputs.features if pretrained else settings.features
     read, table = read_frames(_open(corpus), features, resources)
-    trial = Trial(usable(read), table, pretrained, settings, features)
+    labelled = usable(read)
+    trial = Trial(labelled, _others(read, labelled), table, pretrained, settings, features)
     with Progress(shown=resources.progress) as progress:
         progress.add("fits", settings.folds + 1)
         found = trial.cross_validate(progress) if settings.folds else None
-        recognizer = trial.fit_all()
+        recognizer = trial.fit_all(found)
         progress.advance("fits")
-    recognizer.save(Path(out), write_card(trial.facts(found), [trial.corpus]))
-    return recognizer, found
+    measured = found.score if found else None
+    recognizer.save(Path(out), write_card(trial.facts(measured), [trial.corpus]))
+    return recognizer, measured
 
 
 def usable(corpus: Corpus) -> Corpus:
@@ -199,6 +201,13 @@ def usable(corpus: Corpus) -> Corpus:
             "apart need a column speaker"
         )
     return known
+
+
+def _others(corpus: Corpus, labelled: Corpus) -> dict[str, str]:
+    """Speaker by utterance, of the utterances of known speakers that have no label."""
+    rows = corpus.table[corpus.table["speaker"].notna()]
+    rows = rows[~rows["utterance"].isin(labelled.table["utterance"])]
+    return dict(zip(rows["utterance"], rows["speaker"], strict=True))
 
 
 def _open(corpus: str | Corpus) -> Corpus:

@@ -35,6 +35,7 @@ PAPER = Paper(
 )
 ENCODER = {"hidden_units": 256, "layers": 2, "stride": 1, "pooling": "mean"}
 PRETRAIN = {
+    "objective": "reconstruction",
     "mask_share": 0.1,
     "mask_spans": 1,
     "crop_steps": 300,

@@ -25,7 +25,7 @@ class EncoderConfig:
 
     hidden_units: int = 256
     layers: int = 2
-    stride: int = 2  # frames of 10 ms a step
+    stride: int = 4  # frames of 10 ms a step
     pooling: str = "mean"  # of the top layer over time: mean, mean_sd or last
 
     def __post_init__(self) -> None:

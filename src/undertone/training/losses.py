@@ -1,9 +1,16 @@
-"""Losses as plain functions of tensors; padding and what is not hidden never enters them."""
+"""Losses as plain functions of tensors; padding and what is not hidden never enters them.
+
+An objective of pre-training takes the outputs of its own dense layer, (batch, n_steps, width), and
+a ``View`` of the batch, and gives a scalar. ``OBJECTIVES`` is the table of them.
+"""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch.nn import functional
+
+from undertone.training.batches import is_real
 
 Distance = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -11,27 +18,122 @@ DISTANCES: dict[str, Distance] = {
     "l1": lambda prediction, target: (prediction - target).abs(),
     "l2": lambda prediction, target: (prediction - target) ** 2,
 }
+N_CLUSTERS = 100  # as in HuBERT's first iteration
+CONTRAST_WIDTH = 128
+TEMPERATURE = 0.1  # of the contrast, as in SimCLR
 
 
-def masked_reconstruction(
-    *,
-    prediction: torch.Tensor,
-    target: torch.Tensor,
-    hidden: torch.Tensor,
-    distance: str = "l1",
-) -> torch.Tensor:
-    """Mean distance between prediction and target over the hidden steps.
+@dataclass(frozen=True)
+class View:
+    """A batch of sequences as the objectives see it.
 
-    Args:
-        prediction: (batch, n_steps, n_features) of the reconstruction layer.
-        target: (batch, n_steps, n_features) the steps before they were hidden.
-        hidden: (batch, n_steps) 1 where a step was hidden, 0 elsewhere.
-        distance: ``l1`` or ``l2``.
+    Attributes:
+        steps: (batch, n_steps, n_features) before some were hidden from the encoder.
+        hidden: (batch, n_steps) 1 where a step was hidden, 0 elsewhere, never on padding.
+        lengths: (batch,) real steps.
+        owners: (batch,) utterance that each sequence is a part of.
+        centroids: (N_CLUSTERS, n_features) of the steps; empty where no objective asks for them.
+        distance: between a prediction and a target.
     """
-    where = hidden.bool()
-    return DISTANCES[distance](prediction[where], target[where]).mean()
+
+    steps: torch.Tensor
+    hidden: torch.Tensor
+    lengths: torch.Tensor
+    owners: torch.Tensor
+    centroids: torch.Tensor
+    distance: Distance = DISTANCES["l1"]
+
+
+def masked_reconstruction(prediction: torch.Tensor, view: View) -> torch.Tensor:
+    """Mean distance to the steps themselves, over the hidden ones (arXiv 2307.12343)."""
+    where = view.hidden.bool()
+    return view.distance(prediction[where], view.steps[where]).mean()
+
+
+def masked_functionals(prediction: torch.Tensor, view: View) -> torch.Tensor:
+    """Mean distance to the functionals of the hidden stretch that a step lies in.
+
+    A stretch is described by mean, standard deviation, minimum and maximum of each feature, after
+    PFML (arXiv 2411.10087): coarser than the steps, so that unforeseeable detail costs nothing.
+    """
+    stretch, where = _stretches(view.hidden)
+    return view.distance(prediction[where], _describe(view.steps[where], stretch)[stretch]).mean()
+
+
+def masked_clusters(scores: torch.Tensor, view: View) -> torch.Tensor:
+    """Mean cross-entropy of the clusters of the hidden steps (HuBERT, arXiv 2106.07447)."""
+    where = view.hidden.bool()
+    target = torch.cdist(view.steps[where], view.centroids).argmin(dim=1)
+    return functional.cross_entropy(scores[where], target)
+
+
+def contrast(outputs: torch.Tensor, view: View) -> torch.Tensor:
+    """Mean cross-entropy of finding, in the batch, the other part of the same utterance.
+
+    Outputs are averaged over the real steps of a part and compared by cosine (NT-Xent, SimCLR,
+    arXiv 2002.05709). A batch without two parts of one utterance costs nothing.
+    """
+    real = is_real(view.lengths, outputs.shape[1])[:, :, None]
+    parts = functional.normalize((outputs * real).sum(1) / view.lengths[:, None], dim=1)
+    itself = torch.eye(len(parts), dtype=torch.bool)
+    scores = (parts @ parts.T / TEMPERATURE).masked_fill(itself, -torch.inf)
+    partner = (view.owners[:, None] == view.owners[None, :]) & ~itself
+    rows = partner.any(dim=1)
+    if not rows.any():
+        return outputs.sum() * 0
+    return functional.cross_entropy(scores[rows], partner[rows].float().argmax(dim=1))
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What an encoder learns from without labels.
+
+    Attributes:
+        loss: of the outputs of the objective's dense layer.
+        width: outputs of that layer, by the number of features.
+        in_parts: whether every sequence comes as two parts.
+        clustered: whether the view must bring centroids.
+        weight: in a sum of objectives; a cross-entropy is several times as large as a distance.
+    """
+
+    loss: Callable[[torch.Tensor, View], torch.Tensor]
+    width: Callable[[int], int]
+    in_parts: bool = False
+    clustered: bool = False
+    weight: float = 1.0
+
+
+OBJECTIVES = {
+    "reconstruction": Objective(masked_reconstruction, lambda n_features: n_features),
+    "functionals": Objective(masked_functionals, lambda n_features: 4 * n_features),
+    "clusters": Objective(
+        masked_clusters, lambda n_features: N_CLUSTERS, clustered=True, weight=0.1
+    ),
+    "contrast": Objective(contrast, lambda n_features: CONTRAST_WIDTH, in_parts=True, weight=0.1),
+}
 
 
 def cross_entropy(scores: torch.Tensor, truth: torch.Tensor, smoothing: float) -> torch.Tensor:
     """Mean cross-entropy of (batch, n_classes) scores and (batch,) class positions."""
     return functional.cross_entropy(scores, truth, label_smoothing=smoothing)
+
+
+def _stretches(hidden: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return (n_hidden,) the stretch of each hidden step, and (batch, n_steps) where those are."""
+    where = hidden.bool()
+    before = functional.pad(where, (1, 0))[:, :-1]
+    number = (where & ~before).flatten().cumsum(0).view_as(where) - 1
+    return number[where], where
+
+
+def _describe(steps: torch.Tensor, stretch: torch.Tensor) -> torch.Tensor:
+    """(n_stretches, 4 * n_features) mean, standard deviation, minimum and maximum of stretches."""
+    place = stretch[:, None].expand_as(steps)
+    empty = steps.new_zeros(int(stretch.max()) + 1, steps.shape[1])
+
+    def reduced(values: torch.Tensor, how: str) -> torch.Tensor:
+        return empty.scatter_reduce(0, place, values, how, include_self=False)
+
+    mean = reduced(steps, "mean")
+    variance = reduced((steps - mean[stretch]) ** 2, "mean")
+    return torch.cat([mean, variance.sqrt(), reduced(steps, "amin"), reduced(steps, "amax")], dim=1)

@@ -1,11 +1,12 @@
-"""Masked-timestep pre-training: hide stretches of unlabelled sequences and reconstruct them.
+"""Pre-training: hide stretches of unlabelled sequences and learn from what is left of them.
 
 In:  steps of unlabelled utterances, each (n_steps, n_features) float32, normalised, ragged.
 Out: the encoder with the smallest loss on a held-out part of the pool, and the history of losses.
 
 Source: Nimitsurachat & Washington, arXiv 2307.12343, on ragged sequences: a longer utterance is cut
-into crops, a shorter one is used whole. Each epoch's randomness is named by seed and epoch, and a
-checkpoint is written after each, so that a killed run resumes to the losses it would have had.
+into crops, a shorter one is used whole. What is learned of a sequence is a row or a sum of rows of
+``losses.OBJECTIVES``. Each epoch's randomness is named by seed and epoch, and a checkpoint is
+written after each, so that a killed run resumes to the losses it would have had.
 """
 
 import copy
@@ -22,15 +23,18 @@ from undertone.config import check_ranges
 from undertone.errors import UndertoneError
 from undertone.training import batches, checkpoint
 from undertone.training.encoder import Encoder, EncoderConfig
-from undertone.training.losses import DISTANCES, masked_reconstruction
+from undertone.training.losses import DISTANCES, N_CLUSTERS, OBJECTIVES, Objective, View
 from undertone.training.masking import draw_hidden
 from undertone.training.seeds import generator, seed_torch
+
+UTTERANCES_TO_CLUSTER = 2000  # enough for stable centroids, little enough for any memory
 
 
 @dataclass(frozen=True)
 class PretrainConfig:
-    """Settings of masked-timestep pre-training."""
+    """Settings of pre-training."""
 
+    objective: str = "reconstruction"  # a name in ``losses.OBJECTIVES``, or several with + between
     mask_share: float = 0.10  # of the steps
     mask_spans: int = 1  # stretches a sequence
     crop_steps: int = 300
@@ -57,6 +61,16 @@ class PretrainConfig:
         )
         if self.distance not in DISTANCES:
             raise UndertoneError(f"distance must be one of {', '.join(DISTANCES)}")
+        if (names := self.objective.split("+")) and (set(names) - set(OBJECTIVES)):
+            raise UndertoneError(
+                f"objective must be one of {', '.join(OBJECTIVES)}, or several with + between, "
+                f"found {self.objective!r}"
+            )
+
+    @property
+    def objectives(self) -> dict[str, Objective]:
+        """The rows of ``OBJECTIVES`` whose losses are added."""
+        return {name: OBJECTIVES[name] for name in self.objective.split("+")}
 
 
 @dataclass(frozen=True)
@@ -81,24 +95,47 @@ class Pretraining:
         return min(self.history, key=lambda epoch: epoch.held_out_loss)
 
 
-class Reconstructor(nn.Module):
-    """The encoder with a dense layer back to the features."""
+class Pretext(nn.Module):
+    """The encoder with a dense layer an objective."""
 
-    def __init__(self, n_features: int, shape: EncoderConfig) -> None:
+    centroids: torch.Tensor
+
+    def __init__(
+        self, n_features: int, shape: EncoderConfig, objectives: dict[str, Objective]
+    ) -> None:
         super().__init__()
         self.encoder = Encoder(n_features, shape.hidden_units, shape.layers)
-        self.dense = nn.Linear(shape.hidden_units, n_features)
+        self.objectives = objectives
+        self.dense = nn.ModuleDict(
+            {
+                name: nn.Linear(shape.hidden_units, objective.width(n_features))
+                for name, objective in objectives.items()
+            }
+        )
+        clustered = any(objective.clustered for objective in objectives.values())
+        self.register_buffer("centroids", torch.zeros(N_CLUSTERS * clustered, n_features))
 
-    def forward(self, steps: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-        """Reconstructed steps, (batch, n_steps, n_features)."""
-        return self.dense(self.encoder(steps, lengths))
+    @property
+    def in_parts(self) -> bool:
+        """Whether an objective wants every sequence as two parts."""
+        return any(objective.in_parts for objective in self.objectives.values())
+
+    def forward(self, view: View) -> torch.Tensor:
+        """The sum of the objectives' losses; the encoder sees 0 where a step is hidden."""
+        states = self.encoder(view.steps * (1 - view.hidden[:, :, None]), view.lengths)
+        losses = {
+            name: o.loss(self.dense[name](states), view) for name, o in self.objectives.items()
+        }
+        if len(losses) == 1:
+            return next(iter(losses.values()))
+        return torch.stack([losses[name] * o.weight for name, o in self.objectives.items()]).sum()
 
 
 @dataclass
 class _State:
     """What a checkpoint holds."""
 
-    model: Reconstructor
+    model: Pretext
     optimiser: torch.optim.Optimizer
     best: dict[str, torch.Tensor]
     history: list[Epoch] = field(default_factory=list)
@@ -136,7 +173,7 @@ def pretrain(
         )
     train, held_out = _hold_out(utterances, settings.held_out_share, seed)
     fixed = _crops(held_out, settings.crop_steps, generator(seed, "held-out crops"))
-    state = _start(utterances[0].shape[1], shape, settings, seed)
+    state = _start(train, shape, settings, seed)
     identity = {"settings": asdict(settings), "shape": asdict(shape), "seed": seed}
     identity["n_steps"] = sum(map(len, utterances))
     _restore(state, folder, identity)
@@ -161,9 +198,9 @@ def read_pretraining(folder: Path, *, n_features: int, shape: EncoderConfig) -> 
     if (stored := checkpoint.read(folder)) is None:
         return None
     tensors, notes = stored
-    model = Reconstructor(n_features, shape)
-    model.load_state_dict(checkpoint.section(tensors, "best."))
-    return Pretraining(model.encoder.eval(), tuple(Epoch(**epoch) for epoch in notes["history"]))
+    encoder = Encoder(n_features, shape.hidden_units, shape.layers)
+    encoder.load_state_dict(checkpoint.section(tensors, "best.encoder."))
+    return Pretraining(encoder.eval(), tuple(Epoch(**epoch) for epoch in notes["history"]))
 
 
 def _train_epoch(
@@ -184,7 +221,7 @@ def _train_epoch(
 
 @torch.no_grad()
 def _held_out_loss(
-    model: Reconstructor, crops: list[np.ndarray], settings: PretrainConfig, seed: int
+    model: Pretext, crops: list[np.ndarray], settings: PretrainConfig, seed: int
 ) -> float:
     """The loss on the same crops behind the same masks every time."""
     model.eval()
@@ -196,19 +233,44 @@ def _held_out_loss(
 
 
 def _loss(
-    model: Reconstructor,
+    model: Pretext,
     crops: list[np.ndarray],
     settings: PretrainConfig,
     rng: np.random.Generator,
 ) -> torch.Tensor:
-    target, lengths = batches.pad(crops)
-    hidden = torch.from_numpy(
-        draw_hidden(lengths.tolist(), share=settings.mask_share, spans=settings.mask_spans, rng=rng)
+    owners = np.arange(len(crops))
+    if model.in_parts:
+        crops, owners = _in_parts(crops, rng)
+    steps, lengths = batches.pad(crops)
+    hidden = draw_hidden(
+        lengths.tolist(), share=settings.mask_share, spans=settings.mask_spans, rng=rng
     )
-    prediction = model(target * (1 - hidden[:, :, None]), lengths)
-    return masked_reconstruction(
-        prediction=prediction, target=target, hidden=hidden, distance=settings.distance
+    return model(
+        View(
+            steps=steps,
+            hidden=torch.from_numpy(hidden),
+            lengths=lengths,
+            owners=torch.from_numpy(owners),
+            centroids=model.centroids,
+            distance=DISTANCES[settings.distance],
+        )
     )
+
+
+def _in_parts(
+    crops: list[np.ndarray], rng: np.random.Generator
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """Each crop cut once in its middle third, longest part first; and the crop of each part."""
+    parts, owners = [], []
+    for owner, steps in enumerate(crops):
+        third = len(steps) // 3
+        cut = int(rng.integers(third, len(steps) - third + 1)) if third else len(steps)
+        for part in (steps[:cut], steps[cut:]):
+            if len(part):
+                parts.append(part)
+                owners.append(owner)
+    order = np.argsort([-len(part) for part in parts], kind="stable")
+    return [parts[i] for i in order], np.array(owners)[order]
 
 
 def _pick(crops: list[np.ndarray], positions: np.ndarray) -> list[np.ndarray]:
@@ -237,11 +299,31 @@ def _hold_out(
     return train, [utterances[i] for i in sorted(held_out)]
 
 
-def _start(n_features: int, shape: EncoderConfig, settings: PretrainConfig, seed: int) -> _State:
+def _start(
+    train: list[np.ndarray], shape: EncoderConfig, settings: PretrainConfig, seed: int
+) -> _State:
     seed_torch(seed, "pre-training weights")
-    model = Reconstructor(n_features, shape)
+    model = Pretext(train[0].shape[1], shape, settings.objectives)
+    if len(model.centroids):
+        model.centroids.copy_(torch.from_numpy(_centroids(train, seed)))
     optimiser = torch.optim.Adam(model.parameters(), lr=settings.learning_rate)
     return _State(model, optimiser, copy.deepcopy(model.state_dict()))
+
+
+def _centroids(train: list[np.ndarray], seed: int) -> np.ndarray:
+    """(N_CLUSTERS, n_features) of a sample of the pool's steps, by k-means."""
+    from sklearn.cluster import MiniBatchKMeans  # not for serving
+
+    rng = generator(seed, "clusters")
+    some = rng.permutation(len(train))[:UTTERANCES_TO_CLUSTER]
+    steps = np.concatenate([train[i] for i in some])
+    if len(steps) < N_CLUSTERS:
+        raise UndertoneError(
+            f"the objective clusters needs at least {N_CLUSTERS} steps, the pool has {len(steps)}"
+        )
+    state = int(rng.integers(2**31))
+    means = MiniBatchKMeans(N_CLUSTERS, n_init=3, batch_size=4096, random_state=state).fit(steps)
+    return means.cluster_centers_.astype(np.float32)
 
 
 def _store(state: _State, folder: Path | None, identity: dict[str, object]) -> None:

@@ -21,6 +21,8 @@ from undertone import atomic
 from undertone.config import load as load_settings
 from undertone.corpora.tasks import Task
 from undertone.errors import UndertoneError
+from undertone.features.descriptors import describe
+from undertone.training.combined import CombinedClassifier
 from undertone.training.encoder import Encoder, EncoderConfig
 from undertone.training.finetune import Classifier, probabilities
 from undertone.training.normalise import Normaliser
@@ -67,7 +69,7 @@ class Recognizer:
     inputs: Inputs
     shape: EncoderConfig
     task: Task
-    model: Classifier
+    model: Classifier | CombinedClassifier
     notes: dict[str, Any] = field(default_factory=dict)
 
     def probabilities(self, frames: np.ndarray) -> np.ndarray:
@@ -81,7 +83,10 @@ class Recognizer:
                 f"the model expects frames of {len(self.inputs.columns)} {self.inputs.features} "
                 f"columns, found an array of shape {frames.shape}"
             )
-        return probabilities(self.model, [self.inputs.normaliser.apply(frames)])[0]
+        steps = self.inputs.normaliser.apply(frames)
+        if isinstance(self.model, CombinedClassifier):
+            return self.model.probabilities(steps, describe(frames, self.inputs.columns))
+        return probabilities(self.model, [steps])[0]
 
     def save(self, folder: Path, card: str) -> None:
         """Write the folder; ``load`` reads it."""
@@ -99,8 +104,7 @@ def load(folder: Path | str) -> Recognizer:
         inputs, shape = _inputs(config, tensors), load_settings(EncoderConfig, config["encoder"])
         task = Task(config["task"]["name"], tuple(config["task"]["outputs"]))
         notes = dict(config["notes"])
-    encoder = Encoder(len(inputs.columns), shape.hidden_units, shape.layers)
-    model = Classifier(encoder, shape.pooling, len(task.outputs))
+    model = _model(config, inputs, shape, task)
     _fill(model, tensors, Path(folder))
     return Recognizer(inputs, shape, task, model.eval(), notes)
 
@@ -114,6 +118,17 @@ def load_encoder(folder: Path | str) -> PretrainedEncoder:
     encoder = Encoder(len(inputs.columns), shape.hidden_units, shape.layers)
     _fill(encoder, tensors, Path(folder))
     return PretrainedEncoder(inputs, shape, encoder.eval(), notes)
+
+
+def _model(
+    config: dict[str, Any], inputs: Inputs, shape: EncoderConfig, task: Task
+) -> Classifier | CombinedClassifier:
+    encoder = Encoder(len(inputs.columns), shape.hidden_units, shape.layers)
+    combined = config.get("combined")
+    if combined is None:
+        return Classifier(encoder, shape.pooling, len(task.outputs))
+    kept = encoder if combined["encoder"] else None
+    return CombinedClassifier(kept, combined["descriptors"], len(task.outputs))
 
 
 @contextlib.contextmanager
@@ -144,6 +159,7 @@ def _write(
         "stride": normaliser.stride,
         "encoder": asdict(model.shape),
         "task": None if task is None else {"name": task.name, "outputs": task.outputs},
+        "combined": _combined(model),
         "notes": model.notes,
     }
     tensors = {name: tensor.detach().contiguous() for name, tensor in weights.items()}
@@ -152,6 +168,16 @@ def _write(
     atomic.write_bytes(folder / WEIGHTS, save_tensors(tensors))
     atomic.write_text(folder / CARD, card)
     atomic.write_text(folder / CONFIG, json.dumps(config, indent=2, ensure_ascii=False) + "\n")
+
+
+def _combined(model: PretrainedEncoder | Recognizer) -> dict[str, Any] | None:
+    """The shape of a combined classifier; None of any other model."""
+    if not isinstance(model, Recognizer) or not isinstance(model.model, CombinedClassifier):
+        return None
+    return {
+        "encoder": model.model.encoder is not None,
+        "descriptors": model.model.n_descriptors,
+    }
 
 
 def _read(folder: Path, kind: str) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:

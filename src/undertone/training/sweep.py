@@ -9,7 +9,7 @@ Out: ``fits/<system>/<cell>.npz`` in the run's folder, one file a fit, whole or 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 from queue import Empty
@@ -23,6 +23,7 @@ from undertone import atomic
 from undertone.features.store import FrameTable
 from undertone.processes import CONTEXT, process_pool
 from undertone.progress import Progress
+from undertone.training.discriminant import DiscriminantConfig
 from undertone.training.encoder import EncoderConfig
 from undertone.training.finetune import FinetuneConfig
 from undertone.training.intensities import FITS as INTENSITY_FITS
@@ -73,6 +74,8 @@ class Plan:
         finetuning: settings.
         seed: of the run.
         folder: of the run.
+        discriminant: settings.
+        crowds: by fold, speaker by utterance of the labelled corpus's own part of the pool.
         task: a name in ``TABLES``.
     """
 
@@ -89,6 +92,8 @@ class Plan:
     finetuning: FinetuneConfig
     seed: int
     folder: Path
+    discriminant: DiscriminantConfig = field(default_factory=DiscriminantConfig)
+    crowds: dict[int, dict[str, str]] = field(default_factory=dict)
     task: str = "classes"
 
     def path(self, system: str, cell: Cell) -> Path:
@@ -261,6 +266,7 @@ def _fit(cell: Cell) -> None:
         speaker={name: plan.speaker[name] for name in (*cell.train, *cell.validation)},
         n_classes=plan.n_classes,
         finetuning=plan.finetuning,
+        discriminant=plan.discriminant,
         seed=seed_of(plan.seed, cell.name),
     )
     for system in plan.missing(cell):
@@ -281,6 +287,7 @@ def _material(plan: Plan, fold: int) -> Material:
             shape=plan.shape,
             pretrained=None if pretraining is None else pretraining.encoder,
             seed=seed_of(plan.seed, "fold", fold),
+            crowd=plan.crowds.get(fold, {}),
             lazy=fill_memory([(plan.frames, plan.frames.utterances)], normaliser),
         )
         _Worker.material = (fold, material)

@@ -4,7 +4,7 @@ In:  a ``Problem``: one fold's material and one draw of labels.
 Out: class probabilities (n_test, n_classes).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
@@ -12,8 +12,16 @@ from typing import Any
 import numpy as np
 
 from undertone.evaluation.results import System
+from undertone.features.descriptors import describe
 from undertone.features.functionals import functionals
 from undertone.training.classic import fit_logistic, fit_svm
+from undertone.training.combined import POOLING, emphasis_of
+from undertone.training.discriminant import (
+    Crowd,
+    Discriminant,
+    DiscriminantConfig,
+    fit_discriminant,
+)
 from undertone.training.encoder import Encoder, EncoderConfig
 from undertone.training.finetune import (
     FinetuneConfig,
@@ -37,6 +45,7 @@ class Material:
         shape: of the encoders.
         pretrained: the encoder pre-trained on the fold's pool; None where no system asks for it.
         seed: of the random encoder.
+        crowd: speaker by utterance, of all utterances of the corpus that lie in the fold's pool.
         lazy: make steps anew whenever they are read, for speech that would fill the memory.
     """
 
@@ -46,6 +55,7 @@ class Material:
     shape: EncoderConfig
     pretrained: Encoder | None
     seed: int
+    crowd: Mapping[str, str] = field(default_factory=dict)
     lazy: bool = False
     _steps: dict[str, np.ndarray] = field(default_factory=dict)
     _vectors: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
@@ -72,12 +82,25 @@ class Material:
             ),
         )
 
-    def pooled(self, encoder: str, utterances: Sequence[str]) -> np.ndarray:
-        """(n_utterances, pooled_size) outputs of an encoder that is kept as it is."""
+    def descriptors(self, utterances: Sequence[str]) -> np.ndarray:
+        """(n_utterances, n_values) descriptors of the frames."""
         return self._cached(
-            encoder,
+            "descriptors",
             utterances,
-            lambda missing: pool(self.encoder(encoder), self.steps(missing), self.shape.pooling),
+            lambda missing: np.stack(
+                [describe(np.asarray(self.frames(n)), self.columns) for n in missing]
+            ),
+        )
+
+    def pooled(
+        self, encoder: str, utterances: Sequence[str], pooling: str | None = None
+    ) -> np.ndarray:
+        """(n_utterances, pooled_size) outputs of an encoder that is kept as it is."""
+        pooling = pooling or self.shape.pooling
+        return self._cached(
+            f"{encoder} {pooling}",
+            utterances,
+            lambda missing: pool(self.encoder(encoder), self.steps(missing), pooling),
         )
 
     def encoder(self, name: str) -> Encoder:
@@ -118,6 +141,7 @@ class Problem:
         n_classes: emotions.
         finetuning: settings.
         seed: of everything random in this draw.
+        discriminant: settings.
     """
 
     material: Material
@@ -129,6 +153,7 @@ class Problem:
     n_classes: int
     finetuning: FinetuneConfig
     seed: int
+    discriminant: DiscriminantConfig = field(default_factory=DiscriminantConfig)
 
     @property
     def budget(self) -> list[str]:
@@ -188,6 +213,43 @@ def fit_functionals(problem: Problem, fit: Callable[..., object]) -> np.ndarray:
     return fitted.probabilities(vectors(problem.test), problem.n_classes)  # type: ignore[attr-defined]
 
 
+def fit_combined(problem: Problem, encoder: str | None) -> np.ndarray:
+    """A discriminant analysis, self-trained, on descriptors and the outputs of an encoder."""
+    fitted = combine(problem, encoder)
+    return fitted.probabilities(_combined_vectors(problem.material, encoder, problem.test))
+
+
+def combine(problem: Problem, encoder: str | None) -> Discriminant:
+    """Fit the discriminant analysis of ``fit_combined``; without encoder on descriptors alone."""
+    material, settings, seen = problem.material, problem.discriminant, set(problem.budget)
+    labelled = _combined_vectors(material, encoder, problem.budget)
+    crowd = list(material.crowd)
+    return fit_discriminant(
+        labelled,
+        problem.truths(problem.budget),
+        crowd=Crowd(
+            _combined_vectors(material, encoder, crowd),
+            speakers=np.array(list(material.crowd.values()), dtype=object),
+            unlabelled=np.array([name not in seen for name in crowd]),
+        ),
+        n_classes=problem.n_classes,
+        settings=settings,
+        emphasis=emphasis_of(
+            material.descriptors(problem.budget).shape[1],
+            labelled.shape[1],
+            settings.encoder_emphasis,
+        ),
+    )
+
+
+def _combined_vectors(
+    material: Material, encoder: str | None, utterances: Sequence[str]
+) -> np.ndarray:
+    blocks = [material.descriptors(utterances)]
+    blocks += [material.pooled(encoder, utterances, POOLING)] if encoder else []
+    return np.concatenate(blocks, axis=1).astype(np.float64)
+
+
 def predict_constant(problem: Problem) -> np.ndarray:
     """The shares of the emotions among the labels, for everybody: the most frequent one wins."""
     counts = np.bincount(problem.truths(problem.budget), minlength=problem.n_classes)
@@ -195,6 +257,9 @@ def predict_constant(problem: Problem) -> np.ndarray:
 
 
 FITS: dict[str, Callable[[Problem], np.ndarray]] = {
+    "combined": lambda problem: fit_combined(problem, "pretrained"),
+    "combined_random": lambda problem: fit_combined(problem, "random"),
+    "descriptors": lambda problem: fit_combined(problem, None),
     "pretrained_frozen": lambda problem: fit_frozen(problem, "pretrained"),
     "pretrained_full": lambda problem: fit_full(problem, "pretrained"),
     "scratch": lambda problem: fit_full(problem, "random"),
@@ -203,8 +268,27 @@ FITS: dict[str, Callable[[Problem], np.ndarray]] = {
     "functionals_svm": lambda problem: fit_functionals(problem, fit_svm),
     "constant": predict_constant,
 }
-NEEDS_PRETRAINING = frozenset({"pretrained_frozen", "pretrained_full"})
+NEEDS_PRETRAINING = frozenset({"combined", "pretrained_frozen", "pretrained_full"})
 SYSTEMS: tuple[System, ...] = (
+    System(
+        "combined",
+        "descriptors + pre-trained",
+        "pretrained",
+        "Descriptors of the frames beside mean and sd of the pre-trained GRU's outputs, in a "
+        "shrunk linear discriminant analysis, self-trained on unlabelled training speech.",
+    ),
+    System(
+        "combined_random",
+        "descriptors + random",
+        "control",
+        "The same with a random GRU.",
+    ),
+    System(
+        "descriptors",
+        "descriptors alone",
+        "classic",
+        "The same discriminant analysis, self-trained, on the descriptors alone.",
+    ),
     System(
         "pretrained_frozen",
         "pre-trained, frozen",

@@ -21,39 +21,67 @@ from undertone.features.extractors import get
 from undertone.features.store import FrameTable
 from undertone.progress import Progress
 from undertone.training.card import Facts
+from undertone.training.combined import CombinedClassifier
+from undertone.training.discriminant import DiscriminantConfig, temperature_of
 from undertone.training.encoder import Encoder, EncoderConfig
 from undertone.training.finetune import Classifier, FinetuneConfig, finetune, finetune_head
 from undertone.training.normalise import fit_normaliser
 from undertone.training.recognizer import Inputs, PretrainedEncoder, Recognizer
 from undertone.training.seeds import seed_of
-from undertone.training.systems import FITS, Material, Problem
+from undertone.training.systems import FITS, Material, Problem, combine
+
+MODES = ("combined", "frozen", "full")
 
 
 @dataclass(frozen=True)
 class FinetuneSettings:
     """Settings of the step ``finetune``."""
 
-    mode: str = "frozen"  # frozen: a dense layer on the encoder; full: everything is trained
+    mode: str = "combined"  # beside descriptors; frozen: encoder kept; full: everything is trained
     labels: int | None = None  # all by default
     folds: int = 5  # of speakers, for the score on the card; 0 leaves it unmeasured
     features: str = "log_mel"  # where there is no encoder to say so
     seed: int = 0
     encoder: EncoderConfig = field(default_factory=EncoderConfig)  # likewise
     finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
+    discriminant: DiscriminantConfig = field(default_factory=DiscriminantConfig)
 
     def __post_init__(self) -> None:
         check_ranges(self, seed=(0, 2**62), folds=(0, math.inf))
         if self.folds == 1:
             raise UndertoneError("folds must be 2 or more, or 0 to leave the score unmeasured")
-        if self.mode not in ("frozen", "full"):
-            raise UndertoneError(f"mode must be frozen or full, found {self.mode!r}")
+        if self.mode not in MODES:
+            raise UndertoneError(f"mode must be one of {', '.join(MODES)}, found {self.mode!r}")
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """What a recipe was worth on speakers it did not know.
+
+    Attributes:
+        score: of its predictions.
+        temperature: at which its probabilities fit the truth best.
+    """
+
+    score: Score
+    temperature: float
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One corpus, one recipe: cross-validated, then fitted on everything."""
+    """One corpus, one recipe: cross-validated, then fitted on everything.
+
+    Attributes:
+        corpus: every utterance with emotion and speaker.
+        others: speaker by utterance, of the utterances without emotion, for self-training.
+        table: frames of all of them.
+        pretrained: encoder, if any.
+        settings: of the recipe.
+        features: name of the extractor.
+    """
 
     corpus: Corpus
+    others: dict[str, str]
     table: FrameTable
     pretrained: PretrainedEncoder | None
     settings: FinetuneSettings
@@ -66,51 +94,72 @@ class Trial:
     @property
     def system(self) -> str:
         start = "pretrained" if self.pretrained else "random"
+        if self.settings.mode == "combined":
+            return "combined" if self.pretrained else "descriptors"
         if self.settings.mode == "frozen":
             return f"{start}_frozen"
         return "pretrained_full" if self.pretrained else "scratch"
 
-    def cross_validate(self, progress: Progress) -> Score:
+    def cross_validate(self, progress: Progress) -> CrossValidation:
         """Each speaker is predicted by a fit that did not know them."""
-        tables = []
+        utterances, chances = [], []
         for fold in speaker_folds(self.corpus, self.settings.folds, self.settings.seed):
             problem = self._problem(fold)
-            chances = FITS[self.system](problem)
-            names = np.array(self.task.outputs)[chances.argmax(axis=1)]
-            tables.append(pd.DataFrame({"utterance": problem.test, "prediction": names}))
+            chances.append(FITS[self.system](problem))
+            utterances += problem.test
             progress.advance("fits")
+        probabilities = np.concatenate(chances)
+        names = np.array(self.task.outputs)[probabilities.argmax(axis=1)]
         truth = self.corpus.table[["utterance", "speaker", "emotion"]]
-        predictions = pd.concat(tables)
-        tested = truth[truth["utterance"].isin(predictions["utterance"])]
-        return score(truth=tested, prediction=predictions)
+        tested = truth.set_index("utterance").loc[utterances].reset_index()
+        position = tested["emotion"].map({name: i for i, name in enumerate(self.task.outputs)})
+        return CrossValidation(
+            score(
+                truth=tested,
+                prediction=pd.DataFrame({"utterance": utterances, "prediction": names}),
+            ),
+            temperature_of(probabilities, position.to_numpy()),
+        )
 
-    def fit_all(self) -> Recognizer:
-        """The recipe on all speakers."""
+    def fit_all(self, validated: CrossValidation | None) -> Recognizer:
+        """The recipe on all speakers, as sure of itself as the cross-validation bears out."""
         problem = self._problem(None)
-        shape, seed = problem.material.shape, self.settings.seed
-        encoder = problem.material.encoder("pretrained" if self.pretrained else "random")
-        n_classes = len(self.task.outputs)
-        if self.settings.mode == "frozen":
-            labelled = problem.labelled(problem.budget)
-            model: Classifier = finetune_head(
-                encoder, labelled=labelled, n_classes=n_classes, pooling=shape.pooling, seed=seed
-            )
+        model: Classifier | CombinedClassifier
+        if self.settings.mode == "combined":
+            model = self._fit_combined(problem, validated.temperature if validated else 1.0)
         else:
-            model = finetune(
-                encoder,
-                train=problem.labelled(problem.train),
-                validation=problem.labelled(problem.validation),
-                n_classes=n_classes,
-                pooling=shape.pooling,
-                settings=self.settings.finetune,
-                seed=seed,
-            )
+            model = self._fit_network(problem)
         extractor = get(self.features)
         inputs = Inputs(
             self.features, extractor.version, extractor.columns, problem.material.normaliser
         )
         notes = {"labels": len(problem.budget), "corpus": self.corpus.name, "mode": self.system}
-        return Recognizer(inputs, shape, self.task, model, notes)
+        return Recognizer(inputs, problem.material.shape, self.task, model, notes)
+
+    def _fit_combined(self, problem: Problem, temperature: float) -> CombinedClassifier:
+        fitted = combine(problem, "pretrained" if self.pretrained else None).cooled(temperature)
+        encoder = self.pretrained.encoder if self.pretrained else None
+        n_descriptors = problem.material.descriptors(problem.budget).shape[1]
+        return CombinedClassifier.of(fitted, encoder, n_descriptors)
+
+    def _fit_network(self, problem: Problem) -> Classifier:
+        shape, seed = problem.material.shape, self.settings.seed
+        encoder = problem.material.encoder("pretrained" if self.pretrained else "random")
+        n_classes = len(self.task.outputs)
+        if self.settings.mode == "frozen":
+            labelled = problem.labelled(problem.budget)
+            return finetune_head(
+                encoder, labelled=labelled, n_classes=n_classes, pooling=shape.pooling, seed=seed
+            )
+        return finetune(
+            encoder,
+            train=problem.labelled(problem.train),
+            validation=problem.labelled(problem.validation),
+            n_classes=n_classes,
+            pooling=shape.pooling,
+            settings=self.settings.finetune,
+            seed=seed,
+        )
 
     def facts(self, found: Score | None) -> Facts:
         """What the model card says."""
@@ -148,17 +197,21 @@ class Trial:
             speaker=dict(zip(seen["utterance"], seen["speaker"], strict=True)),
             n_classes=len(self.task.outputs),
             finetuning=self.settings.finetune,
+            discriminant=self.settings.discriminant,
             seed=seed_of(self.settings.seed, "finetune", used.index),
         )
 
     def _material(self, fold: Fold) -> Material:
+        rows = self.corpus.table
+        train = rows[rows["speaker"].isin(fold.train_speakers)]
+        crowd = dict(zip(train["utterance"], train["speaker"], strict=True))
+        crowd |= {name: who for name, who in self.others.items() if who in fold.train_speakers}
         if self.pretrained is not None:
             normaliser, shape = self.pretrained.inputs.normaliser, self.pretrained.shape
             encoder: Encoder | None = self.pretrained.encoder
         else:
-            rows, shape, encoder = self.corpus.table, self.settings.encoder, None
-            train = rows.loc[rows["speaker"].isin(fold.train_speakers), "utterance"]
-            normaliser = fit_normaliser(map(self.table.frames, train), stride=shape.stride)
+            shape, encoder = self.settings.encoder, None
+            normaliser = fit_normaliser(map(self.table.frames, crowd), stride=shape.stride)
         return Material(
             frames=self.table.frames,
             columns=self.table.columns,
@@ -166,6 +219,7 @@ class Trial:
             shape=shape,
             pretrained=encoder,
             seed=self.settings.seed,
+            crowd=crowd,
         )
 
     def _describe(self) -> str:
@@ -174,12 +228,17 @@ class Trial:
             if self.pretrained
             else "a random encoder"
         )
-        what = "kept as it is" if self.settings.mode == "frozen" else "trained with the dense layer"
+        what = "trained with the dense layer" if self.settings.mode == "full" else "kept as it is"
         labels = self.settings.labels or len(self.corpus)
-        text = (
-            f"A GRU over frames, pooled over time, and one dense layer. Start: {start}, {what}. "
-            f"Labels seen, validation included: {labels}."
-        )
+        text = f"A GRU over frames, pooled over time, and one dense layer. Start: {start}, {what}."
+        if self.settings.mode == "combined":
+            beside = f", beside the pooled outputs of {start}, {what}" if self.pretrained else ""
+            text = (
+                f"Descriptors of the frames{beside}; a shrunk linear discriminant analysis, "
+                "self-trained on the utterances whose labels were not used. How sure the "
+                "probabilities are was set on the cross-validation."
+            )
+        text += f" Labels seen, validation included: {labels}."
         if known := self._known_to_the_encoder():
             text += (
                 f" The encoder's pool held the audio of {known} of these utterances, so the "

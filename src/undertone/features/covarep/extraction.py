@@ -49,7 +49,7 @@ FEWEST_CLOSURES = 2
 FEWEST_CLOSURES = 2
 FEWEST_SINUSOIDAL_FRAMES = 2
 LOWEST_RATE = 8_000  # Hz
-LONGEST_S = 300.0  # analysed at once: about 8 MB of memory a second
+LONGEST_S = 300.0  # analysed at once: about 5 MB of memory a second
 CLIP_MARGIN = 100  # frames of context to either side of a clip
 
 

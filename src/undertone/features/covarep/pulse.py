@@ -6,6 +6,8 @@ Sources: Alku, Bäckström & Vilkman, JASA 112, 2002 (NAQ); Hacki, 1989 (QOQ); H
 1997 (H1H2); Alku, Strik & Vilkman, Speech Communication 22, 1997 (PSP).
 """
 
+from functools import lru_cache
+
 import numpy as np
 from numba import njit
 from scipy import fft
@@ -15,7 +17,7 @@ from undertone.features.covarep.tilt import measure_tilt
 
 LOWEST_HZ, HIGHEST_HZ = 20, 500
 PARABOLIC_LENGTH = 2048
-CYCLES_A_BATCH = 64
+CYCLES_A_BATCH = 16
 
 
 def measure_pulses(flow: np.ndarray, closures: np.ndarray, sample_rate: int) -> np.ndarray:
@@ -76,20 +78,24 @@ def _measure_parabola(
 ) -> np.ndarray:
     """Curvature of the cycle's spectrum at its low end, over that of a rectangle as long."""
     top_bin = int(np.floor((sample_rate / 2 - 1) * (PARABOLIC_LENGTH - 1) / (sample_rate - 1)))
-    lengths, which = np.unique(periods, return_inverse=True)
-    rectangles = _curvatures([np.full(length, 1 / length) for length in lengths], top_bin)
     cycles = []
     for closure, period in zip(closures, periods, strict=True):
         cycle = flow[closure - period : closure + 1]
         cycle = cycle - cycle.min()
         cycles.append(cycle / cycle.max())
-    return _curvatures(cycles, top_bin) / rectangles[which]
+    rectangles = [_rectangle(int(period), top_bin) for period in periods]
+    return _curvatures(cycles, top_bin) / rectangles
+
+
+@lru_cache(maxsize=4096)
+def _rectangle(length: int, top_bin: int) -> float:
+    return _curvatures([np.full(length, 1 / length)], top_bin)[0]
 
 
 def _curvatures(cycles: list[np.ndarray], top_bin: int) -> np.ndarray:
     """(n_cycles,) of the spectra's low ends, in dB a squared bin."""
     out = np.empty(len(cycles))
-    padded = np.zeros((CYCLES_A_BATCH, PARABOLIC_LENGTH))
+    padded = np.zeros((min(CYCLES_A_BATCH, len(cycles)), PARABOLIC_LENGTH))
     for first in range(0, len(cycles), CYCLES_A_BATCH):
         batch = cycles[first : first + CYCLES_A_BATCH]
         for row, cycle in enumerate(batch):

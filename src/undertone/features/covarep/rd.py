@@ -62,6 +62,7 @@ def _with_ends(log_magnitude: np.ndarray) -> np.ndarray:
     return log_magnitude
 
 
+@lru_cache(maxsize=512)
 def _indices(n: int) -> tuple[np.ndarray, np.ndarray]:
     """Harmonic and sign of the first phases of a spectrum mirrored at harmonic n."""
     index = np.arange(min(2 * n - 1, N_PHASES) + 1)
@@ -71,7 +72,7 @@ def _indices(n: int) -> tuple[np.ndarray, np.ndarray]:
 def _mirror(phase: np.ndarray, n: int) -> np.ndarray:
     """Phases 0, 1, … of the mirrored spectrum, whose element n is real and positive."""
     harmonic, sign = _indices(n)
-    return np.where((harmonic == 0) | (harmonic == n), 0.0, sign * phase[..., harmonic])
+    return np.where(harmonic % n == 0, 0.0, sign * phase[..., harmonic])
 
 
 @lru_cache(maxsize=512)

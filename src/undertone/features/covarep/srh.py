@@ -22,7 +22,7 @@ from undertone.features.covarep.residual import compute_residual
 ANALYSIS_RATE = 16_000  # higher rates are resampled to it
 LOWEST_HZ, HIGHEST_HZ = 50, 500
 LOWEST_CREAK_HZ = 20
-BINS = range(LOWEST_CREAK_HZ - 1, 5 * HIGHEST_HZ)  # of 1 Hz, that the criterion reads
+N_BINS = 5 * HIGHEST_HZ  # of 1 Hz, that the criterion reads
 FRAME_S, HOP_S = 0.100, 0.010
 FRAMES_A_BATCH = 16
 
@@ -55,15 +55,15 @@ def sum_harmonics(samples: np.ndarray, sample_rate: int) -> HarmonicSums:
     centres = np.arange(length // 2 + 1, len(slow) - length // 2 + 1, round_int(HOP_S * rate))
     starts = centres - length // 2 - 1
     candidates = np.arange(LOWEST_CREAK_HZ, HIGHEST_HZ + 1)
-    plus = (np.arange(1, 6)[:, None] * candidates - 1 - BINS.start).astype(np.int32)
-    minus = round_half_away(np.arange(1.5, 5)[:, None] * candidates) - 1 - BINS.start
+    plus = (np.arange(1, 6)[:, None] * candidates - 1).astype(np.int32)
+    minus = round_half_away(np.arange(1.5, 5)[:, None] * candidates) - 1
     sums = np.empty((len(centres), len(candidates)))
     for first in range(0, len(starts), FRAMES_A_BATCH):
         batch = slice(first, first + FRAMES_A_BATCH)
         frames = residual[starts[batch, None] + np.arange(length)] * blackman(length)
         frames -= frames.mean(axis=1, keepdims=True)
-        spectra = zoom.transform(frames, rate, BINS)
-        _score(spectra, _norms(frames, rate), (plus, minus.astype(np.int32)), sums[batch])
+        power = zoom.measure_power(frames, rate, N_BINS)
+        _score(power, _norms(frames, rate), (plus, minus.astype(np.int32)), sums[batch])
     return HarmonicSums(round_half_away(centres / rate * sample_rate), sums)
 
 
@@ -109,13 +109,10 @@ def _pick(sums: np.ndarray, low: int, high: int) -> tuple[np.ndarray, np.ndarray
 
 
 @njit(cache=True)
-def _score(spectra, norms, bins, sums):
+def _score(power, norms, bins, sums):
     plus, minus = bins
-    magnitude = np.empty(plus[-1, -1] + 1)
-    for frame in range(len(spectra)):
-        spectrum = spectra[frame]
-        for k in range(len(magnitude)):
-            magnitude[k] = np.sqrt(spectrum[k].real ** 2 + spectrum[k].imag ** 2)
+    for frame in range(len(power)):
+        magnitude = np.sqrt(power[frame])
         for candidate in range(plus.shape[1]):
             total = 0.0
             for k in range(len(plus)):

@@ -33,7 +33,7 @@ def measure_tilt(
             frames[row, : len(frame)] = SCALE * frame * hamming(len(frame))
         f0_hz = sample_rate / periods[batch]
         n_bins = min(ROUND_BINS * int(np.ceil(BAND * f0_hz[0] / ROUND_BINS)), sample_rate // 2)
-        level = _compare_harmonics(zoom.transform(frames, sample_rate, range(n_bins)), f0_hz)
+        level = _compare_harmonics(zoom.measure_power(frames, sample_rate, n_bins), f0_hz)
         for open_row in np.flatnonzero(np.isnan(level)):
             level[open_row] = _compare_on_the_circle(frames[open_row], sample_rate, f0_hz[open_row])
         out[batch] = level
@@ -41,18 +41,15 @@ def measure_tilt(
 
 
 @njit(cache=True)
-def _compare_harmonics(spectra, f0_hz):
+def _compare_harmonics(powers, f0_hz):
     """Level difference of the peaks nearest to F0 and 2 F0; NaN where these bins do not decide it.
 
     Peaks further apart than half of F0 never meet in the thinning, so such a gap far enough from
     2 F0 makes everything above it irrelevant.
     """
     out = np.full(len(f0_hz), np.nan)
-    power = np.empty(spectra.shape[1])
     for row in range(len(f0_hz)):
-        f0 = f0_hz[row]
-        for k in range(len(power)):
-            power[k] = spectra[row, k].real ** 2 + spectra[row, k].imag ** 2
+        f0, power = f0_hz[row], powers[row]
         peaks = peak_bins(power)
         p = len(peaks) - 1
         while p > 0 and peaks[p] - peaks[p - 1] <= f0 / 2:

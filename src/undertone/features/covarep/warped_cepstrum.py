@@ -9,6 +9,7 @@ The linear amplitudes are interpolated, not their logarithms. These are not SPTK
 from functools import lru_cache
 
 import numpy as np
+from numba import njit
 
 MEL_CORNER_HZ = 700.0
 MEL_FACTOR = 1000 / np.log(1 + 1000 / MEL_CORNER_HZ)
@@ -16,11 +17,21 @@ MEL_FACTOR = 1000 / np.log(1 + 1000 / MEL_CORNER_HZ)
 
 def compute_cepstra(envelope: np.ndarray, sample_rate: int, order: int) -> np.ndarray:
     left, share = _warping(envelope.shape[1], sample_rate)
-    warped = envelope[:, left] * (1 - share) + envelope[:, left + 1] * share
+    warped = _warp(envelope, left, share)
     if share[-1] > 1:  # rounding left the last bin outside the nodes
         warped[:, -1] = warped[:, -2]
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.log(warped) @ _cosines(envelope.shape[1], order)
+
+
+@njit(cache=True)
+def _warp(envelope, left, share):
+    out = np.empty_like(envelope)
+    for row in range(len(out)):
+        for k in range(out.shape[1]):
+            below, above = envelope[row, left[k]], envelope[row, left[k] + 1]
+            out[row, k] = below * (1 - share[k]) + above * share[k]
+    return out
 
 
 @lru_cache(maxsize=8)

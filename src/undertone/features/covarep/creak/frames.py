@@ -6,12 +6,13 @@ Out: contours, and their values at 1-based sample positions.
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
-from scipy import ndimage
+from scipy import fft, ndimage
 
 from undertone.features.covarep.matlab import hanning, interpolate, round_int
 
 LONG_FRAME_S, LONG_HOP_S = 0.032, 0.005
 SHORT_FRAME_S, SHORT_HOP_S = 0.004, 0.002
+FRAMES_A_BATCH = 16  # stay in the cache
 SPREAD_REACH = 16  # short frames to either side
 
 
@@ -20,6 +21,13 @@ def cut(samples: np.ndarray, length: int, hop: int) -> np.ndarray:
     if len(samples) <= length:
         return np.empty((0, length))
     return sliding_window_view(samples[:-1], length)[::hop]
+
+
+def autocorrelate(frames: np.ndarray, longest: int) -> np.ndarray:
+    """(n_frames, longest + 1) raw autocorrelation at lags 0, 1, … ."""
+    size = fft.next_fast_len(frames.shape[1] + longest, real=True)
+    spectra = fft.rfft(frames, size, axis=1)
+    return fft.irfft(spectra.real**2 + spectra.imag**2, size, axis=1)[:, : longest + 1]
 
 
 def stretch(values: np.ndarray, n_samples: int, positions: np.ndarray) -> np.ndarray:

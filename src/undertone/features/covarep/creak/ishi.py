@@ -10,9 +10,14 @@ from functools import lru_cache
 
 import numpy as np
 from numba import njit
-from scipy import fft, signal
+from scipy import signal
 
-from undertone.features.covarep.creak.frames import cut, short_power_db
+from undertone.features.covarep.creak.frames import (
+    FRAMES_A_BATCH,
+    autocorrelate,
+    cut,
+    short_power_db,
+)
 from undertone.features.covarep.matlab import interpolate, round_int
 from undertone.features.covarep.tilt import peak_bins
 
@@ -71,12 +76,12 @@ def _find_power_peaks(power: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nda
 
 def _place_periodicity(band: np.ndarray, sample_rate: int, rows: np.ndarray) -> np.ndarray:
     length, hop = round_int(FRAME_S * sample_rate), round_int(HOP_S * sample_rate)
+    shortest, longest = (round_int(t * sample_rate) for t in (SHORTEST_LAG_S, LONGEST_LAG_S))
     frames = cut(band, length, hop)
-    size = fft.next_fast_len(2 * length, real=True)
-    spectra = fft.rfft(frames, size, axis=1)
-    longest = round_int(LONGEST_LAG_S * sample_rate)
-    lags = fft.irfft(spectra.real**2 + spectra.imag**2, size, axis=1)[:, : longest + 1]
-    value = _periodicity(lags, length, round_int(SHORTEST_LAG_S * sample_rate))
+    value = np.empty(len(frames))
+    for first in range(0, len(frames), FRAMES_A_BATCH):
+        batch = slice(first, first + FRAMES_A_BATCH)
+        value[batch] = _periodicity(autocorrelate(frames[batch], longest), length, shortest)
     weak = value < 0.5
     value[:-1][weak[1:]] = 0
     value[:-2][weak[2:]] = 0

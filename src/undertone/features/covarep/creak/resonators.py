@@ -9,10 +9,15 @@ Interspeech 2012.
 
 import numpy as np
 from numba import njit
-from numpy.lib.stride_tricks import sliding_window_view
-from scipy import fft, signal
+from scipy import signal
 
-from undertone.features.covarep.creak.frames import median_over, moving_mean
+from undertone.features.covarep.creak.frames import (
+    FRAMES_A_BATCH,
+    autocorrelate,
+    cut,
+    median_over,
+    moving_mean,
+)
 from undertone.features.covarep.matlab import hanning, interpolate, round_int
 
 FRAME_S, HOP_S = 0.050, 0.010
@@ -36,24 +41,14 @@ def trace_harmonics(
     blunt = resonate(residual, sample_rate, mean_f0_hz, BLUNT)
     sharp = resonate(residual, sample_rate, mean_f0_hz, SHARP)
     window = hanning(length)
-    lags = _autocorrelate(_cut(blunt, length, hop) * window)
-    f0_bins = _read_f0(lags, sample_rate)
-    difference = _compare_harmonics(
-        _autocorrelate(_cut(sharp, length, hop) * window**2), f0_bins, sample_rate
-    )
+    frames = cut(blunt, length, hop)
+    f0_bins = np.empty(len(frames), dtype=np.int64)
+    for first in range(0, len(frames), FRAMES_A_BATCH):
+        batch = slice(first, first + FRAMES_A_BATCH)
+        lags = autocorrelate(frames[batch] * window, length - 1)
+        f0_bins[batch] = _read_f0(lags[:, 1:], sample_rate)
+    difference = _compare_harmonics(sharp, f0_bins, window**2, (hop, sample_rate))
     return moving_mean(difference, 4), moving_mean(median_over(f0_bins.astype(float), 7), 4)
-
-
-def _cut(samples: np.ndarray, length: int, hop: int) -> np.ndarray:
-    return sliding_window_view(samples[:-1], length)[::hop]
-
-
-def _autocorrelate(frames: np.ndarray) -> np.ndarray:
-    """(n_frames, length - 1) lags 1, 2, … ."""
-    length = frames.shape[1]
-    size = fft.next_fast_len(2 * length, real=True)
-    spectra = fft.rfft(frames, size, axis=1)
-    return fft.irfft(spectra.real**2 + spectra.imag**2, size, axis=1)[:, 1:length]
 
 
 @njit(cache=True)
@@ -74,21 +69,34 @@ def _read_f0(lags, sample_rate):
 
 
 @njit(cache=True)
-def _compare_harmonics(lags, f0_bins, sample_rate):
-    """Level at twice F0 over that at F0, each one bin low as in the reference."""
-    out = np.empty(len(lags))
-    for row in range(len(lags)):
-        level = np.empty(2)
-        for h in range(2):
-            turn = 2 * np.pi * ((h + 1) * f0_bins[row] - 1) / sample_rate
-            step = complex(np.cos(turn), -np.sin(turn))
-            pointer, total = complex(1.0, 0.0), complex(0.0, 0.0)
-            for k in range(lags.shape[1]):
-                total += lags[row, k] * pointer
-                pointer *= step
-            level[h] = abs(total)
-        out[row] = 20 * np.log10(level[1] / level[0]) if level[0] > 0 and level[1] > 0 else 0.0
+def _compare_harmonics(samples, f0_bins, window, steps):
+    """Level at twice F0 over that at F0, each one bin low as in the reference.
+
+    Of every frame, the spectrum of the autocorrelation's lags 1, 2, …; it is summed over samples,
+    each times the turned sum of those after it.
+    """
+    hop, sample_rate = steps
+    out = np.empty(len(f0_bins))
+    for row in range(len(out)):
+        frame = samples[row * hop : row * hop + len(window)]
+        turn = 2 * np.pi / sample_rate
+        level = _lagged_level(frame, window, turn * (f0_bins[row] - 1))
+        double = _lagged_level(frame, window, turn * (2 * f0_bins[row] - 1))
+        out[row] = 20 * np.log10(double / level) if level > 0 and double > 0 else 0.0
     return out
+
+
+@njit(cache=True)
+def _lagged_level(frame, window, turn):
+    cosine, sine = np.cos(turn), np.sin(turn)
+    real = imaginary = total_real = total_imaginary = 0.0
+    for i in range(len(frame) - 1, -1, -1):
+        value = frame[i] * window[i]
+        total_real += value * real
+        total_imaginary += value * imaginary
+        real += value
+        real, imaginary = real * cosine + imaginary * sine, imaginary * cosine - real * sine
+    return np.hypot(total_real, total_imaginary)
 
 
 def peak_prominence(
