@@ -1,5 +1,6 @@
 """The recipe end to end, small: .csd files in, a table beside the published numbers out."""
 
+import io
 import re
 import shutil
 from pathlib import Path
@@ -9,6 +10,7 @@ import mosei_fakes as fakes
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from undertone import config
@@ -16,10 +18,12 @@ from undertone.cli import app
 from undertone.corpora import mosei
 from undertone.corpora.tasks import INTENSITIES
 from undertone.errors import UndertoneError
+from undertone.evaluation.estimate import Estimate, decimal
 from undertone.evaluation.intensities import fit_median, measure
 from undertone.intensity_curve import IntensitySettings
 from undertone.pipeline import Resources
 from undertone.recipes import RECIPES, masked_gru
+from undertone.recipes.reproduction import _show_table
 from undertone.training import sweep as sweep_module
 
 TINY = {
@@ -151,26 +155,21 @@ def test_a_second_call_computes_no_fit_and_logs_its_look(run, values, resources,
     assert len((run[0] / "test_looks.jsonl").read_text().splitlines()) >= 2
 
 
-def test_an_interrupted_run_keeps_its_fits_and_goes_on(
-    run, values, resources, tmp_path, monkeypatch
+def test_a_run_that_was_stopped_computes_what_is_missing_to_the_same_tables(
+    run, resources, tmp_path
 ):
-    def interrupt_after_three(news, progress, pass_on=sweep_module._pass_on):
-        if len(list(tmp_path.glob("fits/*/*.npz"))) >= 3:
-            raise KeyboardInterrupt
-        pass_on(news, progress)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(sweep_module, "_pass_on", interrupt_after_three)
-        with pytest.raises(KeyboardInterrupt):
-            masked_gru.reproduce(values, tmp_path, resources)
-    finished = {path: path.stat().st_mtime_ns for path in tmp_path.glob("fits/*/*.npz")}
-    assert 3 <= len(finished) < N_FITS
-    assert not (tmp_path / "test_looks.jsonl").exists()
-    again = config.read_toml(run[0] / "config.toml")
-    masked_gru.reproduce(again, tmp_path, resources)
-    assert all(path.stat().st_mtime_ns == when for path, when in finished.items())
-    for name in ("results.parquet", "predictions.parquet"):
-        assert (tmp_path / name).read_bytes() == (run[0] / name).read_bytes()
+    """What a stopped run leaves: some of the fits, and no table."""
+    shutil.copytree(run[0], tmp_path / "run")
+    fits = sorted((tmp_path / "run").glob("fits/*/*.npz"))
+    lost = {fits[i] for i in (0, 5, 17, 30)} | {f for f in fits if f.parent.name == "scratch"}
+    tables = [tmp_path / "run" / name for name in ("results.parquet", "predictions.parquet")]
+    for path in (*lost, *tables):
+        path.unlink()
+    kept = {path: path.stat().st_mtime_ns for path in fits if path not in lost}
+    masked_gru.reproduce(config.read_toml(run[0] / "config.toml"), tmp_path / "run", resources)
+    assert all(path.stat().st_mtime_ns == when for path, when in kept.items())
+    for path in tables:
+        assert path.read_bytes() == (run[0] / path.name).read_bytes()
 
 
 def test_other_settings_in_the_same_folder_are_refused(run, values, resources):
@@ -195,9 +194,30 @@ def test_other_data_in_the_same_folder_are_refused(run, folder, resources, tmp_p
         masked_gru.reproduce(moved, tmp_path / "run", resources)
 
 
-def test_the_command_prints_tables_and_answers(run, resources):
-    done = _call("--config", run[0] / "config.toml", "--out", run[0], "--cache", resources.cache)
+def test_the_command_hands_its_options_on_and_prints_tables_and_answers(run, monkeypatch):
+    seen = {}
+
+    def recipe(values, out, resources, *, quick):
+        seen.update(values=values, out=out, resources=resources, quick=quick)
+        return run[1]
+
+    monkeypatch.setattr("undertone.recipes.RECIPES", {"masked-gru": recipe})
+    options = "--corpus mosei=x --budgets 20,40 --draws 3 --seed 1 --set encoder.stride=4 --quick"
+    more = "--workers 2 --cache c --quiet"
+    done = CliRunner().invoke(app, ["reproduce", "masked-gru", *options.split(), *more.split()])
     assert done.exit_code == 0, done.output
+    assert seen == {
+        "values": {
+            "corpus": "mosei=x",
+            "budgets": [20, 40],
+            "draws": 3,
+            "seed": 1,
+            "encoder": {"stride": 4},
+        },
+        "out": Path("runs/masked-gru"),
+        "resources": Resources(Path("c"), 2, False),
+        "quick": True,
+    }
     for words in ("published:", ".85–.87", "always 0", "mosei · 6 intensities", "report:"):
         assert words in done.stdout
     assert done.stdout.index("MAE, mean of the emotions") < done.stdout.index("clear a constant")
@@ -276,5 +296,17 @@ def _plan(values, resources, out):
     ).plan()
 
 
-def _call(*arguments):
-    return CliRunner().invoke(app, ["reproduce", "masked-gru", *map(str, arguments), "--quiet"])
+@pytest.mark.parametrize("width", [60, 80, 110, 170])
+def test_a_wide_table_is_shown_in_parts_that_fit(run, width):
+    for table in run[1].tables:
+        console = Console(record=True, width=width, file=io.StringIO())
+        _show_table(console, table)
+        text = console.export_text()
+        assert "…" not in text
+        assert max(map(len, text.splitlines())) <= width
+        values = [
+            decimal(c.value) for row in table.rows for c in row[1:] if isinstance(c, Estimate)
+        ]
+        assert (
+            all(text.count(value) >= values.count(value) for value in set(values)) or table.signed
+        )

@@ -4,16 +4,18 @@ In:  tables of estimates, answers to the paper's claims, the place of the report
 Out: text on standard output; the answers last, where they are still in sight.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table as RichTable
 
 from undertone.evaluation.estimate import Estimate, decimal
 from undertone.evaluation.intensity_claims import Answer
 from undertone.evaluation.intensity_report import Cell, Table
 
+BORDER = 3  # characters between two columns
 COLUMNS_OF_A_FILE = 170  # where standard output is no terminal
 
 
@@ -43,15 +45,44 @@ class Reproduction:
 
 
 def _show_table(console: Console, table: Table) -> None:
-    shown = RichTable(title=table.title, title_justify="left", caption=table.hint or None)
-    shown.caption_justify = "left"
-    first, *others = table.headings
-    shown.add_column(first, no_wrap=True)
-    for heading in others:
-        shown.add_column(heading, justify="right")
-    for name, *cells in table.rows:
-        shown.add_row(str(name), *(_text(cell, signed=table.signed) for cell in cells))
-    console.print(shown)
+    """A table, in parts side by side that each repeat the first column if it is too wide."""
+    cells = [
+        (str(name), *(_text(cell, signed=table.signed) for cell in others))
+        for name, *others in table.rows
+    ]
+    parts = _parts(table.headings, cells, console.width)
+    for part in parts:
+        shown = RichTable(title=table.title, title_justify="left", caption_justify="left")
+        shown.caption = table.hint if table.hint and part == parts[-1] else None
+        for column in (0, *part):
+            justify: JustifyMethod = "right" if column else "left"
+            shown.add_column(table.headings[column], justify=justify, no_wrap=not column)
+        for row in cells:
+            shown.add_row(*(row[column] for column in (0, *part)))
+        console.print(shown)
+
+
+def _parts(headings: Sequence[str], cells: Sequence[Sequence[str]], width: int) -> list[list[int]]:
+    """Columns after the first, as many together as fit beside it."""
+    needed = [
+        BORDER + max(map(len, [*heading.split(), *(w for row in cells for w in _words(row[i]))]))
+        for i, heading in enumerate(headings)
+    ]
+    needed[0] = BORDER + max(len(row[0]) for row in cells)  # it is not broken
+    parts: list[list[int]] = [[]]
+    left = width - needed[0] - 1
+    for column in range(1, len(headings)):
+        if parts[-1] and needed[column] > left:
+            parts.append([])
+            left = width - needed[0] - 1
+        parts[-1].append(column)
+        left -= needed[column]
+    return parts
+
+
+def _words(cell: str) -> list[str]:
+    """What is better not broken: the lines of a number, the words of a sentence."""
+    return cell.split("\n") if "\n" in cell else cell.split()
 
 
 def _text(cell: Cell, *, signed: bool) -> str:
