@@ -32,6 +32,7 @@ from undertone.corpora.tasks import classes
 from undertone.errors import UndertoneError
 from undertone.evaluation.report import write_report
 from undertone.evaluation.results import CurveResult, Pair, Source, results_table
+from undertone.features import extractors
 from undertone.features.store import FrameTable
 from undertone.pipeline import Resources, read_frames, usable
 from undertone.processes import available_cores
@@ -148,6 +149,7 @@ def _with_absolute_paths(settings: CurveSettings) -> CurveSettings:
     """So that the run's settings file repeats it from any folder."""
     return replace(
         settings,
+        features=extractors.settled(settings.features),
         corpus=corpora.with_absolute_path(settings.corpus),
         unlabelled=tuple(map(corpora.with_absolute_path, settings.unlabelled)),
     )

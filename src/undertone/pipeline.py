@@ -16,7 +16,7 @@ from undertone.corpora.splits import known_speakers
 from undertone.errors import UndertoneError
 from undertone.evaluation.score import Score
 from undertone.features import mosei, store
-from undertone.features.extractors import get
+from undertone.features.extractors import get, settled
 from undertone.features.store import FrameTable
 from undertone.progress import Progress
 from undertone.training.card import Facts, write_card
@@ -135,7 +135,7 @@ def pretrain(
         "history": [[e.loss, e.held_out_loss] for e in result.history],
     }
     extractor = get(settings.features)
-    inputs = Inputs(settings.features, extractor.version, extractor.columns, normaliser)
+    inputs = Inputs(settled(settings.features), extractor.version, extractor.columns, normaliser)
     encoder = PretrainedEncoder(inputs, settings.encoder, result.encoder, notes)
     facts = Facts(
         title="Encoder of speech, pre-trained without labels",
@@ -172,7 +172,7 @@ def finetune(
     """
     settings, resources = settings or FinetuneSettings(), resources or Resources()
     pretrained = load_encoder(encoder) if encoder is not None else None
-    features = pretrained.inputs.features if pretrained else settings.features
+    features = pretrained.inputs.features if pretrained else settled(settings.features)
     read, table = read_frames(_open(corpus), features, resources)
     trial = Trial(usable(read), table, pretrained, settings, features)
     with Progress(shown=resources.progress) as progress:
