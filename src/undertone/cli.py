@@ -25,7 +25,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Speech emotion recognition when labels are scarce.",
-    epilog="A corpus is NAME=PATH: emodb, ravdess, mosei, synthetic, csv (a table), or any folder.",
+    epilog="A corpus is NAME=PATH: emodb, ravdess, shemo, mosei, synthetic, csv, any folder.",
 )
 
 Corpus = Annotated[str, typer.Option(help="Labelled corpus, NAME=PATH, or synthetic.")]
