@@ -18,9 +18,12 @@ from undertone.evaluation.score import Score
 from undertone.features import mosei, store
 from undertone.features.extractors import get, settled
 from undertone.features.store import FrameTable
+from undertone.features.upstream.source import PREFIX, asks_to_choose, find, with_every_layer
+from undertone.features.vectors import summarise
 from undertone.progress import Progress
 from undertone.training.card import Facts, write_card
 from undertone.training.encoder import EncoderConfig
+from undertone.training.layers import Layers
 from undertone.training.normalise import fit_normaliser
 from undertone.training.pretrain import PretrainConfig
 from undertone.training.pretrain import pretrain as pretrain_encoder
@@ -71,6 +74,20 @@ def extract(
         workers=resources.workers,
         progress=resources.progress,
     )
+
+
+def open_layers(corpus: Corpus, features: str, resources: Resources) -> Layers | None:
+    """All layers of the encoder that ``features`` names, and the vectors of them.
+
+    None where the features are not those of an encoder.
+    """
+    if not features.startswith(PREFIX):
+        return None
+    every = with_every_layer(features)
+    table = extract(corpus, every, resources)
+    model = find(every)
+    layer = None if asks_to_choose(features) else find(features).layer
+    return Layers(table, summarise(table), model.n_layers, layer)
 
 
 def _read_frames_given(corpus: Corpus, features: str, resources: Resources) -> FrameTable:

@@ -9,7 +9,7 @@ Out: ``fits/<system>/<cell>.npz`` in the run's folder, one file a fit, whole or 
 import hashlib
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 from queue import Empty
@@ -23,12 +23,21 @@ from undertone import atomic
 from undertone.features.store import FrameTable
 from undertone.processes import CONTEXT, process_pool
 from undertone.progress import Progress
+from undertone.training.cnn import CnnConfig
 from undertone.training.encoder import EncoderConfig
 from undertone.training.finetune import FinetuneConfig
+from undertone.training.layers import Layers
 from undertone.training.normalise import Normaliser, fit_normaliser
 from undertone.training.pretrain import PretrainConfig, Pretraining, pretrain, read_pretraining
 from undertone.training.seeds import seed_of
-from undertone.training.systems import FITS, NEEDS_PRETRAINING, Material, Problem
+from undertone.training.systems import (
+    FITS,
+    NEEDS_PRETRAINING,
+    OF_LAYERS,
+    UPSTREAM_SYSTEMS,
+    Material,
+    Problem,
+)
 
 PRETRAINING, FITTING = "pre-training epochs", "fits"
 
@@ -67,6 +76,8 @@ class Plan:
         finetuning: settings.
         seed: of the run.
         folder: of the run.
+        cnn: settings.
+        layers: of a pre-trained encoder, where the frames are its.
     """
 
     frames: FrameTable
@@ -82,6 +93,8 @@ class Plan:
     finetuning: FinetuneConfig
     seed: int
     folder: Path
+    cnn: CnnConfig = field(default_factory=CnnConfig)
+    layers: Layers | None = None
 
     def path(self, system: str, cell: Cell) -> Path:
         """Where a fit's predictions lie."""
@@ -157,6 +170,17 @@ def read_pretrainings(plan: Plan) -> dict[int, Pretraining]:
     return {fold: pretraining for fold, pretraining in found.items() if pretraining is not None}
 
 
+def read_layers(plan: Plan) -> pd.DataFrame:
+    """Which layer each fit saw: system, fold, draw, budget, layer; empty where there are none."""
+    rows = [
+        (system, cell.fold, cell.draw, cell.budget, int(path.read_text()))
+        for system in plan.systems
+        for cell in plan.cells
+        if (path := _layer_path(plan, system, cell)).exists()
+    ]
+    return pd.DataFrame(rows, columns=["system", "fold", "draw", "budget", "layer"])
+
+
 def _read_pretraining(plan: Plan, fold: int) -> Pretraining | None:
     return read_pretraining(
         plan.encoder_folder(fold), n_features=len(plan.frames.columns), shape=plan.shape
@@ -228,6 +252,18 @@ def _normaliser(plan: Plan, fold: int) -> Normaliser:
     return fit_normaliser(plan.pool(fold), stride=plan.shape.stride)
 
 
+def _normaliser_if_used(plan: Plan, fold: int) -> Normaliser:
+    """Heads on frames as they are bring their own: a pool of all layers is not read for nothing."""
+    if set(plan.systems) <= set(UPSTREAM_SYSTEMS):
+        n_features = len(plan.frames.columns)
+        return Normaliser(np.zeros(n_features), np.ones(n_features), plan.shape.stride)
+    return _normaliser(plan, fold)
+
+
+def _layer_path(plan: Plan, system: str, cell: Cell) -> Path:
+    return plan.path(system, cell).with_suffix(".layer")
+
+
 def _fit(cell: Cell) -> None:
     plan = _Worker.plan
     problem = Problem(
@@ -240,9 +276,13 @@ def _fit(cell: Cell) -> None:
         n_classes=plan.n_classes,
         finetuning=plan.finetuning,
         seed=seed_of(plan.seed, cell.name),
+        cnn=plan.cnn,
     )
     for system in plan.missing(cell):
-        _write_fit(plan.path(system, cell), plan.tests[cell.fold], FITS[system](problem))
+        predicted = FITS[system](problem)
+        if system in OF_LAYERS and "layer" in problem.notes:
+            atomic.write_text(_layer_path(plan, system, cell), str(problem.notes["layer"]))
+        _write_fit(plan.path(system, cell), plan.tests[cell.fold], predicted)
         _Worker.news.put((FITTING, 1))
 
 
@@ -253,10 +293,12 @@ def _material(plan: Plan, fold: int) -> Material:
         material = Material(
             frames=plan.frames.frames,
             columns=plan.frames.columns,
-            normaliser=_normaliser(plan, fold),
+            normaliser=_normaliser_if_used(plan, fold),
             shape=plan.shape,
             pretrained=None if pretraining is None else pretraining.encoder,
             seed=seed_of(plan.seed, "fold", fold),
+            frames_per_second=plan.frames.frames_per_second,
+            layers=plan.layers,
         )
         _Worker.material = (fold, material)
     return _Worker.material[1]

@@ -7,12 +7,15 @@ Out: class probabilities (n_test, n_classes).
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
+from undertone.audio import FRAMES_PER_SECOND
 from undertone.evaluation.results import System
 from undertone.features.functionals import functionals
 from undertone.training.classic import fit_logistic, fit_svm
+from undertone.training.cnn import CnnConfig
 from undertone.training.encoder import Encoder, EncoderConfig
 from undertone.training.finetune import (
     FinetuneConfig,
@@ -21,6 +24,8 @@ from undertone.training.finetune import (
     pool,
     probabilities,
 )
+from undertone.training.heads import fit_frames, fit_vectors
+from undertone.training.layers import Layers
 from undertone.training.normalise import Normaliser
 from undertone.training.seeds import seed_of, seed_torch
 
@@ -36,6 +41,8 @@ class Material:
         shape: of the encoders.
         pretrained: the encoder pre-trained on the fold's pool; None where no system asks for it.
         seed: of the random encoder.
+        frames_per_second: of the frames.
+        layers: of a pre-trained encoder, where the frames are its.
     """
 
     frames: Callable[[str], np.ndarray]
@@ -44,6 +51,8 @@ class Material:
     shape: EncoderConfig
     pretrained: Encoder | None
     seed: int
+    frames_per_second: float = FRAMES_PER_SECOND
+    layers: Layers | None = None
     _steps: dict[str, np.ndarray] = field(default_factory=dict)
     _vectors: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
 
@@ -62,6 +71,16 @@ class Material:
             lambda missing: np.stack(
                 [functionals(np.asarray(self.frames(n)), self.columns) for n in missing]
             ),
+        )
+
+    def mean_sd(
+        self, utterances: Sequence[str], describe: Callable[[np.ndarray], np.ndarray]
+    ) -> np.ndarray:
+        """(n_utterances, 2 * n_features) what ``describe`` says of the frames."""
+        return self._cached(
+            "mean_sd",
+            utterances,
+            lambda missing: np.stack([describe(np.asarray(self.frames(n))) for n in missing]),
         )
 
     def pooled(self, encoder: str, utterances: Sequence[str]) -> np.ndarray:
@@ -109,6 +128,8 @@ class Problem:
         n_classes: emotions.
         finetuning: settings.
         seed: of everything random in this draw.
+        cnn: settings.
+        notes: what a fit chose on its labels, such as the layer of an encoder.
     """
 
     material: Material
@@ -120,6 +141,8 @@ class Problem:
     n_classes: int
     finetuning: FinetuneConfig
     seed: int
+    cnn: CnnConfig = field(default_factory=CnnConfig)
+    notes: dict[str, Any] = field(default_factory=dict)
 
     @property
     def budget(self) -> list[str]:
@@ -192,8 +215,12 @@ FITS: dict[str, Callable[[Problem], np.ndarray]] = {
     "random_frozen": lambda problem: fit_frozen(problem, "random"),
     "functionals_logistic": lambda problem: fit_functionals(problem, fit_logistic),
     "functionals_svm": lambda problem: fit_functionals(problem, fit_svm),
+    "linear": lambda problem: fit_vectors(problem, fit_logistic),
+    "svm": lambda problem: fit_vectors(problem, fit_svm),
+    "cnn": fit_frames,
     "constant": predict_constant,
 }
+OF_LAYERS = ("linear", "svm", "cnn")  # see one layer of an encoder
 NEEDS_PRETRAINING = frozenset({"pretrained_frozen", "pretrained_full"})
 SYSTEMS: tuple[System, ...] = (
     System(
@@ -232,6 +259,26 @@ SYSTEMS: tuple[System, ...] = (
         "classic",
         "The same statistics, support vector machine with a radial kernel.",
     ),
+    System(
+        "linear",
+        "linear",
+        "classic",
+        "Mean and standard deviation of the frames over time, logistic regression.",
+    ),
+    System(
+        "svm",
+        "SVM",
+        "classic",
+        "The same vectors, support vector machine with a radial kernel.",
+    ),
+    System(
+        "cnn",
+        "CNN",
+        "scratch",
+        "A convolutional network on overlapping segments of the frames.",
+    ),
     System("constant", "constant", "floor", "The most frequent emotion of the labels, always."),
 )
+DEFAULT_SYSTEMS = tuple(name for name in FITS if name not in OF_LAYERS)
+UPSTREAM_SYSTEMS = (*OF_LAYERS, "constant")  # by default, on frames of a pre-trained encoder
 assert [system.name for system in SYSTEMS] == list(FITS)

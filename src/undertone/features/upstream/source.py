@@ -117,7 +117,7 @@ def find(text: str) -> Upstream:
 def with_absolute_path(text: str) -> str:
     """The same name, independent of the current folder."""
     model, _, rest = text.removeprefix(PREFIX).rpartition("@")
-    folder = Path(model).expanduser()
+    folder = Path(model or ".").expanduser()
     return f"{PREFIX}{folder.absolute()}@{rest}" if folder.is_dir() else text
 
 
