@@ -161,11 +161,45 @@ def test_every_kind_of_whisper_gives_its_encoder(tmp_path, voices, kind):
     np.testing.assert_allclose(found, reference.numpy(), atol=HALF, rtol=0)
 
 
-def test_whisper_sees_the_same_input_padded_or_not(folders, voices):
-    own, padded = (layers_of(folders["whisper"], voices, options) for options in ("", "+padded"))
-    for one, other in zip(own, padded, strict=True):
-        np.testing.assert_allclose(one[0], other[0], atol=HALF, rtol=0)
-        assert not np.allclose(one[-1], other[-1], atol=HALF)  # attention no longer sees silence
+def test_whisper_sees_the_same_speech_however_much_silence(folders, voices):
+    options = ("", "+padded", "+bare")
+    thinned, padded, bare = (layers_of(folders["whisper"], voices, o) for o in options)
+    for one, exact, other in zip(thinned, padded, bare, strict=True):
+        np.testing.assert_allclose(one[0], exact[0], atol=HALF, rtol=0)
+        np.testing.assert_allclose(other[0], exact[0], atol=HALF, rtol=0)
+        assert np.abs(one[-1] - exact[-1]).max() < 0.2 * np.abs(other[-1] - exact[-1]).max()
+
+
+def test_thinned_silence_is_exact_where_positions_do_not_differ(tmp_path, voices):
+    folder = write_whisper(tmp_path, "WhisperForAudioClassification", seconds=4)
+    model = transformers.WhisperForAudioClassification.from_pretrained(folder)
+    with torch.no_grad():
+        model.encoder.embed_positions.weight.zero_()
+    model.save_pretrained(folder)
+    thinned, padded = (layers_of(folder, voices, o) for o in ("", "+padded"))
+    for one, exact in zip(thinned, padded, strict=True):
+        # but for the last position of the window, which sees the edge of the convolution
+        np.testing.assert_allclose(one, exact, atol=0.02, rtol=0)
+
+
+@pytest.mark.corpora
+@pytest.mark.weights
+def test_thinned_silence_is_close_on_real_speech(corpora_root, weights_root):
+    paths = sorted((corpora_root / "emodb" / "audio").iterdir())[::60]
+    clips = [audio.read(path) for path in paths]
+    folder = weights_root / "whisper-base-encoder"
+    thinned, padded, bare = (layers_of(folder, clips, o) for o in ("", "+padded", "+bare"))
+    distances = np.array([[_distance(a, b) for a in (one, other)] for one, other, b in
+                          zip(thinned, bare, padded, strict=True)]).mean(axis=0)  # fmt: skip
+    assert (distances[0, :4] < 0.04).all()
+    assert (distances[0] < 0.4).all()
+    assert (distances[0, 1:] < 0.7 * distances[1, 1:]).all()
+
+
+def _distance(found, exact):
+    """Of each layer, relative."""
+    error, size = (np.square(x.astype(float)).sum(axis=(1, 2)) for x in (found - exact, exact))
+    return np.sqrt(error / size)
 
 
 def test_a_model_is_named_by_its_content_alone(folders, tmp_path):
@@ -193,8 +227,9 @@ def test_names_are_taken_apart(folders):
         ("hubert-group", "@-1", "has the layers 0 to 3"),
         ("hubert-group", "@auto", "is for `undertone curve`"),
         ("hubert-group", "", r"expected upstream:FOLDER@LAYER"),
-        ("hubert-group", "@1+padded", "is for whisper encoders"),
-        ("whisper", "@1+fast", r"no option \+fast; there are \+padded, \+bfloat16"),
+        ("hubert-group", "@1+padded", "are for whisper encoders"),
+        ("whisper", "@1+padded+bare", "exclude each other"),
+        ("whisper", "@1+fast", r"no option \+fast; there are \+padded, \+bare, \+bfloat16"),
     ],
 )
 def test_a_wrong_name_is_told(folders, kind, rest, message):

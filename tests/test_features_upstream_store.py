@@ -73,7 +73,7 @@ def test_the_store_knows_weights_by_content(tmp_path, corpus, encoder, monkeypat
     run(corpus, f"upstream:{moved}@1", tmp_path / "store")
     monkeypatch.undo()
     write_whisper(tmp_path / "whisper", seconds=4)
-    for options in ("", "+padded"):
+    for options in ("", "+bare"):
         run(corpus, f"upstream:{tmp_path / 'whisper'}@1{options}", tmp_path / "store")
     assert len(list((tmp_path / "store").iterdir())) == 3
 

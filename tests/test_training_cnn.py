@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from upstream_fakes import write_resnet
 
 from undertone.errors import UndertoneError
 from undertone.training import batches, image_cnn
@@ -107,15 +108,7 @@ def test_settings_are_checked():
 
 @pytest.fixture(scope="module")
 def resnet(tmp_path_factory):
-    transformers = pytest.importorskip("transformers")
-    transformers.logging.disable_progress_bar()
-    torch.manual_seed(0)
-    config = transformers.ResNetConfig(
-        embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic"
-    )
-    folder = tmp_path_factory.mktemp("resnet")
-    transformers.ResNetModel(config).save_pretrained(folder)
-    return folder
+    return write_resnet(tmp_path_factory.mktemp("resnet"))
 
 
 def test_a_picture_network_learns_from_mel_bands(rng, resnet):

@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-from upstream_fakes import write_encoder
+from sweep_fakes import in_this_process
+from upstream_fakes import write_encoder, write_resnet
 
 from undertone import audio, learning_curve
 from undertone.errors import UndertoneError
@@ -12,6 +15,7 @@ from undertone.features.upstream import batches
 from undertone.learning_curve import CurveSettings, curve
 from undertone.pipeline import Resources
 from undertone.training import layers as layer_choice
+from undertone.training import sweep
 from undertone.training.encoder import EncoderConfig
 from undertone.training.finetune import FinetuneConfig
 from undertone.training.layers import Layers
@@ -114,6 +118,18 @@ def test_heads_work_on_frames_without_layers(rng, system):
     assert problem.notes == {}
 
 
+def test_the_picture_network_reads_mel_bands(rng, resnet):
+    _, names, truth, speakers = fake_layers(rng)
+    problem = problem_of(None, names, truth, speakers, rng)
+    with pytest.raises(UndertoneError, match="image_cnn needs --features log_mel"):
+        FITS["image_cnn"](problem)
+    columns = ("mel_00", "mel_01", "mel_02", *"abc")
+    material = replace(problem.material, columns=columns)
+    found = FITS["image_cnn"](replace(problem, material=material, image_network=str(resnet)))
+    assert found.shape == (len(problem.test), 3)
+    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
+
+
 def test_the_choice_sees_the_budget_alone(rng, monkeypatch):
     layers, names, truth, speakers = fake_layers(rng)
     problem = problem_of(layers, names, truth, speakers, rng)
@@ -123,6 +139,11 @@ def test_the_choice_sees_the_budget_alone(rng, monkeypatch):
     FITS["linear"](problem)
     assert asked[:-1] == [set(problem.budget)] * 5  # four layers, then the fit itself
     assert asked[-1] == set(problem.test)
+
+
+@pytest.fixture(scope="module")
+def resnet(tmp_path_factory):
+    return write_resnet(tmp_path_factory.mktemp("resnet"))
 
 
 @pytest.fixture
@@ -151,6 +172,8 @@ def settings(corpus, features, **others):
 def test_a_curve_on_an_encoder_chooses_layers_and_says_which(tmp_path, corpus, monkeypatch):
     encoder = write_encoder(tmp_path / "hubert", "hubert-layer")
     features = f"upstream:{encoder}@auto"
+    monkeypatch.setattr(sweep, "process_pool", in_this_process)
+    monkeypatch.setattr(sweep._Worker, "material", None)
     resources = Resources(tmp_path / "store", workers=1, progress=False)
     report = curve(settings(corpus, features), tmp_path / "run", resources)
     text = report.read_text()

@@ -63,6 +63,16 @@ def write_whisper(folder: Path, kind: str = "WhisperModel", seconds: int = 30) -
     return folder
 
 
+def write_resnet(folder: Path) -> Path:
+    """A picture network of two small stages."""
+    torch.manual_seed(0)
+    config = transformers.ResNetConfig(
+        embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic"
+    )
+    _save(transformers.ResNetModel(config), folder)
+    return folder
+
+
 def _save(model: object, folder: Path) -> None:
     transformers.logging.disable_progress_bar()
     model.save_pretrained(folder)

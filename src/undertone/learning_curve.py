@@ -86,6 +86,7 @@ class CurveSettings:
     pretrain: PretrainConfig = field(default_factory=PretrainConfig)
     finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
     cnn: CnnConfig = field(default_factory=CnnConfig)
+    image_network: str = ""  # folder or hub name of the ResNet that image_cnn starts from
 
     def __post_init__(self) -> None:
         if not self.systems:
@@ -262,6 +263,7 @@ class _Run:
             seed=self.settings.seed,
             folder=self.out,
             cnn=self.settings.cnn,
+            image_network=self.settings.image_network,
             layers=self.layers,
         )
 

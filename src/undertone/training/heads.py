@@ -1,4 +1,4 @@
-"""Heads on frames that are kept as they are: a linear model, a kernel machine, a CNN.
+"""Heads on frames that are kept as they are: a linear model, a kernel machine, CNNs.
 
 In:  a ``Problem``.
 Out: class probabilities (n_test, n_classes).
@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from undertone.errors import UndertoneError
 from undertone.features.vectors import mean_sd
+from undertone.training import image_cnn
 from undertone.training.classic import Fitted
 from undertone.training.cnn import fit_cnn, probabilities
 from undertone.training.finetune import Labelled
@@ -61,6 +63,34 @@ def fit_frames(problem: "Problem") -> np.ndarray:
         **options,
     )
     return probabilities(model, steps(problem.test), **options)
+
+
+def fit_pictures(problem: "Problem") -> np.ndarray:
+    """A picture network, fine-tuned on the mel bands of segments."""
+    bands = [i for i, name in enumerate(problem.material.columns) if name.startswith("mel_")]
+    if not bands or not problem.image_network:
+        raise UndertoneError(
+            "the system image_cnn needs --features log_mel, and the setting image_network: the "
+            "folder of a ResNet, or its name on the hub"
+        )
+
+    def labelled(utterances: Sequence[str]) -> Labelled:
+        pictures = [np.asarray(problem.material.frames(name))[:, bands] for name in utterances]
+        known = [name for name in utterances if name in problem.truth]
+        return Labelled(pictures, problem.truths(known), problem.speakers(known))
+
+    rate, settings = problem.material.frames_per_second, image_cnn.ImageCnnConfig()
+    model = image_cnn.fit_image_cnn(
+        image_cnn.load_backbone(problem.image_network),
+        labelled(problem.train),
+        labelled(problem.validation),
+        n_classes=problem.n_classes,
+        frames_per_second=rate,
+        settings=settings,
+        seed=seed_of(problem.seed, "image cnn"),
+    )
+    test = labelled(problem.test).steps
+    return image_cnn.probabilities(model, test, frames_per_second=rate, settings=settings)
 
 
 def _layer(problem: "Problem") -> int | None:

@@ -77,6 +77,7 @@ class Plan:
         seed: of the run.
         folder: of the run.
         cnn: settings.
+        image_network: folder or name of the network that ``image_cnn`` starts from.
         layers: of a pre-trained encoder, where the frames are its.
     """
 
@@ -94,6 +95,7 @@ class Plan:
     seed: int
     folder: Path
     cnn: CnnConfig = field(default_factory=CnnConfig)
+    image_network: str = ""
     layers: Layers | None = None
 
     def path(self, system: str, cell: Cell) -> Path:
@@ -277,6 +279,7 @@ def _fit(cell: Cell) -> None:
         finetuning=plan.finetuning,
         seed=seed_of(plan.seed, cell.name),
         cnn=plan.cnn,
+        image_network=plan.image_network,
     )
     for system in plan.missing(cell):
         predicted = FITS[system](problem)

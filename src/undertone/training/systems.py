@@ -24,7 +24,7 @@ from undertone.training.finetune import (
     pool,
     probabilities,
 )
-from undertone.training.heads import fit_frames, fit_vectors
+from undertone.training.heads import fit_frames, fit_pictures, fit_vectors
 from undertone.training.layers import Layers
 from undertone.training.normalise import Normaliser
 from undertone.training.seeds import seed_of, seed_torch
@@ -129,6 +129,7 @@ class Problem:
         finetuning: settings.
         seed: of everything random in this draw.
         cnn: settings.
+        image_network: folder or name of the network that ``image_cnn`` starts from.
         notes: what a fit chose on its labels, such as the layer of an encoder.
     """
 
@@ -142,6 +143,7 @@ class Problem:
     finetuning: FinetuneConfig
     seed: int
     cnn: CnnConfig = field(default_factory=CnnConfig)
+    image_network: str = ""
     notes: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -218,6 +220,7 @@ FITS: dict[str, Callable[[Problem], np.ndarray]] = {
     "linear": lambda problem: fit_vectors(problem, fit_logistic),
     "svm": lambda problem: fit_vectors(problem, fit_svm),
     "cnn": fit_frames,
+    "image_cnn": fit_pictures,
     "constant": predict_constant,
 }
 OF_LAYERS = ("linear", "svm", "cnn")  # see one layer of an encoder
@@ -277,8 +280,14 @@ SYSTEMS: tuple[System, ...] = (
         "scratch",
         "A convolutional network on overlapping segments of the frames.",
     ),
+    System(
+        "image_cnn",
+        "picture network",
+        "classic",
+        "A ResNet for pictures, fine-tuned on log-mel images of segments.",
+    ),
     System("constant", "constant", "floor", "The most frequent emotion of the labels, always."),
 )
-DEFAULT_SYSTEMS = tuple(name for name in FITS if name not in OF_LAYERS)
+DEFAULT_SYSTEMS = tuple(name for name in FITS if name not in (*OF_LAYERS, "image_cnn"))
 UPSTREAM_SYSTEMS = (*OF_LAYERS, "constant")  # by default, on frames of a pre-trained encoder
 assert [system.name for system in SYSTEMS] == list(FITS)

@@ -1,7 +1,8 @@
 """Which encoder a text names: its folder, its shape, and a digest of its weights.
 
-In:  ``FOLDER@LAYER`` or ``HUB_NAME@LAYER``; LAYER a number or ``all``; ``+padded`` and
-     ``+bfloat16`` may follow. ``auto`` stands for a layer that a learning curve chooses on labels.
+In:  ``FOLDER@LAYER`` or ``HUB_NAME@LAYER``; LAYER a number or ``all``; ``+padded``,
+     ``+bare`` and ``+bfloat16`` may follow. ``auto`` stands for a layer that a learning curve
+     chooses on labels.
 Out: ``Upstream``, read off the folder's two JSON files; nothing is loaded.
 """
 
@@ -32,7 +33,8 @@ EVERY, CHOSEN = "all", "auto"
 class Options:
     """How an encoder is run; each is ``+name`` behind the layer."""
 
-    padded: bool = False  # Whisper: on 30 seconds, silence behind the speech, as it was trained
+    padded: bool = False  # Whisper: on 30 seconds, all the silence behind the speech computed
+    bare: bool = False  # Whisper: on the speech alone, without silence
     bfloat16: bool = False  # weights and products in bfloat16: quicker where the processor has them
 
 
@@ -248,8 +250,10 @@ def _options(names: list[str], family: str) -> Options:
             f"there is no option +{', +'.join(sorted(unknown))}; there are "
             f"+{', +'.join(vars(Options()))}"
         )
-    if "padded" in names and family != "whisper":
-        raise UndertoneError(f"+padded is for whisper encoders; this one is {family}")
+    if {"padded", "bare"} & set(names) and family != "whisper":
+        raise UndertoneError(f"+padded and +bare are for whisper encoders; this one is {family}")
+    if {"padded", "bare"} <= set(names):
+        raise UndertoneError("+padded and +bare exclude each other")
     return Options(**dict.fromkeys(names, True))
 
 
