@@ -22,7 +22,16 @@ ORDER = (
         "synthesis",
         "corpora",
     ),
-    *("features", "evaluation", "training", "pipeline", "learning_curve", "serving", "cli"),
+    *(
+        "features",
+        "evaluation",
+        "training",
+        "pipeline",
+        "learning_curve",
+        "serving",
+        "recipes",
+        "cli",
+    ),
     "__main__",
 )
 MAY_USE_TORCH = SOURCE / "features" / "upstream"  # which the others reach lazily

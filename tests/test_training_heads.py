@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-from sweep_fakes import in_this_process
 from upstream_fakes import write_encoder, write_resnet
 
 from undertone import audio, learning_curve
@@ -15,7 +14,6 @@ from undertone.features.upstream import batches
 from undertone.learning_curve import CurveSettings, curve
 from undertone.pipeline import Resources
 from undertone.training import layers as layer_choice
-from undertone.training import sweep
 from undertone.training.encoder import EncoderConfig
 from undertone.training.finetune import FinetuneConfig
 from undertone.training.layers import Layers
@@ -172,8 +170,6 @@ def settings(corpus, features, **others):
 def test_a_curve_on_an_encoder_chooses_layers_and_says_which(tmp_path, corpus, monkeypatch):
     encoder = write_encoder(tmp_path / "hubert", "hubert-layer")
     features = f"upstream:{encoder}@auto"
-    monkeypatch.setattr(sweep, "process_pool", in_this_process)
-    monkeypatch.setattr(sweep._Worker, "material", None)
     resources = Resources(tmp_path / "store", workers=1, progress=False)
     report = curve(settings(corpus, features), tmp_path / "run", resources)
     text = report.read_text()
