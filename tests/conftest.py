@@ -24,6 +24,12 @@ def golden_root() -> Path:
     return _announced_folder("UNDERTONE_GOLDEN")
 
 
+@pytest.fixture(scope="session")
+def weights_root() -> Path:
+    """The folder of real pre-trained encoders."""
+    return _announced_folder("UNDERTONE_WEIGHTS")
+
+
 def _announced_folder(variable: str) -> Path:
     if variable not in os.environ:
         pytest.skip(f"{variable} is not set: it names a folder that is not part of the project")

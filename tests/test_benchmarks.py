@@ -95,3 +95,22 @@ def test_stacked_models_score_and_learn_as_each_would_alone(monkeypatch):
     stack.clip(0.1)
     expected = torch.stack([model.encoder.gru.weight_hh_l0.grad.t() for model in models])
     torch.testing.assert_close(stack.layers[0].w_hh.grad, expected, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_upstream(benchmark, corpus, tmp_path, monkeypatch):
+    from upstream_fakes import write_whisper
+
+    script = importlib.import_module("upstream")
+    monkeypatch.setattr(script, "_compiled", _is_not_here)  # a compiler takes a minute
+    monkeypatch.setattr(script, "_in_onnx", _is_not_here)
+    folder = write_whisper(tmp_path / "whisper", "WhisperForAudioClassification", seconds=30)
+    where = ["--encoder", str(folder), "--corpus", f"tones={corpus / 'labels.csv'}"]
+    result = benchmark("upstream", *where, "--repeats", "1", SECONDS=2.0)
+    assert result["ways"]["plain: transformers, padded, eager"]["ratio"] == 1
+    assert result["ways"]["the same, SDPA attention"]["distance"] < 1e-4
+    assert result["left_out"]["speech alone, torch.compile"] == "ImportError: not here"
+
+
+def _is_not_here(*_: object, **__: object) -> None:
+    raise ImportError("not here")

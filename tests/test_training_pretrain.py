@@ -11,7 +11,15 @@ from undertone.training.losses import OBJECTIVES
 from undertone.training.pretrain import PretrainConfig, pretrain
 
 SHAPE = EncoderConfig(hidden_units=16, layers=2, stride=1)
-SETTINGS = PretrainConfig(crop_steps=40, batch_size=8, max_epochs=5, patience=9)
+SETTINGS = PretrainConfig(
+    objective="reconstruction",
+    mask_share=0.1,
+    mask_spans=1,
+    crop_steps=40,
+    batch_size=8,
+    max_epochs=5,
+    patience=9,
+)
 STORED = [  # loss, held-out loss of each epoch
     (0.608239, 0.733804),
     (0.657154, 0.721585),

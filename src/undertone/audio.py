@@ -53,7 +53,7 @@ def n_frames(n_samples: int) -> int:
     return max(1, (n_samples - FIRST_CENTRE - 1) // HOP_LENGTH + 1)
 
 
-def frame_times_s(n: int, frames_per_second: int = FRAMES_PER_SECOND) -> np.ndarray:
+def frame_times_s(n: int, frames_per_second: float = FRAMES_PER_SECOND) -> np.ndarray:
     """Return the centres of ``n`` frames in seconds, shape (n,).
 
     >>> frame_times_s(2) * SAMPLE_RATE

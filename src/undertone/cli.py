@@ -25,7 +25,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Speech emotion recognition when labels are scarce.",
-    epilog="A corpus is NAME=PATH: emodb, ravdess, mosei, synthetic, csv (a table), or any folder.",
+    epilog="A corpus is NAME=PATH: emodb, ravdess, shemo, mosei, synthetic, csv, any folder.",
 )
 
 Corpus = Annotated[str, typer.Option(help="Labelled corpus, NAME=PATH, or synthetic.")]
@@ -128,10 +128,13 @@ def curve(
 
 @app.command()
 def reproduce(
-    recipe: Annotated[str, typer.Argument(help="Name of a published system: masked-gru.")],
+    recipe: Annotated[str, typer.Argument(help="masked-gru or wav2vec-cnn.")],
     *,
-    corpus: Annotated[str | None, typer.Option(help="mosei=DIR, or NAME=PATH of classes.")] = None,
+    corpus: Annotated[str | None, typer.Option(help="mosei=DIR, shemo=DIR, or NAME=PATH.")] = None,
     unlabelled: Unlabelled = None,
+    upstream: Annotated[
+        str | None, typer.Option(help="Encoder of wav2vec-cnn: a folder, or a name on the hub.")
+    ] = None,
     budgets: Annotated[str | None, typer.Option(help="Numbers of labels, as 20,50,100.")] = None,
     draws: Annotated[int | None, typer.Option(min=1, help="Repetitions of each budget.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/RECIPE.")] = None,
@@ -152,6 +155,7 @@ def reproduce(
     given = {
         "corpus": corpus,
         "unlabelled": unlabelled,
+        "upstream": upstream,
         "budgets": _budgets(budgets),
         "draws": draws,
         "seed": seed,

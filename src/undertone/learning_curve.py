@@ -27,16 +27,33 @@ from undertone.corpora.tasks import classes
 from undertone.errors import UndertoneError
 from undertone.evaluation.report import write_report
 from undertone.evaluation.results import CurveResult, Pair, Source, results_table
+from undertone.features import extractors
 from undertone.features.store import FrameTable
-from undertone.pipeline import Resources, read_frames, usable
+from undertone.features.upstream.source import PREFIX, asks_to_choose, with_every_layer
+from undertone.pipeline import Resources, open_layers, read_frames, usable
 from undertone.processes import available_cores
 from undertone.progress import Progress
+from undertone.training.cnn import CnnConfig
 from undertone.training.discriminant import DiscriminantConfig
 from undertone.training.encoder import EncoderConfig
 from undertone.training.finetune import FinetuneConfig
+from undertone.training.layers import Layers
 from undertone.training.pretrain import PretrainConfig
-from undertone.training.sweep import Cell, Plan, collect, read_pretrainings, sweep
-from undertone.training.systems import FITS, SYSTEMS
+from undertone.training.sweep import (
+    Cell,
+    Plan,
+    collect,
+    read_layers,
+    read_pretrainings,
+    sweep,
+)
+from undertone.training.systems import (
+    DEFAULT_SYSTEMS,
+    FITS,
+    OF_LAYERS,
+    SYSTEMS,
+    UPSTREAM_SYSTEMS,
+)
 
 PAIRS = (
     Pair("combined", "combined_random", "beside descriptors"),
@@ -60,19 +77,30 @@ class CurveSettings:
     folds: int = 5
     seed: int = 0
     transductive: bool = False  # pre-train on test speakers too
-    systems: tuple[str, ...] = tuple(name for name in FITS if name != "functionals_svm")
+    systems: tuple[str, ...] = ()  # by default those that fit the features
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     pretrain: PretrainConfig = field(default_factory=PretrainConfig)
     finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
     discriminant: DiscriminantConfig = field(default_factory=DiscriminantConfig)
+    cnn: CnnConfig = field(default_factory=CnnConfig)
+    image_network: str = ""  # folder or hub name of the ResNet that image_cnn starts from
 
     def __post_init__(self) -> None:
+        if not self.systems:
+            upstream = self.features.startswith(PREFIX)
+            usual = UPSTREAM_SYSTEMS if upstream else DEFAULT_SYSTEMS
+            object.__setattr__(self, "systems", usual)
         if unknown := set(self.systems) - set(FITS):
             raise UndertoneError(
                 f"there is no system {', '.join(sorted(unknown))}; there are {', '.join(FITS)}"
             )
         if "constant" not in self.systems:
             raise UndertoneError("systems must hold constant: no curve without its floor")
+        if asks_to_choose(self.features) and (others := set(self.systems) - set(UPSTREAM_SYSTEMS)):
+            raise UndertoneError(
+                f"@auto chooses a layer for {', '.join(OF_LAYERS)}; {', '.join(sorted(others))} "
+                "need one layer: name it, as @6"
+            )
         for name in ("systems", "budgets"):
             if len(set(values := getattr(self, name))) < len(values):
                 raise UndertoneError(f"{name} holds something twice: {', '.join(map(str, values))}")
@@ -142,18 +170,20 @@ def open_run(settings: CurveSettings, out: Path | str, resources: Resources) -> 
     """
     settings = _with_absolute_paths(settings)
     run_folder.check(Path(out), settings)
-    labelled, frames = read_frames(corpora.open(settings.corpus), settings.features, resources)
+    opened, features = corpora.open(settings.corpus), _frames_name(settings.features)
+    layers = open_layers(opened, settings.features, resources)
+    labelled, frames = read_frames(opened, features, resources)
     unlabelled = tuple(
-        read_frames(corpora.open(name), settings.features, resources)
-        for name in settings.unlabelled
+        read_frames(corpora.open(name), features, resources) for name in settings.unlabelled
     )
-    return Run(settings, Path(out), usable(labelled), frames, unlabelled)
+    return Run(settings, Path(out), usable(labelled), frames, unlabelled, layers)
 
 
 def _with_absolute_paths(settings: CurveSettings) -> CurveSettings:
     """So that the run's settings file repeats it from any folder."""
     return replace(
         settings,
+        features=extractors.settled(settings.features),
         corpus=corpora.with_absolute_path(settings.corpus),
         unlabelled=tuple(map(corpora.with_absolute_path, settings.unlabelled)),
     )
@@ -168,6 +198,7 @@ class Run:
     corpus: Corpus  # every utterance with emotion, speaker and frames
     frames: FrameTable
     unlabelled: tuple[tuple[Corpus, FrameTable], ...]
+    layers: Layers | None = None  # of the corpus, where a pre-trained encoder gives the frames
 
     @cached_property
     def folds(self) -> list[Fold]:
@@ -217,6 +248,9 @@ class Run:
             },
             seed=self.settings.seed,
             folder=self.out,
+            cnn=self.settings.cnn,
+            image_network=self.settings.image_network,
+            layers=self.layers,
         )
 
     def write(self, plan: Plan, seconds: dict[str, float]) -> Path:
@@ -260,6 +294,7 @@ class Run:
             seconds=seconds,
             warnings=tuple(self._warnings()),
             transductive=settings.transductive,
+            notes=tuple(_layer_notes(plan)),
         )
 
     def _predictions(self, plan: Plan) -> pd.DataFrame:
@@ -308,6 +343,28 @@ class Run:
         )
         rows += [(name, f"{why} (sum over folds)", n) for (name, why), n in counts.items()]
         return pd.DataFrame(rows, columns=["corpus", "reason", "utterances"])
+
+
+def _frames_name(features: str) -> str:
+    """The extractor whose frames are read: of all layers where one is to be chosen."""
+    return with_every_layer(features) if asks_to_choose(features) else features
+
+
+def _layer_notes(plan: Plan) -> Iterator[str]:
+    """How often the fits chose which layer, a sentence a budget; nothing where none was chosen."""
+    found = read_layers(plan)
+    if plan.layers is None or plan.layers.layer is not None or found.empty:
+        return
+    yield (
+        f"Each fit chose one of the encoder's {plan.layers.n_layers} layers by cross-validation "
+        "of a linear model on its own labels, by speaker where there were enough; all its heads "
+        "saw that layer."
+    )
+    cells = found.drop_duplicates(["fold", "draw", "budget"])
+    for budget, rows in cells.groupby("budget"):
+        counts = rows["layer"].value_counts().sort_index()
+        chosen = ", ".join(f"layer {layer} in {count}" for layer, count in counts.items())
+        yield f"With {budget} labels, {len(rows)} fits chose: {chosen}."
 
 
 def _pretraining_table(plan: Plan) -> pd.DataFrame:

@@ -16,11 +16,14 @@ from undertone.corpora.splits import known_speakers
 from undertone.errors import UndertoneError
 from undertone.evaluation.score import Score
 from undertone.features import mosei, store
-from undertone.features.extractors import get
+from undertone.features.extractors import get, settled
 from undertone.features.store import FrameTable
+from undertone.features.upstream.source import PREFIX, asks_to_choose, find, with_every_layer
+from undertone.features.vectors import summarise
 from undertone.progress import Progress
 from undertone.training.card import Facts, write_card
 from undertone.training.encoder import EncoderConfig
+from undertone.training.layers import Layers
 from undertone.training.normalise import fit_normaliser, normalise
 from undertone.training.pretrain import PretrainConfig
 from undertone.training.pretrain import pretrain as pretrain_encoder
@@ -71,6 +74,20 @@ def extract(
         workers=resources.workers,
         progress=resources.progress,
     )
+
+
+def open_layers(corpus: Corpus, features: str, resources: Resources) -> Layers | None:
+    """All layers of the encoder that ``features`` names, and the vectors of them.
+
+    None where the features are not those of an encoder.
+    """
+    if not features.startswith(PREFIX):
+        return None
+    every = with_every_layer(features)
+    table = extract(corpus, every, resources)
+    model = find(every)
+    layer = None if asks_to_choose(features) else find(features).layer
+    return Layers(table, summarise(table), model.n_layers, layer)
 
 
 def _read_frames_given(corpus: Corpus, features: str, resources: Resources) -> FrameTable:
@@ -138,7 +155,7 @@ def pretrain(
         "history": [[e.loss, e.held_out_loss] for e in result.history],
     }
     extractor = get(settings.features)
-    inputs = Inputs(settings.features, extractor.version, extractor.columns, normaliser)
+    inputs = Inputs(settled(settings.features), extractor.version, extractor.columns, normaliser)
     encoder = PretrainedEncoder(inputs, settings.encoder, result.encoder, notes)
     facts = Facts(
         title="Encoder of speech, pre-trained without labels",
@@ -175,7 +192,7 @@ def finetune(
     """
     settings, resources = settings or FinetuneSettings(), resources or Resources()
     pretrained = load_encoder(encoder) if encoder is not None else None
-    features = pretrained.inputs.features if pretrained else settings.features
+    features = pretrained.inputs.features if pretrained else settled(settings.features)
     read, table = read_frames(_open(corpus), features, resources)
     labelled = usable(read)
     trial = Trial(labelled, _others(read, labelled), table, pretrained, settings, features)

@@ -11,7 +11,7 @@ is unlabelled audio; the name is then the corpus's own.
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from undertone.corpora import columns, csv, emodb, folder, mosei, ravdess
+from undertone.corpora import columns, csv, emodb, folder, mosei, ravdess, shemo
 from undertone.corpora.corpus import Corpus
 from undertone.corpora.tasks import names_no_emotion
 from undertone.errors import UndertoneError
@@ -34,6 +34,8 @@ def _read_synthetic_unlabelled(path: Path | None) -> Corpus:
 READERS: Mapping[str, Callable[..., Corpus]] = {
     "emodb": emodb.read,
     "ravdess": ravdess.read,
+    "shemo": shemo.read,
+    "shemo5": shemo.read_five,
     "mosei": mosei.read,
     "folder": folder.read,
     "csv": csv.read,

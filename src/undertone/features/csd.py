@@ -30,7 +30,7 @@ def write(
     columns: tuple[str, ...],
     name: str = "COVAREP",
     starts_s: Mapping[str, float] | None = None,
-    frames_per_second: int = 100,
+    frames_per_second: float = 100,
     metadata: Mapping[str, Any] | None = None,
 ) -> None:
     """Write frames by identifier.
@@ -72,7 +72,7 @@ def _check(path: Path, frames: Mapping[str, np.ndarray], columns: tuple[str, ...
 
 
 def _entries(
-    frames: Mapping[str, np.ndarray], starts_s: Mapping[str, float], frames_per_second: int
+    frames: Mapping[str, np.ndarray], starts_s: Mapping[str, float], frames_per_second: float
 ) -> Iterator[tuple[str, csd.Entry]]:
     """Features and intervals, one identifier in memory at a time."""
     for identifier, found in frames.items():

@@ -3,10 +3,12 @@
 A new extractor is one more row: a module-level function, the names of its columns, a version to
 raise whenever the same waveform gives other frames, and the settings that shaped them. A variant
 is a row of its own, made with ``functools.partial``. Heavy imports belong inside the function.
+Names that begin with ``upstream:`` stand for pre-trained encoders and are no rows: ``get`` reads
+what they are off the model's folder.
 """
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +16,33 @@ import numpy as np
 
 from undertone import audio
 from undertone.errors import UndertoneError
-from undertone.features import covarep, log_mel
+from undertone.features import covarep, log_mel, upstream
+from undertone.features.upstream.source import PREFIX, with_absolute_path
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Layers that are computed together, from several waveforms at once, and stored together.
+
+    Attributes:
+        compute: waveforms to (n_layers, n_frames, width) each, in half precision.
+        name: of the folder in the store, whatever the extractor is called.
+        n_layers: how many are stored.
+        width: features a layer.
+        layer: the one that is the extractor's frames; None for all of them, side by side.
+    """
+
+    compute: Callable[[Sequence[np.ndarray]], list[np.ndarray]]
+    name: str
+    n_layers: int
+    width: int
+    layer: int | None = None
+
+    def frames(self, layers: np.ndarray) -> np.ndarray:
+        """(n_frames, n_features) of (n_layers, n_frames, width)."""
+        if self.layer is not None:
+            return layers[self.layer]
+        return layers.transpose(1, 0, 2).reshape(layers.shape[1], -1)
 
 
 @dataclass(frozen=True)
@@ -25,15 +53,29 @@ class Extractor:
         compute: (n_samples,) at ``audio.SAMPLE_RATE`` to (n_frames, n_features).
         columns: names of the features.
         version: enters the cache key, as do the settings.
-        frames_per_second: of the frames; frame ``i`` is centred as ``audio.frame_times_s`` says.
+        frames_per_second: of the frames.
         settings: what JSON can hold.
+        first_centre: the sample in the middle of the first frame; by default that of the frame
+            grid.
+        stack: where one pass gives the frames of several extractors.
     """
 
     compute: Callable[[np.ndarray], np.ndarray]
     columns: tuple[str, ...]
     version: int
-    frames_per_second: int = audio.FRAMES_PER_SECOND
+    frames_per_second: float = audio.FRAMES_PER_SECOND
     settings: Mapping[str, Any] = field(default_factory=dict)
+    first_centre: float = audio.FIRST_CENTRE
+    stack: Stack | None = None
+
+    @property
+    def stored_width(self) -> int:
+        """Columns of the arrays in the store."""
+        return len(self.columns) if self.stack is None else self.stack.width
+
+    def times_s(self, n: int) -> np.ndarray:
+        """(n,) the centres of the first ``n`` frames in seconds."""
+        return self.first_centre / audio.SAMPLE_RATE + np.arange(n) / self.frames_per_second
 
 
 EXTRACTORS = {
@@ -61,8 +103,40 @@ EXTRACTORS = {
 
 def get(name: str) -> Extractor:
     """Look up an extractor by name."""
+    if name.startswith(PREFIX):
+        return _upstream(name)
     if name not in EXTRACTORS:
         raise UndertoneError(
-            f"there are no features {name!r}; there are {', '.join(sorted(EXTRACTORS))}"
+            f"there are no features {name!r}; there are {', '.join(sorted(EXTRACTORS))}, and "
+            f"{PREFIX}MODEL@LAYER"
         )
     return EXTRACTORS[name]
+
+
+def settled(name: str) -> str:
+    """The same extractor, its name independent of the current folder."""
+    return with_absolute_path(name) if name.startswith(PREFIX) else name
+
+
+def _upstream(name: str) -> Extractor:
+    model = upstream.find(name)
+    stack = Stack(
+        compute=functools.partial(upstream.compute, model=model),
+        name=f"upstream-{model.family}",
+        n_layers=model.n_layers,
+        width=model.width,
+        layer=model.layer,
+    )
+    return Extractor(
+        compute=functools.partial(_one_of_a_stack, stack=stack),
+        columns=model.columns(),
+        version=upstream.VERSION,
+        frames_per_second=model.frames_per_second,
+        settings=model.settings(),
+        first_centre=model.first_centre,
+        stack=stack,
+    )
+
+
+def _one_of_a_stack(waveform: np.ndarray, *, stack: Stack) -> np.ndarray:
+    return stack.frames(stack.compute([waveform])[0])

@@ -1,9 +1,9 @@
 """Frames on disk: flat arrays that are mapped into memory, each with an index written last.
 
-A shard is ``<name>.npy``, (n_frames, n_features) float32, the frames of several keys one after the
-other, and ``<name>.json``, which says where each key lies. Both are written beside their place and
-renamed into it, the index last: a shard without an index does not exist, so that a process may be
-killed at any moment, and several may write into one folder.
+A shard is ``<name>.npy``, (n_frames, n_features) float32 or float16, the frames of several keys one
+after the other, and ``<name>.json``, which says where each key lies. Both are written beside their
+place and renamed into it, the index last: a shard without an index does not exist, so that a
+process may be killed at any moment, and several may write into one folder.
 """
 
 import contextlib
@@ -26,11 +26,26 @@ ABANDONED_S = 24 * 3600.0  # a partial file this old belongs to nobody
 
 @dataclass(frozen=True)
 class Place:
-    """Where frames lie."""
+    """Where frames lie.
+
+    Attributes:
+        shard: the array.
+        first: row.
+        n_frames: rows; of each layer where there are several, one layer after the other.
+        n_layers: layers that are read side by side.
+    """
 
     shard: Path
     first: int
     n_frames: int
+    n_layers: int = 1
+
+    def layer(self, layer: int | None, n_layers: int) -> "Place":
+        """Where one of a key's ``n_layers`` layers lies, or all of them if None."""
+        size = self.n_frames // n_layers
+        if layer is None:
+            return Place(self.shard, self.first, size, n_layers)
+        return Place(self.shard, self.first + layer * size, size)
 
 
 def write(folder: Path, frames: Mapping[str, np.ndarray]) -> None:
@@ -44,7 +59,8 @@ def write(folder: Path, frames: Mapping[str, np.ndarray]) -> None:
     lengths = [len(rows) for rows in frames.values()]
     firsts = np.cumsum([0, *lengths[:-1]]).tolist()
     content = io.BytesIO()
-    np.save(content, np.concatenate(list(frames.values())).astype(np.float32, copy=False))
+    rows = np.concatenate(list(frames.values()))
+    np.save(content, rows if rows.dtype == np.float16 else rows.astype(np.float32, copy=False))
     index = {
         "bytes": content.tell(),
         "keys": dict(zip(frames, zip(firsts, lengths, strict=True), strict=True)),
@@ -78,8 +94,12 @@ def find(folder: Path, n_features: int) -> dict[str, Place]:
 
 
 def read(place: Place) -> np.ndarray:
-    """Return frames, (n_frames, n_features), mapped and read-only."""
-    return _map(place.shard)[place.first : place.first + place.n_frames]
+    """Return frames, (n_frames, n_features), mapped and read-only where they are one layer."""
+    rows = _map(place.shard)[place.first : place.first + place.n_frames * place.n_layers]
+    if place.n_layers == 1:
+        return rows
+    layers = rows.reshape(place.n_layers, place.n_frames, -1)
+    return layers.transpose(1, 0, 2).reshape(place.n_frames, -1)
 
 
 @functools.cache

@@ -48,7 +48,7 @@ class FrameTable:
 
     extractor: str
     version: int
-    frames_per_second: int
+    frames_per_second: float
     columns: tuple[str, ...]
     source: Mapping[str, shards.Place | np.ndarray]
     failures: Mapping[str, str] = field(default_factory=dict)
@@ -71,14 +71,18 @@ class FrameTable:
         }
 
     def frames(self, utterance: str) -> np.ndarray:
-        """Return (n_frames, n_features) float32, read-only where it is mapped from disk."""
+        """Return (n_frames, n_features) float32, read-only where it is mapped from disk.
+
+        What is stored in half precision is converted.
+        """
         if utterance not in self.source:
             reason = self.failures.get(utterance, "it is not in this table")
             raise UndertoneError(
                 f"utterance {utterance!r} has no {self.extractor} frames: {reason}"
             )
         found = self.source[utterance]
-        return found if isinstance(found, np.ndarray) else shards.read(found)
+        frames = found if isinstance(found, np.ndarray) else shards.read(found)
+        return frames.astype(np.float32) if frames.dtype == np.float16 else frames
 
 
 def extract(
@@ -107,7 +111,7 @@ def extract(
     with Progress(shown=progress) as shown:
         hashes, unreadable = _hash_files({r.path for r in recordings.values()}, shown)
         keys = {u: _key(r, hashes[r.path]) for u, r in recordings.items() if r.path in hashes}
-        known = shards.find(home, len(chosen.columns))
+        known = _find(home, chosen)
         missing = {key: recordings[u] for u, key in keys.items() if key not in known}
         failed = {}
         if missing:
@@ -121,7 +125,7 @@ def extract(
                 workers=workers or available_cores(),
                 advance=lambda count: shown.advance(name, count),
             )
-            known = shards.find(home, len(chosen.columns))
+            known = _find(home, chosen)
     failures = {
         utterance: unreadable.get(recording.path)
         or _about(recording, failed[keys[utterance]], missing[keys[utterance]])
@@ -154,7 +158,7 @@ def extract_file(
     """
     chosen = extractors.get(extractor)
     frames = compute(Recording(Path(path), start_s, end_s), chosen)
-    return frames, audio.frame_times_s(len(frames), chosen.frames_per_second)
+    return frames, chosen.times_s(len(frames))
 
 
 def default_folder() -> Path:
@@ -166,15 +170,24 @@ def default_folder() -> Path:
 
 def _home_name(name: str, extractor: Extractor) -> str:
     """The folder of everything that one extractor with its settings has computed."""
+    stack = extractor.stack
     what = {
-        "columns": extractor.columns,
+        "columns": extractor.columns if stack is None else [stack.n_layers, stack.width],
         "settings": extractor.settings,
         "decoding": audio.DECODING_VERSION,
         "sample_rate": audio.SAMPLE_RATE,
         "hop_length": audio.HOP_LENGTH,
     }
     digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
-    return f"{name}-v{extractor.version}-{digest[:12]}"
+    return f"{name if stack is None else stack.name}-v{extractor.version}-{digest[:12]}"
+
+
+def _find(home: Path, extractor: Extractor) -> dict[str, shards.Place]:
+    """Where the frames lie that are there; of a stack, those of the layer asked for."""
+    known, stack = shards.find(home, extractor.stored_width), extractor.stack
+    if stack is None:
+        return known
+    return {key: place.layer(stack.layer, stack.n_layers) for key, place in known.items()}
 
 
 def _key(recording: Recording, content: str) -> str:

@@ -19,7 +19,7 @@ import numpy as np
 from undertone import audio
 from undertone.errors import UndertoneError
 from undertone.features import shards
-from undertone.features.extractors import Extractor
+from undertone.features.extractors import Extractor, Stack
 from undertone.processes import one_thread, process_pool
 
 SECONDS_ALONE = 1.0  # about what two processes need to start
@@ -49,9 +49,8 @@ class Chunk:
 
 def compute(recording: Recording, extractor: Extractor) -> np.ndarray:
     """Return the frames of one recording, (n_frames, n_features) float32."""
-    waveform = audio.read(recording.path, start_s=recording.start_s, end_s=recording.end_s)
     with one_thread():
-        frames = np.asarray(extractor.compute(waveform), dtype=np.float32)
+        frames = np.asarray(extractor.compute(_read(recording)), dtype=np.float32)
     assert frames.ndim == 2
     assert frames.shape[1] == len(extractor.columns)
     return frames
@@ -94,17 +93,47 @@ def fill(
 
 def fill_chunk(chunk: Chunk) -> dict[str, str]:
     """Write one shard; return the reasons by the keys that are not in it."""
-    frames, failures = {}, {}
-    for key, recording in chunk.recordings.items():
+    stack = chunk.extractor.stack
+    if stack is None:
+        frames, failures = _each(chunk.recordings, lambda r: compute(r, chunk.extractor))
+    else:
+        frames, failures = _compute_stack(chunk.recordings, stack)
+    if frames:
+        _write(chunk, frames)
+    return failures
+
+
+def _each(
+    recordings: Mapping[str, Recording], do: Callable[[Recording], np.ndarray]
+) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """What comes of each recording, and the reasons where nothing does."""
+    found, failures = {}, {}
+    for key, recording in recordings.items():
         try:
-            frames[key] = compute(recording, chunk.extractor)
+            found[key] = do(recording)
         except UndertoneError as error:
             failures[key] = str(error)
         except Exception as error:  # one recording must not cost the others hours of work
             failures[key] = f"{recording.path}: {type(error).__name__}: {error} (please report it)"
-    if frames:
-        _write(chunk, frames)
-    return failures
+    return found, failures
+
+
+def _compute_stack(
+    recordings: Mapping[str, Recording], stack: Stack
+) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """All layers, one after the other, (n_layers * n_frames, width): as a batch if it can be."""
+    waveforms, failures = _each(recordings, _read)
+    try:
+        found = dict(zip(waveforms, stack.compute(list(waveforms.values())), strict=True))
+    except Exception:  # find out whose fault it is
+        alone = {key: recordings[key] for key in waveforms}
+        found, others = _each(alone, lambda recording: stack.compute([_read(recording)])[0])
+        failures |= others
+    return {key: layers.reshape(-1, stack.width) for key, layers in found.items()}, failures
+
+
+def _read(recording: Recording) -> np.ndarray:
+    return audio.read(recording.path, start_s=recording.start_s, end_s=recording.end_s)
 
 
 def _make(folder: Path) -> None:

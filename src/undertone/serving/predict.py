@@ -76,9 +76,15 @@ def _check_features(recognizer: "Recognizer") -> None:
     from undertone.features.extractors import get
 
     inputs = recognizer.inputs
-    if get(inputs.features).version != inputs.version:
+    extractor = get(inputs.features)
+    if extractor.columns != inputs.columns:
+        raise UndertoneError(
+            f"the model was trained on other columns than {inputs.features} has now; an encoder's "
+            "folder must hold the weights it held then"
+        )
+    if extractor.version != inputs.version:
         raise UndertoneError(
             f"the model was trained on version {inputs.version} of {inputs.features}, this "
-            f"Undertone computes version {get(inputs.features).version}; train it again, or "
+            f"Undertone computes version {extractor.version}; train it again, or "
             "install the version of Undertone that made it"
         )

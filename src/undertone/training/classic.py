@@ -22,6 +22,7 @@ PENALTIES = (0.001, 0.01, 0.1, 1.0)  # C of the logistic regression
 SVM_COSTS = (1.0, 10.0)  # C of the support vector machine
 SVM_WIDTHS = (0.3, 1.0)  # its gamma, times 1 / number of values
 MAX_FOLDS = 5
+LEAST_CHANCE = 1e-4  # what a label counts that a model held impossible
 NEVER = -1e4  # the score of an emotion that the labels did not hold
 
 
@@ -75,6 +76,23 @@ def fit_svm(vectors: np.ndarray, truth: np.ndarray, *, speakers: np.ndarray, see
     return _fit(model, grid, vectors, _Truth(truth, speakers, seed))
 
 
+def out_of_fold_likelihood(
+    vectors: np.ndarray, truth: np.ndarray, *, speakers: np.ndarray, seed: int
+) -> float:
+    """Mean log probability of labels that a logistic regression of middling penalty did not see.
+
+    NaN where there are too few labels to hold any out.
+    """
+    data = _Truth(truth, speakers, seed)
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=2000))
+    found = []
+    for train, test in data.splits(vectors) if data.n_folds() >= 2 else ():
+        fitted = Fitted(model.fit(vectors[train], truth[train]))
+        chances = fitted.probabilities(vectors[test], int(truth.max()) + 1)
+        found.append(np.log(np.maximum(chances[np.arange(len(test)), truth[test]], LEAST_CHANCE)))
+    return float(np.concatenate(found).mean()) if found else float("nan")
+
+
 @dataclass(frozen=True)
 class _Truth:
     truth: np.ndarray
@@ -86,17 +104,20 @@ class _Truth:
         rarest = int(np.unique(self.truth, return_counts=True)[1].min())
         return min(MAX_FOLDS, rarest, len(np.unique(self.speakers)))
 
+    def splits(self, vectors: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Positions to fit on and to hold out, speakers apart."""
+        folds = StratifiedGroupKFold(self.n_folds(), shuffle=True, random_state=self.seed % 2**32)
+        return [
+            (train, test)
+            for train, test in folds.split(vectors, self.truth, self.speakers)
+            if len(test) and len(np.unique(self.truth[train])) > 1
+        ]
+
 
 def _fit(model: Pipeline, grid: dict[str, list[Any]], vectors: np.ndarray, data: _Truth) -> Fitted:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         if data.n_folds() < 2:  # too few labels to choose by: the middle of the grid
             return Fitted(model.fit(vectors, data.truth))
-        folds = StratifiedGroupKFold(data.n_folds(), shuffle=True, random_state=data.seed % 2**32)
-        splits = [
-            (train, test)
-            for train, test in folds.split(vectors, data.truth, data.speakers)
-            if len(test) and len(np.unique(data.truth[train])) > 1
-        ]
-        search = GridSearchCV(model, grid, scoring="accuracy", cv=splits)
+        search = GridSearchCV(model, grid, scoring="accuracy", cv=data.splits(vectors))
         return Fitted(search.fit(vectors, data.truth).best_estimator_)

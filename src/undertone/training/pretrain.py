@@ -34,9 +34,9 @@ UTTERANCES_TO_CLUSTER = 2000  # enough for stable centroids, little enough for a
 class PretrainConfig:
     """Settings of pre-training."""
 
-    objective: str = "reconstruction"  # a name in ``losses.OBJECTIVES``, or several with + between
-    mask_share: float = 0.10  # of the steps
-    mask_spans: int = 1  # stretches a sequence
+    objective: str = "functionals"  # a name in ``losses.OBJECTIVES``, or several with + between
+    mask_share: float = 0.30  # of the steps
+    mask_spans: int = 3  # stretches a sequence
     crop_steps: int = 300
     distance: str = "l1"  # or l2
     learning_rate: float = 1e-3

@@ -23,14 +23,23 @@ from undertone import atomic
 from undertone.features.store import FrameTable
 from undertone.processes import CONTEXT, process_pool
 from undertone.progress import Progress
+from undertone.training.cnn import CnnConfig
 from undertone.training.discriminant import DiscriminantConfig
 from undertone.training.encoder import EncoderConfig
 from undertone.training.finetune import FinetuneConfig
 from undertone.training.intensities import FITS as INTENSITY_FITS
+from undertone.training.layers import Layers
 from undertone.training.normalise import Normaliser, fill_memory, fit_normaliser, normalise
 from undertone.training.pretrain import PretrainConfig, Pretraining, pretrain, read_pretraining
 from undertone.training.seeds import seed_of
-from undertone.training.systems import FITS, NEEDS_PRETRAINING, Material, Problem
+from undertone.training.systems import (
+    FITS,
+    NEEDS_PRETRAINING,
+    OF_LAYERS,
+    UPSTREAM_SYSTEMS,
+    Material,
+    Problem,
+)
 
 TABLES: Mapping[str, Mapping[str, Callable[[Problem], np.ndarray]]] = {
     "classes": FITS,
@@ -77,6 +86,9 @@ class Plan:
         discriminant: settings.
         crowds: by fold, speaker by utterance of the labelled corpus's own part of the pool.
         task: a name in ``TABLES``.
+        cnn: settings.
+        image_network: folder or name of the network that ``image_cnn`` starts from.
+        layers: of a pre-trained encoder, where the frames are its.
     """
 
     frames: FrameTable
@@ -95,6 +107,9 @@ class Plan:
     discriminant: DiscriminantConfig = field(default_factory=DiscriminantConfig)
     crowds: dict[int, dict[str, str]] = field(default_factory=dict)
     task: str = "classes"
+    cnn: CnnConfig = field(default_factory=CnnConfig)
+    image_network: str = ""
+    layers: Layers | None = None
 
     def path(self, system: str, cell: Cell) -> Path:
         """Where a fit's predictions lie."""
@@ -177,6 +192,17 @@ def read_pretrainings(plan: Plan) -> dict[int, Pretraining]:
     return {fold: pretraining for fold, pretraining in found.items() if pretraining is not None}
 
 
+def read_layers(plan: Plan) -> pd.DataFrame:
+    """Which layer each fit saw: system, fold, draw, budget, layer; empty where there are none."""
+    rows = [
+        (system, cell.fold, cell.draw, cell.budget, int(path.read_text()))
+        for system in plan.systems
+        for cell in plan.cells
+        if (path := _layer_path(plan, system, cell)).exists()
+    ]
+    return pd.DataFrame(rows, columns=["system", "fold", "draw", "budget", "layer"])
+
+
 def _read_pretraining(plan: Plan, fold: int) -> Pretraining | None:
     return read_pretraining(
         plan.encoder_folder(fold), n_features=len(plan.frames.columns), shape=plan.shape
@@ -255,6 +281,18 @@ def _normaliser(plan: Plan, fold: int) -> Normaliser:
         return Normaliser(stored["mean"], stored["sd"], plan.shape.stride)
 
 
+def _normaliser_if_used(plan: Plan, fold: int) -> Normaliser:
+    """Heads on frames as they are bring their own: a pool of all layers is not read for nothing."""
+    if set(plan.systems) <= set(UPSTREAM_SYSTEMS):
+        n_features = len(plan.frames.columns)
+        return Normaliser(np.zeros(n_features), np.ones(n_features), plan.shape.stride)
+    return _normaliser(plan, fold)
+
+
+def _layer_path(plan: Plan, system: str, cell: Cell) -> Path:
+    return plan.path(system, cell).with_suffix(".layer")
+
+
 def _fit(cell: Cell) -> None:
     plan = _Worker.plan
     problem = Problem(
@@ -268,9 +306,13 @@ def _fit(cell: Cell) -> None:
         finetuning=plan.finetuning,
         discriminant=plan.discriminant,
         seed=seed_of(plan.seed, cell.name),
+        cnn=plan.cnn,
+        image_network=plan.image_network,
     )
     for system in plan.missing(cell):
         predicted = TABLES[plan.task][system](problem)
+        if system in OF_LAYERS and "layer" in problem.notes:
+            atomic.write_text(_layer_path(plan, system, cell), str(problem.notes["layer"]))
         _write_fit(plan.path(system, cell), plan.tests[cell.fold], predicted)
         _Worker.news.put((FITTING, 1))
 
@@ -279,7 +321,7 @@ def _material(plan: Plan, fold: int) -> Material:
     """The fold's material, kept while its cells come one after the other."""
     if _Worker.material is None or _Worker.material[0] != fold:
         pretraining = _read_pretraining(plan, fold)  # ``_prepare`` left it, if a system asked
-        normaliser = _normaliser(plan, fold)
+        normaliser = _normaliser_if_used(plan, fold)
         material = Material(
             frames=plan.frames.frames,
             columns=plan.frames.columns,
@@ -289,6 +331,8 @@ def _material(plan: Plan, fold: int) -> Material:
             seed=seed_of(plan.seed, "fold", fold),
             crowd=plan.crowds.get(fold, {}),
             lazy=fill_memory([(plan.frames, plan.frames.utterances)], normaliser),
+            frames_per_second=plan.frames.frames_per_second,
+            layers=plan.layers,
         )
         _Worker.material = (fold, material)
     return _Worker.material[1]

@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from undertone.audio import FRAMES_PER_SECOND
 from undertone.evaluation.results import System
 from undertone.features.descriptors import describe
 from undertone.features.functionals import functionals
 from undertone.training.classic import fit_logistic, fit_svm
+from undertone.training.cnn import CnnConfig
 from undertone.training.combined import POOLING, emphasis_of
 from undertone.training.discriminant import (
     Crowd,
@@ -30,6 +32,8 @@ from undertone.training.finetune import (
     pool,
     probabilities,
 )
+from undertone.training.heads import fit_frames, fit_pictures, fit_vectors
+from undertone.training.layers import Layers
 from undertone.training.normalise import Normaliser, lazily
 from undertone.training.seeds import seed_of, seed_torch
 
@@ -47,6 +51,8 @@ class Material:
         seed: of the random encoder.
         crowd: speaker by utterance, of all utterances of the corpus that lie in the fold's pool.
         lazy: make steps anew whenever they are read, for speech that would fill the memory.
+        frames_per_second: of the frames.
+        layers: of a pre-trained encoder, where the frames are its.
     """
 
     frames: Callable[[str], np.ndarray]
@@ -57,6 +63,8 @@ class Material:
     seed: int
     crowd: Mapping[str, str] = field(default_factory=dict)
     lazy: bool = False
+    frames_per_second: float = FRAMES_PER_SECOND
+    layers: Layers | None = None
     _steps: dict[str, np.ndarray] = field(default_factory=dict)
     _vectors: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
 
@@ -80,6 +88,16 @@ class Material:
             lambda missing: np.stack(
                 [functionals(np.asarray(self.frames(n)), self.columns) for n in missing]
             ),
+        )
+
+    def mean_sd(
+        self, utterances: Sequence[str], describe: Callable[[np.ndarray], np.ndarray]
+    ) -> np.ndarray:
+        """(n_utterances, 2 * n_features) what ``describe`` says of the frames."""
+        return self._cached(
+            "mean_sd",
+            utterances,
+            lambda missing: np.stack([describe(np.asarray(self.frames(n))) for n in missing]),
         )
 
     def descriptors(self, utterances: Sequence[str]) -> np.ndarray:
@@ -142,6 +160,9 @@ class Problem:
         finetuning: settings.
         seed: of everything random in this draw.
         discriminant: settings.
+        cnn: settings.
+        image_network: folder or name of the network that ``image_cnn`` starts from.
+        notes: what a fit chose on its labels, such as the layer of an encoder.
     """
 
     material: Material
@@ -154,6 +175,9 @@ class Problem:
     finetuning: FinetuneConfig
     seed: int
     discriminant: DiscriminantConfig = field(default_factory=DiscriminantConfig)
+    cnn: CnnConfig = field(default_factory=CnnConfig)
+    image_network: str = ""
+    notes: dict[str, Any] = field(default_factory=dict)
 
     @property
     def budget(self) -> list[str]:
@@ -266,8 +290,13 @@ FITS: dict[str, Callable[[Problem], np.ndarray]] = {
     "random_frozen": lambda problem: fit_frozen(problem, "random"),
     "functionals_logistic": lambda problem: fit_functionals(problem, fit_logistic),
     "functionals_svm": lambda problem: fit_functionals(problem, fit_svm),
+    "linear": lambda problem: fit_vectors(problem, fit_logistic),
+    "svm": lambda problem: fit_vectors(problem, fit_svm),
+    "cnn": fit_frames,
+    "image_cnn": fit_pictures,
     "constant": predict_constant,
 }
+OF_LAYERS = ("linear", "svm", "cnn")  # see one layer of an encoder
 NEEDS_PRETRAINING = frozenset({"combined", "pretrained_frozen", "pretrained_full"})
 SYSTEMS: tuple[System, ...] = (
     System(
@@ -326,6 +355,34 @@ SYSTEMS: tuple[System, ...] = (
         "classic",
         "The same statistics, support vector machine with a radial kernel.",
     ),
+    System(
+        "linear",
+        "linear",
+        "classic",
+        "Mean and standard deviation of the frames over time, logistic regression.",
+    ),
+    System(
+        "svm",
+        "SVM",
+        "classic",
+        "The same vectors, support vector machine with a radial kernel.",
+    ),
+    System(
+        "cnn",
+        "CNN",
+        "scratch",
+        "A convolutional network on overlapping segments of the frames.",
+    ),
+    System(
+        "image_cnn",
+        "picture network",
+        "classic",
+        "A ResNet for pictures, fine-tuned on log-mel images of segments.",
+    ),
     System("constant", "constant", "floor", "The most frequent emotion of the labels, always."),
 )
+DEFAULT_SYSTEMS = tuple(
+    name for name in FITS if name not in (*OF_LAYERS, "image_cnn", "functionals_svm")
+)
+UPSTREAM_SYSTEMS = (*OF_LAYERS, "constant")  # by default, on frames of a pre-trained encoder
 assert [system.name for system in SYSTEMS] == list(FITS)

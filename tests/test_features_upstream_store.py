@@ -1,0 +1,156 @@
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from upstream_fakes import torch, transformers, write_encoder, write_whisper
+
+from undertone import audio, corpora
+from undertone.corpora.corpus import COLUMNS, Corpus
+from undertone.errors import UndertoneError
+from undertone.features import extractors, shards, upstream
+from undertone.features.store import extract, extract_file
+from undertone.features.upstream import batches
+
+RATE = audio.SAMPLE_RATE
+
+
+@pytest.fixture
+def corpus(tmp_path, rng):
+    root = tmp_path / "corpus"
+    root.mkdir()
+    files = [f"{i:02d}.wav" for i in range(20)]
+    for file in files:
+        soundfile.write(root / file, 0.1 * rng.normal(size=rng.integers(4000, 8000)), RATE)
+    table = pd.DataFrame(dict.fromkeys(COLUMNS, [None] * len(files)))
+    table = table.assign(file=files, utterance=[file[:2] for file in files])
+    return Corpus("small", root, table, licence="none", citation="none")
+
+
+@pytest.fixture
+def encoder(tmp_path):
+    return write_encoder(tmp_path / "hubert", "hubert-layer")
+
+
+def run(corpus, features, folder, **options):
+    return extract(corpus, features, folder=folder, **{"workers": 1, "progress": False} | options)
+
+
+def test_all_layers_are_computed_once_and_each_is_a_view(tmp_path, corpus, encoder, monkeypatch):
+    every = run(corpus, f"upstream:{encoder}@all", tmp_path / "store")
+    monkeypatch.setattr(batches, "compute_layers", None)  # nothing is computed from here on
+    layers = [run(corpus, f"upstream:{encoder}@{k}", tmp_path / "store") for k in range(4)]
+    assert len(list((tmp_path / "store").iterdir())) == 1
+    for utterance in every.utterances:
+        side_by_side = np.concatenate([t.frames(utterance) for t in layers], axis=1)
+        np.testing.assert_array_equal(every.frames(utterance), side_by_side)
+        assert every.frames(utterance).dtype == np.float32
+        assert every.lengths[utterance] == layers[0].lengths[utterance] == len(side_by_side)
+    assert every.frames_per_second == 50
+    assert every.columns == sum((t.columns for t in layers), ())
+    stored = next((tmp_path / "store").rglob("*.npy"))
+    assert np.load(stored).dtype == np.float16
+    shards._map.cache_clear()
+
+
+def test_a_table_equals_what_one_file_gives(tmp_path, corpus, encoder):
+    features = f"upstream:{encoder}@2"
+    table = run(corpus, features, tmp_path / "store")
+    frames, times_s = extract_file(corpus.root / "03.wav", features)
+    np.testing.assert_allclose(table.frames("03"), frames, atol=2e-3)
+    assert times_s[0] == pytest.approx(199.5 / RATE)
+    assert len(times_s) == len(frames) == table.lengths["03"]
+
+
+def test_the_store_knows_weights_by_content(tmp_path, corpus, encoder, monkeypatch):
+    run(corpus, f"upstream:{encoder}@1", tmp_path / "store")
+    moved = encoder.rename(tmp_path / "moved")
+    monkeypatch.setattr(batches, "compute_layers", None)
+    run(corpus, f"upstream:{moved}@1", tmp_path / "store")
+    monkeypatch.undo()
+    write_whisper(tmp_path / "whisper", seconds=4)
+    for options in ("", "+bare"):
+        run(corpus, f"upstream:{tmp_path / 'whisper'}@1{options}", tmp_path / "store")
+    assert len(list((tmp_path / "store").iterdir())) == 3
+
+
+def test_a_recording_that_fails_costs_the_others_nothing(tmp_path, corpus, encoder, monkeypatch):
+    (corpus.root / "03.wav").write_bytes(b"")
+    compute = batches.compute_layers
+
+    def stumbles(waveforms, model):
+        if any(len(waveform) == bad for waveform in waveforms):
+            raise MemoryError("too much")
+        return compute(waveforms, model)
+
+    bad = len(audio.read(corpus.root / "05.wav"))
+    monkeypatch.setattr(batches, "compute_layers", stumbles)
+    table = run(corpus, f"upstream:{encoder}@1", tmp_path / "store")
+    assert set(table.failures) == {"03", "05"}
+    assert "too much" in table.failures["05"]
+
+
+def test_an_extractor_can_be_sent_to_another_process(encoder, rng):
+    extractor = extractors.get(f"upstream:{encoder}@1")
+    content = pickle.dumps(extractor)
+    assert len(content) < 5000  # no weights go with it
+    waveform = rng.normal(0, 0.1, 4000).astype(np.float32)
+    np.testing.assert_array_equal(
+        pickle.loads(content).compute(waveform), extractor.compute(waveform)
+    )
+
+
+def test_a_model_is_loaded_once(encoder, monkeypatch, rng):
+    model = upstream.find(f"{encoder}@all")
+    waveform = rng.normal(0, 0.1, 4000).astype(np.float32)
+    upstream.compute([waveform], model=model)
+    monkeypatch.setattr(batches, "_read_module", None)
+    upstream.compute([waveform, waveform], model=model)
+
+
+def test_a_relative_folder_is_settled(tmp_path, encoder, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert extractors.settled("upstream:hubert@3+bfloat16") == f"upstream:{encoder}@3+bfloat16"
+    assert extractors.settled("log_mel") == "log_mel"
+    with pytest.raises(UndertoneError, match="log_mel, and upstream:MODEL@LAYER"):
+        extractors.get("nothing")
+
+
+@pytest.mark.corpora
+@pytest.mark.weights
+def test_learned_weights_beat_random_ones(corpora_root, weights_root, tmp_path):
+    folder = weights_root / "whisper-base-encoder"
+    config = transformers.AutoConfig.from_pretrained(folder)
+    config.dtype = "float32"
+    torch.manual_seed(0)
+    transformers.WhisperForAudioClassification(config).save_pretrained(tmp_path)
+    prepare = (folder / "preprocessor_config.json").read_text()
+    (tmp_path / "preprocessor_config.json").write_text(prepare)
+    table = _one_sentence(corpora.open(f"ravdess={corpora_root / 'ravdess'}"))
+    learned, random = (_probe(table, f) for f in (folder, tmp_path))
+    assert learned > 0.55 > 0.45 > random  # chance is 0.13
+
+
+def _one_sentence(corpus):
+    """One sentence, said once in each of eight emotions and two intensities by eight actors."""
+    rows = corpus.table
+    chosen = rows["speaker"].astype(int).le(8) & (rows["utterance"].str[12:17] == "01-01")
+    return rows[chosen].assign(path=[corpus.root / file for file in rows["file"][chosen]])
+
+
+def _probe(table, folder):
+    """Share of right answers of a linear probe on layer 3, on speakers it did not know."""
+    waveforms = [audio.read(path) for path in table["path"]]
+    layers = upstream.compute(waveforms, model=upstream.find(f"{folder}@3+bfloat16"))
+    vectors = np.stack([layer[3].astype(np.float32).mean(axis=0) for layer in layers])
+    known = (table["speaker"].astype(int) <= 4).to_numpy()
+    probe = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=1000))
+    right = []
+    for train in (known, ~known):
+        probe.fit(vectors[train], table["emotion"][train])
+        right.append(probe.score(vectors[~train], table["emotion"][~train]))
+    return np.mean(right)

@@ -1,0 +1,211 @@
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+from upstream_fakes import write_encoder, write_resnet
+
+from undertone import audio, learning_curve
+from undertone.errors import UndertoneError
+from undertone.features import extractors, vectors
+from undertone.features.store import FrameTable, extract
+from undertone.features.upstream import batches
+from undertone.learning_curve import CurveSettings, curve
+from undertone.pipeline import Resources
+from undertone.training import layers as layer_choice
+from undertone.training.encoder import EncoderConfig
+from undertone.training.finetune import FinetuneConfig
+from undertone.training.layers import Layers
+from undertone.training.normalise import Normaliser
+from undertone.training.systems import FITS, SYSTEMS, CnnConfig, Material, Problem
+
+EMOTIONS = ("anger", "neutral", "sadness")
+TINY = CnnConfig(segment_s=1.0, channels=8, max_epochs=6, batch_size=8)
+
+
+def test_mean_and_deviation_leave_out_what_is_not_finite(rng):
+    frames = rng.normal(size=(3, 20, 4))
+    expected = np.concatenate([frames.mean(axis=1), frames.std(axis=1)], axis=1)
+    np.testing.assert_allclose(vectors.mean_sd(frames), expected, rtol=1e-5)
+    frames[1, ::2, 0] = np.nan
+    frames[2, :, 1] = np.inf
+    found = vectors.mean_sd(frames)
+    assert found[1, 0] == pytest.approx(frames[1, 1::2, 0].mean(), rel=1e-5)
+    assert found[2, 1] == found[2, 5] == 0
+
+
+def fake_layers(rng, *, telling=2, n=60, layer=None):
+    """Vectors of four layers, of which one tells the class and the others nothing."""
+    names = [f"u{i:02d}" for i in range(n)]
+    truth = np.arange(n) % 3
+    speakers = np.array([f"s{i // 3 % 6}" for i in range(n)])
+    source = {}
+    for name, kind in zip(names, truth, strict=True):
+        found = rng.normal(size=(4, 6)).astype(np.float32)
+        found[telling, kind] += 2.5
+        source[name] = found
+    table = FrameTable("fake", 1, 50, (), source)
+    return Layers(table, table, 4, layer), names, truth, speakers
+
+
+def test_the_telling_layer_is_chosen(rng):
+    for telling in range(4):
+        layers, names, truth, speakers = fake_layers(rng, telling=telling)
+        found = layer_choice.choose(layers, names, truth=truth, speakers=speakers, seed=1)
+        assert found == telling
+
+
+def test_the_middle_layer_stands_in_where_labels_cannot_tell(rng):
+    layers, names, truth, speakers = fake_layers(rng, telling=0)
+    few = {"truth": truth[:3], "speakers": speakers[:3], "seed": 1}
+    assert layer_choice.choose(layers, names[:3], **few) == 2
+
+
+def problem_of(layers, names, truth, speakers, rng):
+    known = [name for name, s in zip(names, speakers, strict=True) if s not in ("s4", "s5")]
+    frames = {name: rng.normal(size=(60, 6)).astype(np.float32) for name in names}
+    for name, kind in zip(names, truth, strict=True):
+        frames[name][:, kind] += 1
+    material = Material(
+        frames=frames.__getitem__,
+        columns=tuple("abcdef"),
+        normaliser=Normaliser(np.zeros(6), np.ones(6)),
+        shape=EncoderConfig(),
+        pretrained=None,
+        seed=0,
+        frames_per_second=50,
+        layers=layers,
+    )
+    return Problem(
+        material=material,
+        train=known[:32],
+        validation=known[32:],
+        test=[name for name in names if name not in known],
+        truth={n: t for n, t in zip(names, truth, strict=True) if n in known},
+        speaker={n: s for n, s in zip(names, speakers, strict=True) if n in known},
+        n_classes=3,
+        finetuning=FinetuneConfig(),
+        seed=3,
+        cnn=TINY,
+    )
+
+
+@pytest.mark.parametrize("system", ["linear", "svm"])
+def test_heads_see_the_layer_and_note_it(rng, system):
+    layers, names, truth, speakers = fake_layers(rng)
+    problem = problem_of(layers, names, truth, speakers, rng)
+    tested = np.array([truth[names.index(name)] for name in problem.test])
+    right = (FITS[system](problem).argmax(axis=1) == tested).mean()
+    assert right > 0.7
+    assert problem.notes == {"layer": 2}
+    silent = Layers(layers.table, layers.vectors, 4, layer=0)
+    problem = problem_of(silent, names, truth, speakers, rng)
+    assert (FITS[system](problem).argmax(axis=1) == tested).mean() < 0.7
+    assert problem.notes == {"layer": 0}
+
+
+@pytest.mark.parametrize("system", ["linear", "svm", "cnn"])
+def test_heads_work_on_frames_without_layers(rng, system):
+    _, names, truth, speakers = fake_layers(rng)
+    problem = problem_of(None, names, truth, speakers, rng)
+    tested = np.array([truth[names.index(name)] for name in problem.test])
+    found = FITS[system](problem)
+    assert found.shape == (len(tested), 3)
+    assert (found.argmax(axis=1) == tested).mean() > 0.7
+    assert problem.notes == {}
+
+
+def test_the_picture_network_reads_mel_bands(rng, resnet):
+    _, names, truth, speakers = fake_layers(rng)
+    problem = problem_of(None, names, truth, speakers, rng)
+    with pytest.raises(UndertoneError, match="image_cnn needs --features log_mel"):
+        FITS["image_cnn"](problem)
+    columns = ("mel_00", "mel_01", "mel_02", *"abc")
+    material = replace(problem.material, columns=columns)
+    found = FITS["image_cnn"](replace(problem, material=material, image_network=str(resnet)))
+    assert found.shape == (len(problem.test), 3)
+    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
+
+
+def test_the_choice_sees_the_budget_alone(rng, monkeypatch):
+    layers, names, truth, speakers = fake_layers(rng)
+    problem = problem_of(layers, names, truth, speakers, rng)
+    asked = []
+    of = Layers.of
+    monkeypatch.setattr(Layers, "of", lambda self, k, u: asked.append(set(u)) or of(self, k, u))
+    FITS["linear"](problem)
+    assert asked[:-1] == [set(problem.budget)] * 5  # four layers, then the fit itself
+    assert asked[-1] == set(problem.test)
+
+
+@pytest.fixture(scope="module")
+def resnet(tmp_path_factory):
+    return write_resnet(tmp_path_factory.mktemp("resnet"))
+
+
+@pytest.fixture
+def corpus(tmp_path, rng):
+    """Twelve speakers whose emotions are noises of three colours."""
+    rows = []
+    for speaker in range(6):
+        for number in range(12):
+            kind = number % 3
+            noise = rng.normal(0, 0.1, 8000)
+            colour = np.convolve(noise, np.ones(1 + 4 * kind) / (1 + 4 * kind), mode="same")
+            file = f"s{speaker}-{number:02d}.wav"
+            soundfile.write(tmp_path / file, colour, audio.SAMPLE_RATE)
+            rows.append((file, f"s{speaker}", EMOTIONS[kind]))
+    pd.DataFrame(rows, columns=["file", "speaker", "emotion"]).to_csv(
+        tmp_path / "labels.csv", index=False
+    )
+    return tmp_path / "labels.csv"
+
+
+def settings(corpus, features, **others):
+    values = {"budgets": (12, 30), "draws": 1, "folds": 2, "cnn": TINY} | others
+    return CurveSettings(corpus=str(corpus), features=features, **values)
+
+
+def test_a_curve_on_an_encoder_chooses_layers_and_says_which(tmp_path, corpus, monkeypatch):
+    encoder = write_encoder(tmp_path / "hubert", "hubert-layer")
+    features = f"upstream:{encoder}@auto"
+    resources = Resources(tmp_path / "store", workers=1, progress=False)
+    report = curve(settings(corpus, features), tmp_path / "run", resources)
+    text = report.read_text()
+    assert "Each fit chose one of the encoder&#39;s 4 layers" in text
+    assert "With 12 labels, 2 fits chose: layer" in text
+    results = pd.read_parquet(tmp_path / "run" / "results.parquet")
+    assert set(results["system"]) == {"linear", "svm", "cnn", "constant"}
+    monkeypatch.setattr(learning_curve, "sweep", lambda *a, **k: None)  # all fits are there
+    monkeypatch.setattr(batches, "compute_layers", None)
+    assert curve(settings(corpus, features), tmp_path / "run", resources) == report
+
+
+def test_a_network_needs_one_layer(corpus):
+    with pytest.raises(UndertoneError, match="scratch need one layer: name it"):
+        settings(corpus, "upstream:x@auto", systems=("linear", "scratch", "constant"))
+    assert settings(corpus, "upstream:x@1").systems == ("linear", "svm", "cnn", "constant")
+    assert "cnn" not in settings(corpus, "log_mel").systems
+    assert {system.name for system in SYSTEMS} == set(FITS)
+
+
+def test_layers_are_those_of_the_store(tmp_path, corpus):
+    from undertone import corpora
+    from undertone.pipeline import open_layers
+
+    encoder = write_encoder(tmp_path / "hubert", "hubert-layer")
+    read, resources = corpora.open(str(corpus)), Resources(tmp_path / "store", 1, progress=False)
+    layers = open_layers(read, f"upstream:{encoder}@auto", resources)
+    one = extract(
+        read, f"upstream:{encoder}@2", folder=tmp_path / "store", workers=1, progress=False
+    )
+    name = one.utterances[3]
+    np.testing.assert_array_equal(layers.frames(2, name), one.frames(name))
+    np.testing.assert_allclose(
+        layers.of(2, [name])[0], vectors.mean_sd(one.frames(name)), rtol=1e-5, atol=1e-6
+    )
+    assert layers.layer is None
+    assert open_layers(read, f"upstream:{encoder}@2", resources).layer == 2
+    assert open_layers(read, "log_mel", resources) is None
+    assert extractors.get(f"upstream:{encoder}@2").columns == one.columns
