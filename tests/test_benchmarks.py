@@ -63,6 +63,42 @@ def test_training(benchmark, corpus, tmp_path, monkeypatch):
         assert next(iter(table["rows"].values()))["ratio"] == 1
 
 
+def test_pretraining(benchmark):
+    small = ["--frames", "1000", "--units", "8", "--sizes", "128", "--repeats", "1"]
+    result = benchmark("pretraining", *small, "--batches", "4")
+    (table,) = result["tables"]
+    plain = next(iter(table["rows"].values()))
+    assert plain["ratio"] == plain["processor_ratio"] == 1
+    assert table["rows"].keys() == table["notes"]["share of torch.mm"].keys()
+    assert min(table["notes"]["share of torch.mm"].values()) > 0
+
+
+def test_plain_pretraining_has_our_network_and_its_products_are_counted(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    script = importlib.import_module("pretraining")
+    from undertone.training.encoder import EncoderConfig
+    from undertone.training.pretrain import Pretext, PretrainConfig
+
+    ours = Pretext(script.N_FEATURES, EncoderConfig(256), PretrainConfig().objectives)
+    model, flops = script.PlainModel(256), script.flops_per_frame(256)
+    assert [p.shape for p in model.parameters()] == [p.shape for p in ours.parameters()]
+    weights = sum(own.numel() for name, own in model.named_parameters() if "weight" in name)
+    first_inputs = model.gru.weight_ih_l0.numel()
+    assert flops == 2 * (3 * weights - first_inputs) == 3_879_936
+
+
+def test_the_plain_loop_hides_one_stretch_of_each_crop(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    script = importlib.import_module("pretraining")
+    torch.manual_seed(0)
+    hidden = script._hidden([300, 120, 4], 0.1)
+    assert hidden.sum(1).tolist() == [30, 12, 1]
+    assert not hidden[1, 120:].any()
+    assert not hidden[2, 4:].any()
+    edges = torch.nn.functional.pad(hidden.int(), (1, 1)).diff(dim=1)
+    assert (edges == 1).sum(1).tolist() == [1, 1, 1]
+
+
 def _threads(n: int, _context: object, begin: object, given: tuple) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(n, initializer=begin, initargs=given)
 

@@ -1,0 +1,249 @@
+"""What a training epoch of pre-training costs: plain PyTorch, our loop by kernel, our objectives.
+
+In:  nothing; the pool is noise in utterances as long as those of acted corpora.
+Out: processor seconds, frames a processor second, and the share of what matrix products reach.
+
+One epoch is every crop once: padding, masks, forward, backward, clipping and Adam. The held-out
+loss, the checkpoint and the k-means of the clusters, which runs once a pre-training, are left out.
+All ways and the bare products take turns in one run and have one thread.
+
+    OMP_NUM_THREADS=1 python benchmarks/pretraining.py [--batches 32 64] [--repeats 3]
+"""
+
+import argparse
+import contextlib
+import datetime
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import torch
+from threadpoolctl import threadpool_limits
+from torch import nn
+from turns import Row, Table, Way, cost, save, take_turns
+
+from undertone.training import pretrain as training
+from undertone.training.encoder import EncoderConfig
+from undertone.training.gru import available
+from undertone.training.losses import OBJECTIVES
+from undertone.training.pretrain import PretrainConfig
+from undertone.training.seeds import generator
+
+N_FEATURES = 74
+KINDS = ("float32", "bfloat16")
+
+
+@dataclass(frozen=True)
+class Loop:
+    """One way to run an epoch."""
+
+    objective: str = "reconstruction"
+    kernel: str = ""  # off or float32; ours by default
+    plain: bool = False  # plain PyTorch
+
+
+PLAIN, DEFAULT = "plain: nn.GRU, random batches", "ours, default kernel"
+LOOPS = {
+    PLAIN: Loop(kernel="off", plain=True),
+    "ours, UNDERTONE_KERNEL=off": Loop(kernel="off"),
+    "ours, UNDERTONE_KERNEL=float32": Loop(kernel="float32"),
+    DEFAULT: Loop(),
+    "ours, functionals": Loop("functionals"),
+    "ours, clusters": Loop("clusters"),
+    "ours, contrast": Loop("contrast"),
+    "ours, functionals+contrast": Loop("functionals+contrast"),
+}
+
+
+class PlainModel(nn.Module):
+    """The published network as one would write it down."""
+
+    def __init__(self, units: int) -> None:
+        super().__init__()
+        self.gru = nn.GRU(N_FEATURES, units, 2, batch_first=True)
+        self.dense = nn.Linear(units, N_FEATURES)
+
+    def forward(self, steps: torch.Tensor) -> torch.Tensor:
+        """(batch, n_steps, N_FEATURES) steps to as many predictions."""
+        states, _ = self.gru(steps)
+        return self.dense(states)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure, print and save."""
+    options = _options(arguments)
+    torch.set_num_threads(1)
+    load = os.getloadavg()[0]
+    crops = _crops(options.frames)
+    with threadpool_limits(1):
+        tables = [_compare(crops, batch, options) for batch in options.batches]
+    settings = {"units": options.units, "utterance frames": options.frames}
+    save(options.out, tables, settings=settings, load_before=round(load, 1))
+
+
+def _options(arguments: list[str] | None) -> argparse.Namespace:
+    today = datetime.date.today().isoformat()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--batches", type=int, nargs="+", default=[32, 64], help="their sizes")
+    parser.add_argument("--frames", type=int, default=60_000, help="of the pool, at least")
+    parser.add_argument("--units", type=int, default=256, help="of a GRU layer")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1024, 1536, 2048], help="of mm")
+    parser.add_argument("--repeats", type=int, default=3)
+    out = Path(__file__).parent / "results" / f"pretraining-{today}.json"
+    parser.add_argument("--out", type=Path, default=out)
+    return parser.parse_args(arguments)
+
+
+def _crops(n_frames: int) -> list[np.ndarray]:
+    """One epoch's crops of utterances spread like those of acted corpora, at stride 1."""
+    rng = np.random.default_rng(0)
+    utterances: list[np.ndarray] = []
+    while sum(map(len, utterances)) < n_frames:
+        length = int(np.clip(rng.lognormal(np.log(220), 0.45), 100, 600))
+        utterances.append(rng.standard_normal((length, N_FEATURES), dtype=np.float32))
+    return training._crops(utterances, PretrainConfig().crop_steps, rng)
+
+
+def _compare(crops: list[np.ndarray], batch: int, options: argparse.Namespace) -> Table:
+    """Every loop and every bare product, in turns."""
+    take_turns(_ways(crops[:batch], batch, options), repeats=1, warm=False)
+    n_frames = sum(map(len, crops))
+    ways = _ways(crops, batch, options)
+    found = take_turns(ways, repeats=options.repeats, amount=n_frames, warm=False)
+    gflops = {
+        kind: {n: round(2e-9 * n**3 / found[_mm(kind, n)].processor_s, 1) for n in options.sizes}
+        for kind in KINDS
+    }
+    rows = {name: found[name] for name in LOOPS if name in found}
+    base = rows[DEFAULT].processor_s
+    _, k_means_s = cost(lambda: training._centroids(crops, seed=0))
+    table = Table(
+        title=f"An epoch of pre-training, batches of {batch}, one thread",
+        unit="frames/proc. s",
+        rows=rows,
+        notes={
+            "frames": n_frames,
+            "crops": len(crops),
+            "default kernel": _precision(Loop()),
+            "torch.mm, GFLOP/s a processor second": gflops,
+            "share of torch.mm": _shares(rows, gflops, options.units),
+            "cost beside reconstruction": {
+                name: round(row.processor_s / base, 2)
+                for name, row in rows.items()
+                if LOOPS[name].objective != "reconstruction"
+            },
+            "k-means of clusters, once, processor s": round(k_means_s, 2),
+        },
+    )
+    table.show()
+    return table
+
+
+def _ways(crops: list[np.ndarray], batch: int, options: argparse.Namespace) -> dict[str, Way]:
+    ways: dict[str, Way] = {}
+    for name, loop in LOOPS.items():
+        if loop.plain:
+            ways[name] = _plain_epoch(crops, batch, options.units)
+        elif loop.kernel != "float32" or available():
+            ways[name] = _epoch(crops, batch, loop, EncoderConfig(options.units, stride=1))
+    for kind in KINDS:
+        ways |= {_mm(kind, size): _product(kind, size) for size in options.sizes}
+    return ways
+
+
+def _epoch(crops: list[np.ndarray], batch: int, loop: Loop, shape: EncoderConfig) -> Way:
+    """Our own loop, on the same batches and masks every time."""
+    settings = PretrainConfig(objective=loop.objective, batch_size=batch)
+    state = training._start(crops, shape, settings, seed=0)
+
+    def run() -> None:
+        with _kernel(loop.kernel):
+            training._train_epoch(state, crops, settings, generator("benchmark"))
+
+    return run
+
+
+def _plain_epoch(crops: list[np.ndarray], batch: int, units: int) -> Way:
+    """The loop of a tutorial: random batches, padded, one stretch of each crop hidden."""
+    torch.manual_seed(0)
+    settings, model = PretrainConfig(), PlainModel(units)
+    optimiser = torch.optim.Adam(model.parameters(), lr=settings.learning_rate)
+    sequences = [torch.from_numpy(crop) for crop in crops]
+
+    def run() -> None:
+        for positions in torch.randperm(len(sequences)).split(batch):
+            chosen = [sequences[i] for i in positions]
+            steps = nn.utils.rnn.pad_sequence(chosen, batch_first=True)
+            hidden = _hidden(list(map(len, chosen)), settings.mask_share)
+            prediction = model(steps.masked_fill(hidden[:, :, None], 0))
+            loss = (prediction[hidden] - steps[hidden]).abs().mean()
+            optimiser.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
+            optimiser.step()
+
+    return run
+
+
+def _hidden(lengths: Sequence[int], share: float) -> torch.Tensor:
+    """(batch, n_steps) true on one random stretch of each sequence."""
+    hidden = torch.zeros(len(lengths), max(lengths), dtype=torch.bool)
+    for row, length in enumerate(lengths):
+        span = max(1, round(share * length))
+        start = int(torch.randint(length - span + 1, ()))
+        hidden[row, start : start + span] = True
+    return hidden
+
+
+def _product(kind: str, size: int) -> Way:
+    """A bare product of two square matrices."""
+    a, b = torch.randn(2, size, size).to(getattr(torch, kind))
+    out = torch.empty_like(a)
+    return lambda: torch.mm(a, b, out=out)
+
+
+def _mm(kind: str, size: int) -> str:
+    return f"torch.mm {kind} {size}"
+
+
+def _shares(rows: dict[str, Row], gflops: dict, units: int) -> dict[str, float]:
+    """What each way does with real frames, of the fastest bare product of its precision."""
+    shares = {}
+    for name, row in rows.items():
+        loop = LOOPS[name]
+        kind = "bfloat16" if _precision(loop) == "bfloat16" else "float32"
+        done = (row.rate or 0) * flops_per_frame(units, loop.objective)
+        shares[name] = round(done / max(gflops[kind].values()) / 1e9, 3)
+    return shares
+
+
+def flops_per_frame(units: int, objective: str = "reconstruction") -> int:
+    """Operations of training: products forward, and both backward but to the first inputs."""
+    width = sum(OBJECTIVES[name].width(N_FEATURES) for name in objective.split("+"))
+    first, second = 3 * units * (N_FEATURES + units), 3 * units * (units + units)
+    return 2 * (3 * (first + second + units * width) - 3 * units * N_FEATURES)
+
+
+def _precision(loop: Loop) -> str:
+    """What multiplies here: off, float32 or bfloat16."""
+    if loop.kernel:
+        return loop.kernel
+    with _kernel(""):
+        return next((kind for kind in ("bfloat16", "float32") if available(kind)), "off")
+
+
+@contextlib.contextmanager
+def _kernel(choice: str) -> Iterator[None]:
+    """The kernel as a user would choose it; an empty choice is the default."""
+    with mock.patch.dict(os.environ):
+        os.environ.pop("UNDERTONE_KERNEL", None)
+        if choice:
+            os.environ["UNDERTONE_KERNEL"] = choice
+        yield
+
+
+if __name__ == "__main__":
+    main()
