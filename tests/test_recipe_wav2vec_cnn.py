@@ -27,7 +27,7 @@ def shemo(tmp_path, rng):
 
 
 @pytest.mark.slow
-def test_the_recipe_compares_on_the_same_labels_and_names_what_others_got(tmp_path, shemo):
+def test_the_recipe_compares_on_the_same_labels_and_names_what_others_got(tmp_path, shemo, capsys):
     encoder = write_encoder(tmp_path / "wav2vec2", "wav2vec2-layer")
     values = {
         "corpus": f"shemo={shemo}",
@@ -35,20 +35,22 @@ def test_the_recipe_compares_on_the_same_labels_and_names_what_others_got(tmp_pa
         "folds": 2,
     }
     resources = Resources(tmp_path / "store", workers=1, progress=False)
-    outcome = wav2vec_cnn.run(values | TINY, tmp_path / "run", resources)
-    systems = [(features, system) for features, system, *_ in outcome.scores]
+    found = wav2vec_cnn.reproduce(values | TINY, tmp_path / "run", resources)
+    ours, published = found.tables
+    systems = [(features, system) for features, system, *_ in ours.rows]
     assert systems[:4] == [("upstream", s) for s in ("linear", "svm", "cnn", "constant")]
     assert systems[4:] == [("log_mel", s) for s in ("functionals_svm", "cnn", "constant")]
-    floors = [uar.value for _, system, _, uar in outcome.scores if system == "constant"]
+    floors = [uar.value for _, system, _, uar in ours.rows if system == "constant"]
     assert floors == pytest.approx([1 / 3, 1 / 3])
-    assert outcome.budget == 45
-    text = "\n".join(outcome.lines())
-    assert "published Yazdani (2022): WA 0.783, UAR 0.652" in text
-    assert all(report.exists() for report in outcome.reports)
+    assert "45 labels a fit" in found.summary
+    assert ("Yazdani (2022)", "0.783", "0.652") in published.rows
+    found.show()
+    assert "Whisper-large-v3" in capsys.readouterr().out
+    assert found.report.exists()
 
 
 @pytest.mark.parametrize("missing", ["corpus", "upstream"])
 def test_what_is_missing_is_told(tmp_path, missing):
     values = {"corpus": "shemo=/x", "upstream": "/y"} | {missing: ""}
     with pytest.raises(UndertoneError, match="needs --corpus shemo=FOLDER"):
-        wav2vec_cnn.run(values, tmp_path, Resources())
+        wav2vec_cnn.reproduce(values, tmp_path, Resources())

@@ -8,7 +8,6 @@ published numbers on ShEMO do not.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,11 @@ from undertone.corpora.splits import largest_budget, speaker_folds
 from undertone.errors import UndertoneError
 from undertone.evaluation.curve import trace
 from undertone.evaluation.estimate import Estimate
+from undertone.evaluation.intensity_report import Table
 from undertone.features.extractors import settled
 from undertone.learning_curve import CurveSettings, curve
 from undertone.pipeline import Resources, usable
+from undertone.recipes.reproduction import Reproduction
 
 CITATION = "Soltani Tehrani, Faridani and Toosi, arXiv 2309.12714 (2023)"
 # Of others on ShEMO, in per cent; protocols differ, and EmoBox's fold shares speakers.
@@ -43,39 +44,9 @@ QUICK: Mapping[str, Any] = {"folds": 2, "cnn": {**CNN, "channels": 32, "max_epoc
 DRAWS = 1  # all labels of the training speakers: nothing to draw
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What came out, beside what others printed.
-
-    Attributes:
-        reports: one a kind of features.
-        scores: features, system, WA and UAR.
-        budget: labels that each fit saw, validation included.
-    """
-
-    reports: tuple[Path, ...]
-    scores: tuple[tuple[str, str, Estimate, Estimate], ...]
-    budget: int
-
-    def lines(self) -> list[str]:
-        """For a terminal: a line a system, then the published ones."""
-        rows = [
-            f"{features:<10}{system:<18}WA {wa.value:.3f} [{wa.low:.3f}, {wa.high:.3f}]  "
-            f"UAR {uar.value:.3f} [{uar.low:.3f}, {uar.high:.3f}]"
-            for features, system, wa, uar in self.scores
-        ]
-        others = [
-            f"{'published':<10}{name}: "
-            + ", ".join(f"{metric.upper()} {value / 100:.3f}" for metric, value in found.items())
-            for name, found in PUBLISHED.items()
-        ]
-        reports = [f"report: {path.resolve()}" for path in self.reports]
-        return [f"{self.budget} labels a fit, speakers apart", *rows, *others, *reports]
-
-
-def run(
+def reproduce(
     values: Mapping[str, Any], out: Path, resources: Resources, *, quick: bool = False
-) -> Outcome:
+) -> Reproduction:
     """The same folds and labels on frames of an encoder, and on hand-made features.
 
     Args:
@@ -109,7 +80,25 @@ def run(
         settings = config.load(CurveSettings, {**beneath, **values})
         reports.append(curve(settings, out / name, resources))
         scores += _scores(name, out / name, settings)
-    return Outcome(tuple(reports), tuple(scores), max(values["budgets"]))
+    return Reproduction(
+        report=reports[0],
+        summary=f"{max(values['budgets'])} labels a fit, speakers apart. The report on hand-made "
+        f"features: {reports[1].resolve()}",
+        tables=(Table("Ours", ("features", "system", "WA", "UAR"), tuple(scores)), _published()),
+    )
+
+
+def _published() -> Table:
+    rows = [
+        (name, *(f"{found[m] / 100:.3f}" if m in found else "" for m in ("wa", "uar")))
+        for name, found in PUBLISHED.items()
+    ]
+    return Table(
+        "Published on ShEMO",
+        ("system", "WA", "UAR"),
+        tuple(rows),
+        hint="Protocols differ; EmoBox's fold shares speakers between training and test.",
+    )
 
 
 def _all_labels(values: Mapping[str, Any]) -> int:
