@@ -15,7 +15,7 @@ import contextlib
 import datetime
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from unittest import mock
 
@@ -33,6 +33,7 @@ from undertone.training.pretrain import PretrainConfig
 from undertone.training.seeds import generator
 
 N_FEATURES = 74
+PUBLISHED = PretrainConfig(objective="reconstruction", mask_share=0.1, mask_spans=1)
 KINDS = ("float32", "bfloat16")
 
 
@@ -104,7 +105,7 @@ def _crops(n_frames: int) -> list[np.ndarray]:
     while sum(map(len, utterances)) < n_frames:
         length = int(np.clip(rng.lognormal(np.log(220), 0.45), 100, 600))
         utterances.append(rng.standard_normal((length, N_FEATURES), dtype=np.float32))
-    return training._crops(utterances, PretrainConfig().crop_steps, rng)
+    return training._crops(utterances, PUBLISHED.crop_steps, rng)
 
 
 def _compare(crops: list[np.ndarray], batch: int, options: argparse.Namespace) -> Table:
@@ -156,7 +157,7 @@ def _ways(crops: list[np.ndarray], batch: int, options: argparse.Namespace) -> d
 
 def _epoch(crops: list[np.ndarray], batch: int, loop: Loop, shape: EncoderConfig) -> Way:
     """Our own loop, on the same batches and masks every time."""
-    settings = PretrainConfig(objective=loop.objective, batch_size=batch)
+    settings = replace(PUBLISHED, objective=loop.objective, batch_size=batch)
     state = training._start(crops, shape, settings, seed=0)
 
     def run() -> None:
@@ -169,7 +170,7 @@ def _epoch(crops: list[np.ndarray], batch: int, loop: Loop, shape: EncoderConfig
 def _plain_epoch(crops: list[np.ndarray], batch: int, units: int) -> Way:
     """The loop of a tutorial: random batches, padded, one stretch of each crop hidden."""
     torch.manual_seed(0)
-    settings, model = PretrainConfig(), PlainModel(units)
+    settings, model = PUBLISHED, PlainModel(units)
     optimiser = torch.optim.Adam(model.parameters(), lr=settings.learning_rate)
     sequences = [torch.from_numpy(crop) for crop in crops]
 

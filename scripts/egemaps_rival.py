@@ -1,18 +1,21 @@
-"""The rival of a learning curve: eGeMAPS functionals with logistic regression, same draws.
+"""The rivals of a learning curve: eGeMAPS functionals with two classifiers, same draws.
 
     pip install -e '.[rivals]'
     python scripts/egemaps_rival.py --run runs/emodb --out runs/emodb-egemaps
     undertone compare ours=runs/emodb:combined egemaps=runs/emodb-egemaps:egemaps_logistic
 
 In:  the folder of a finished run of ``undertone curve``.
-Out: a folder with its ``config.toml`` and the rival's ``predictions.parquet``, for
-     ``undertone compare``. The rival sees the labels of each draw, validation included, and its
-     penalty is chosen on them as for every logistic regression here.
+Out: a folder with its ``config.toml`` and the rivals' ``predictions.parquet``, for
+     ``undertone compare``. Both see the labels of each draw, validation included.
+     ``egemaps_logistic``: a logistic regression, its penalty chosen on the labels, as for every
+     logistic regression here. ``egemaps_discriminant``: our self-trained discriminant analysis on
+     the same vectors, which tells the share of the classifier from that of the features.
 
 openSMILE is licensed for research and personal use; nothing of it is part of Undertone.
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,14 +23,14 @@ import opensmile
 import pandas as pd
 
 from undertone import atomic, audio, config
+from undertone.corpora.tasks import classes
 from undertone.learning_curve import CurveSettings, Run, open_run
 from undertone.pipeline import Resources
 from undertone.progress import Progress
 from undertone.training.classic import fit_logistic
+from undertone.training.discriminant import Crowd, fit_discriminant
 from undertone.training.seeds import seed_of
-from undertone.training.sweep import Cell
-
-SYSTEM = "egemaps_logistic"
+from undertone.training.sweep import Cell, Plan
 
 
 def main() -> None:
@@ -73,35 +76,66 @@ def fit_all(run: Run, vectors: dict[str, np.ndarray], progress: Progress) -> pd.
     progress.add("fits", len(plan.cells))
     tables = []
     for cell in plan.cells:
-        tables.append(_fit(run, vectors, cell, plan.tests[cell.fold]))
+        for system, fit in RIVALS.items():
+            chances = fit(run, plan, cell, vectors)
+            tables.append(_table(system, cell, plan, chances))
         progress.advance("fits")
     truth = run.corpus.table[["utterance", "speaker", "emotion"]]
     truth = truth.rename(columns={"emotion": "truth"})
-    return pd.concat(tables).merge(truth, on="utterance", validate="many_to_one")
-
-
-def _fit(
-    run: Run, vectors: dict[str, np.ndarray], cell: Cell, tested: tuple[str, ...]
-) -> pd.DataFrame:
-    rows = run.corpus.table.set_index("utterance")
-    budget = [*cell.train, *cell.validation]
-    emotions = sorted(rows["emotion"].unique())
-    truth = rows.loc[budget, "emotion"].map({name: i for i, name in enumerate(emotions)})
-    fitted = fit_logistic(
-        np.stack([vectors[name] for name in budget]),
-        truth.to_numpy(),
-        speakers=rows.loc[budget, "speaker"].to_numpy(dtype=object),
-        seed=seed_of(run.settings.seed, cell.name),
+    found = pd.concat(tables)
+    found["prediction"] = found["prediction"].map(
+        dict(enumerate(classes(run.corpus.emotions).outputs))
     )
-    chances = fitted.probabilities(np.stack([vectors[name] for name in tested]), len(emotions))
+    return found.merge(truth, on="utterance", validate="many_to_one")
+
+
+def fit_by_logistic(run: Run, plan: Plan, cell: Cell, vectors: dict[str, np.ndarray]) -> np.ndarray:
+    """(n_test, n_classes) probabilities of the logistic regression."""
+    budget = [*cell.train, *cell.validation]
+    fitted = fit_logistic(
+        _stack(vectors, budget),
+        np.array([plan.emotion[name] for name in budget]),
+        speakers=np.array([plan.speaker[name] for name in budget], dtype=object),
+        seed=seed_of(plan.seed, cell.name),
+    )
+    return fitted.probabilities(_stack(vectors, plan.tests[cell.fold]), plan.n_classes)
+
+
+def fit_by_discriminant(
+    run: Run, plan: Plan, cell: Cell, vectors: dict[str, np.ndarray]
+) -> np.ndarray:
+    """(n_test, n_classes) probabilities of the self-trained discriminant analysis."""
+    budget, crowd = [*cell.train, *cell.validation], plan.crowds[cell.fold]
+    fitted = fit_discriminant(
+        _stack(vectors, budget),
+        np.array([plan.emotion[name] for name in budget]),
+        crowd=Crowd(
+            _stack(vectors, list(crowd)),
+            np.array(list(crowd.values()), dtype=object),
+            np.array([name not in set(budget) for name in crowd]),
+        ),
+        n_classes=plan.n_classes,
+        settings=run.settings.discriminant,
+    )
+    return fitted.probabilities(_stack(vectors, plan.tests[cell.fold]))
+
+
+RIVALS = {"egemaps_logistic": fit_by_logistic, "egemaps_discriminant": fit_by_discriminant}
+
+
+def _stack(vectors: dict[str, np.ndarray], names: Sequence[str]) -> np.ndarray:
+    return np.stack([vectors[name] for name in names]).astype(np.float64)
+
+
+def _table(system: str, cell: Cell, plan: Plan, chances: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame(
         {
-            "system": SYSTEM,
+            "system": system,
             "budget": cell.budget,
             "draw": cell.draw,
             "fold": cell.fold,
-            "utterance": tested,
-            "prediction": np.array(emotions)[chances.argmax(axis=1)],
+            "utterance": plan.tests[cell.fold],
+            "prediction": chances.argmax(axis=1),
         }
     )
 

@@ -193,7 +193,7 @@ def test_curve_and_demo_tell_where_the_report_is(home, monkeypatch):
         (["curve", "--config", "/"], "cannot be read as settings"),
         (["curve", "--corpus", "x", "--set", "folds.x=3", "--folds", "2"], "is a value, not a"),
         (["curve", "--corpus", "x", "--budgets", "8,8"], "budgets holds something twice: 8, 8"),
-        (["curve", "--corpus", "x", "--set", "systems=[]"], "systems must hold constant"),
+        (["curve", "--corpus", "x", "--set", "systems=['cnn']"], "systems must hold constant"),
         (["curve", "--corpus", "x", "--set", "encoder.stride=0"], "stride must lie from 1 to 1000"),
         (["curve", "--corpus", "x", "--set", "finetune.head_dropout=3"], "head_dropout must lie"),
         (["curve", "--corpus", "x", "--set", "pretrain.batch_size=0"], "must lie from 1 on"),

@@ -199,11 +199,10 @@ def finetune(
     with Progress(shown=resources.progress) as progress:
         progress.add("fits", settings.folds + 1)
         found = trial.cross_validate(progress) if settings.folds else None
-        recognizer = trial.fit_all(found)
+        recognizer = trial.fit_all()
         progress.advance("fits")
-    measured = found.score if found else None
-    recognizer.save(Path(out), write_card(trial.facts(measured), [trial.corpus]))
-    return recognizer, measured
+    recognizer.save(Path(out), write_card(trial.facts(found), [trial.corpus]))
+    return recognizer, found
 
 
 def usable(corpus: Corpus) -> Corpus:

@@ -12,7 +12,7 @@ LIMITS = """\
   speakers portray is not what people feel.
 * Another language, microphone, room or way of speaking can cost more than the interval above shows:
   the interval speaks of new speakers of the same corpus.
-* The probabilities are not calibrated.
+* The probabilities hold, if at all, for speech like that of the corpus.
 * It is no basis for decisions about a single person.
 """
 

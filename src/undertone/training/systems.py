@@ -5,7 +5,7 @@ Out: class probabilities (n_test, n_classes).
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -23,6 +23,7 @@ from undertone.training.discriminant import (
     Discriminant,
     DiscriminantConfig,
     fit_discriminant,
+    temperature_of,
 )
 from undertone.training.encoder import Encoder, EncoderConfig
 from undertone.training.finetune import (
@@ -35,7 +36,9 @@ from undertone.training.finetune import (
 from undertone.training.heads import fit_frames, fit_pictures, fit_vectors
 from undertone.training.layers import Layers
 from undertone.training.normalise import Normaliser, lazily
-from undertone.training.seeds import seed_of, seed_torch
+from undertone.training.seeds import generator, seed_of, seed_torch
+
+N_GROUPS = 5  # of speakers, to find how sure a combined classifier may be
 
 
 @dataclass
@@ -264,6 +267,35 @@ def combine(problem: Problem, encoder: str | None) -> Discriminant:
             settings.encoder_emphasis,
         ),
     )
+
+
+def temperature_within(problem: Problem, encoder: str | None) -> float:
+    """How much to cool ``combine``, found on the labels given, by speaker; 1 of one speaker."""
+    speakers = np.unique(problem.speakers(problem.budget).astype(str))
+    groups = np.array_split(generator(problem.seed, "temperature").permutation(speakers), N_GROUPS)
+    asked, chances = [], []
+    for group in (set(group) for group in groups if 0 < len(group) < len(speakers)):
+        crowd = {u: who for u, who in problem.material.crowd.items() if who not in group}
+        kept = [name for name in problem.budget if problem.speaker[name] not in group]
+        known = set(problem.truths(kept))  # of an emotion without labels nothing can be said
+        held_out = [
+            name
+            for name in problem.budget
+            if problem.speaker[name] in group and problem.truth[name] in known
+        ]
+        part = replace(
+            problem,
+            material=replace(problem.material, crowd=crowd),
+            train=kept,
+            validation=[],
+            test=held_out,
+        )
+        if held_out:
+            asked += held_out
+            chances.append(fit_combined(part, encoder))
+    if not chances:
+        return 1.0
+    return temperature_of(np.concatenate(chances), problem.truths(asked))
 
 
 def _combined_vectors(

@@ -22,13 +22,13 @@ from undertone.features.store import FrameTable
 from undertone.progress import Progress
 from undertone.training.card import Facts
 from undertone.training.combined import CombinedClassifier
-from undertone.training.discriminant import DiscriminantConfig, temperature_of
+from undertone.training.discriminant import DiscriminantConfig
 from undertone.training.encoder import Encoder, EncoderConfig
 from undertone.training.finetune import Classifier, FinetuneConfig, finetune, finetune_head
 from undertone.training.normalise import fit_normaliser
 from undertone.training.recognizer import Inputs, PretrainedEncoder, Recognizer
 from undertone.training.seeds import seed_of
-from undertone.training.systems import FITS, Material, Problem, combine
+from undertone.training.systems import FITS, Material, Problem, combine, temperature_within
 
 MODES = ("combined", "frozen", "full")
 
@@ -52,19 +52,6 @@ class FinetuneSettings:
             raise UndertoneError("folds must be 2 or more, or 0 to leave the score unmeasured")
         if self.mode not in MODES:
             raise UndertoneError(f"mode must be one of {', '.join(MODES)}, found {self.mode!r}")
-
-
-@dataclass(frozen=True)
-class CrossValidation:
-    """What a recipe was worth on speakers it did not know.
-
-    Attributes:
-        score: of its predictions.
-        temperature: at which its probabilities fit the truth best.
-    """
-
-    score: Score
-    temperature: float
 
 
 @dataclass(frozen=True)
@@ -100,33 +87,26 @@ class Trial:
             return f"{start}_frozen"
         return "pretrained_full" if self.pretrained else "scratch"
 
-    def cross_validate(self, progress: Progress) -> CrossValidation:
+    def cross_validate(self, progress: Progress) -> Score:
         """Each speaker is predicted by a fit that did not know them."""
-        utterances, chances = [], []
+        tables = []
         for fold in speaker_folds(self.corpus, self.settings.folds, self.settings.seed):
             problem = self._problem(fold)
-            chances.append(FITS[self.system](problem))
-            utterances += problem.test
+            chances = FITS[self.system](problem)
+            names = np.array(self.task.outputs)[chances.argmax(axis=1)]
+            tables.append(pd.DataFrame({"utterance": problem.test, "prediction": names}))
             progress.advance("fits")
-        probabilities = np.concatenate(chances)
-        names = np.array(self.task.outputs)[probabilities.argmax(axis=1)]
         truth = self.corpus.table[["utterance", "speaker", "emotion"]]
-        tested = truth.set_index("utterance").loc[utterances].reset_index()
-        position = tested["emotion"].map({name: i for i, name in enumerate(self.task.outputs)})
-        return CrossValidation(
-            score(
-                truth=tested,
-                prediction=pd.DataFrame({"utterance": utterances, "prediction": names}),
-            ),
-            temperature_of(probabilities, position.to_numpy()),
-        )
+        predictions = pd.concat(tables)
+        tested = truth[truth["utterance"].isin(predictions["utterance"])]
+        return score(truth=tested, prediction=predictions)
 
-    def fit_all(self, validated: CrossValidation | None) -> Recognizer:
-        """The recipe on all speakers, as sure of itself as the cross-validation bears out."""
+    def fit_all(self) -> Recognizer:
+        """The recipe on all speakers."""
         problem = self._problem(None)
         model: Classifier | CombinedClassifier
         if self.settings.mode == "combined":
-            model = self._fit_combined(problem, validated.temperature if validated else 1.0)
+            model = self._fit_combined(problem)
         else:
             model = self._fit_network(problem)
         extractor = get(self.features)
@@ -136,9 +116,10 @@ class Trial:
         notes = {"labels": len(problem.budget), "corpus": self.corpus.name, "mode": self.system}
         return Recognizer(inputs, problem.material.shape, self.task, model, notes)
 
-    def _fit_combined(self, problem: Problem, temperature: float) -> CombinedClassifier:
-        fitted = combine(problem, "pretrained" if self.pretrained else None).cooled(temperature)
+    def _fit_combined(self, problem: Problem) -> CombinedClassifier:
+        name = "pretrained" if self.pretrained else None
         encoder = self.pretrained.encoder if self.pretrained else None
+        fitted = combine(problem, name).cooled(temperature_within(problem, name))
         n_descriptors = problem.material.descriptors(problem.budget).shape[1]
         return CombinedClassifier.of(fitted, encoder, n_descriptors)
 
@@ -236,7 +217,7 @@ class Trial:
             text = (
                 f"Descriptors of the frames{beside}; a shrunk linear discriminant analysis, "
                 "self-trained on the utterances whose labels were not used. How sure the "
-                "probabilities are was set on the cross-validation."
+                "probabilities are was set by cross-validation on the same labels."
             )
         text += f" Labels seen, validation included: {labels}."
         if known := self._known_to_the_encoder():
