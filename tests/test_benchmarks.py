@@ -77,9 +77,9 @@ def test_plain_pretraining_has_our_network_and_its_products_are_counted(monkeypa
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     script = importlib.import_module("pretraining")
     from undertone.training.encoder import EncoderConfig
-    from undertone.training.pretrain import Pretext, PretrainConfig
+    from undertone.training.pretrain import Pretext
 
-    ours = Pretext(script.N_FEATURES, EncoderConfig(256), PretrainConfig().objectives)
+    ours = Pretext(script.N_FEATURES, EncoderConfig(256), script.PUBLISHED.objectives)
     model, flops = script.PlainModel(256), script.flops_per_frame(256)
     assert [p.shape for p in model.parameters()] == [p.shape for p in ours.parameters()]
     weights = sum(own.numel() for name, own in model.named_parameters() if "weight" in name)
