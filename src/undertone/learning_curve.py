@@ -114,7 +114,6 @@ def quick_values() -> dict[str, Any]:
     return {
         "budgets": [20, 100],
         "draws": 3,
-        "encoder": {"stride": 4},
         "pretrain": {"max_epochs": 12, "patience": 3},
         "finetune": {"max_epochs": 30, "patience": 8},
     }
