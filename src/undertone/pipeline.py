@@ -161,8 +161,8 @@ def pretrain(
         title="Encoder of speech, pre-trained without labels",
         features=f"{settings.features}, {len(extractor.columns)} columns",
         method=_describe_pretraining(settings),
-        measured=f"Held-out reconstruction loss {result.best.held_out_loss:.4f} after epoch "
-        f"{result.best.epoch + 1} of {len(result.history)}; 0 is perfect. What it is worth for "
+        measured=f"Held-out loss {result.best.held_out_loss:.4f} after epoch "
+        f"{result.best.epoch + 1} of {len(result.history)}. What it is worth for "
         "emotion is what `undertone curve` measures.",
     )
     encoder.save(out, write_card(facts, [corpus for corpus, _ in read]))
@@ -232,9 +232,11 @@ def _open(corpus: str | Corpus) -> Corpus:
 
 def _describe_pretraining(settings: PretrainSettings) -> str:
     shape, training = settings.encoder, settings.pretrain
+    learned = " and ".join(objective.what for objective in training.objectives.values())
     return (
         f"{shape.layers} GRU layers of {shape.hidden_units} units on steps of "
         f"{10 * shape.stride} ms. {training.mask_share:.0%} of the steps of each sequence were "
-        "hidden as consecutive stretches and reconstructed by a dense layer "
-        f"({training.distance.upper()}), after arXiv 2307.12343."
+        f"hidden as {training.mask_spans} consecutive stretch"
+        f"{'es' if training.mask_spans > 1 else ''}, after arXiv 2307.12343; a dense layer on the "
+        f"GRU learned {learned}."
     )

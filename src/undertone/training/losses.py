@@ -89,6 +89,7 @@ class Objective:
     """What an encoder learns from without labels.
 
     Attributes:
+        what: is learned, in words for the model card.
         loss: of the outputs of the objective's dense layer.
         width: outputs of that layer, by the number of features.
         in_parts: whether every sequence comes as two parts.
@@ -96,6 +97,7 @@ class Objective:
         weight: in a sum of objectives; a cross-entropy is several times as large as a distance.
     """
 
+    what: str
     loss: Callable[[torch.Tensor, View], torch.Tensor]
     width: Callable[[int], int]
     in_parts: bool = False
@@ -104,12 +106,28 @@ class Objective:
 
 
 OBJECTIVES = {
-    "reconstruction": Objective(masked_reconstruction, lambda n_features: n_features),
-    "functionals": Objective(masked_functionals, lambda n_features: 4 * n_features),
-    "clusters": Objective(
-        masked_clusters, lambda n_features: N_CLUSTERS, clustered=True, weight=0.1
+    "reconstruction": Objective(
+        "to reconstruct the hidden steps", masked_reconstruction, lambda n_features: n_features
     ),
-    "contrast": Objective(contrast, lambda n_features: CONTRAST_WIDTH, in_parts=True, weight=0.1),
+    "functionals": Objective(
+        "to predict mean, standard deviation, minimum and maximum of each hidden stretch",
+        masked_functionals,
+        lambda n_features: 4 * n_features,
+    ),
+    "clusters": Objective(
+        "to tell the clusters of the hidden steps",
+        masked_clusters,
+        lambda n_features: N_CLUSTERS,
+        clustered=True,
+        weight=0.1,
+    ),
+    "contrast": Objective(
+        "to find the other part of the same utterance",
+        contrast,
+        lambda n_features: CONTRAST_WIDTH,
+        in_parts=True,
+        weight=0.1,
+    ),
 }
 
 

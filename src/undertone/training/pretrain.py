@@ -61,7 +61,7 @@ class PretrainConfig:
         )
         if self.distance not in DISTANCES:
             raise UndertoneError(f"distance must be one of {', '.join(DISTANCES)}")
-        if (names := self.objective.split("+")) and (set(names) - set(OBJECTIVES)):
+        if set(self.objective.split("+")) - set(OBJECTIVES):
             raise UndertoneError(
                 f"objective must be one of {', '.join(OBJECTIVES)}, or several with + between, "
                 f"found {self.objective!r}"
