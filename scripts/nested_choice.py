@@ -82,7 +82,7 @@ def score_fold(runs: dict[str, Run], fold: Fold) -> Iterator[tuple[int, str, int
         crowd = dict(zip(train["utterance"], train["speaker"], strict=True))
         for found in materials.values():
             found.crowd = crowd
-        for budget in first.settings.budgets:
+        for budget in first.budgets:
             for draw in range(DRAWS):
                 problem = pose(first, inner_corpus, inner, (budget, draw))
                 for candidate, value in score_candidates(problem, materials, rows):

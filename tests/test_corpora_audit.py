@@ -3,6 +3,7 @@ import json
 import pytest
 from corpora_fakes import fake_corpus, fake_table
 
+from undertone import corpora
 from undertone.corpora import emobox
 from undertone.corpora.audit import audit, audit_fold
 from undertone.corpora.splits import speaker_folds
@@ -132,3 +133,54 @@ def test_a_folder_without_folds_is_refused(tmp_path):
     (tmp_path / "fold_1").mkdir()
     with pytest.raises(UndertoneError, match="no test and no train list"):
         emobox.read_folds(tmp_path)
+
+
+def write_folds(folder, table, *, tested):
+    """Published folds that test these groups of speakers, their names as those of emodb are."""
+    for index, speakers in enumerate(tested, start=1):
+        place = folder / f"fold_{index}"
+        place.mkdir(parents=True)
+        for side, rows in (
+            ("test", table[table["speaker"].isin(speakers)]),
+            ("train", table[~table["speaker"].isin(speakers)]),
+        ):
+            records = {
+                f"fake-{row.utterance}": {"wav": f"x/{row.utterance}.wav", "emo": row.emotion}
+                for row in rows.itertuples()
+            }
+            (place / f"fake_{side}_fold_{index}.json").write_text(json.dumps(records))
+    return folder
+
+
+def test_published_folds_that_keep_speakers_apart_can_be_used(tmp_path):
+    corpus = fake_corpus(fake_table(n_speakers=4))
+    tested = [("s00", "s02"), ("s01",), ("s03",)]
+    found = emobox.disjoint_folds(write_folds(tmp_path, corpus.table, tested=tested), corpus)
+    assert [fold.test_speakers for fold in found] == tested
+    assert found[1].train_speakers == ("s00", "s02", "s03")
+    assert [fold.index for fold in found] == [0, 1, 2]
+
+
+def test_published_folds_that_share_speakers_are_refused(tmp_path):
+    corpus = fake_corpus(fake_table(n_speakers=3))
+    folder = write_folds(tmp_path, corpus.table, tested=[("s00", "s01"), ("s01", "s02")])
+    with pytest.raises(UndertoneError, match=r"1 of 3 speakers in several folds \(s01\)"):
+        emobox.disjoint_folds(folder, corpus)
+
+
+def test_published_folds_of_other_utterances_are_refused(tmp_path):
+    table = fake_table(n_speakers=3)
+    folder = write_folds(tmp_path, table.iloc[1:], tested=[("s00",), ("s01", "s02")])
+    with pytest.raises(UndertoneError, match="test 59 utterances, fake has 60 with"):
+        emobox.disjoint_folds(folder, fake_corpus(table))
+
+
+@pytest.mark.corpora
+def test_the_published_folds_of_real_corpora(corpora_root):
+    published = corpora_root / "emobox_folds"
+    folds = emobox.disjoint_folds(
+        published / "ravdess", corpora.open(f"ravdess={corpora_root / 'ravdess'}")
+    )
+    assert [len(fold.test_speakers) for fold in folds] == [4] * 6
+    with pytest.raises(UndertoneError, match="10 of 10 speakers in several folds"):
+        emobox.disjoint_folds(published / "emodb", corpora.open(f"emodb={corpora_root / 'emodb'}"))

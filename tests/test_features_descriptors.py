@@ -7,6 +7,7 @@ from undertone.features.descriptors import (
     Speech,
     describe,
     durations,
+    emphasis,
     f0_in_motion,
     modulation,
 )
@@ -96,3 +97,20 @@ def test_every_part_describes_a_recording(rng):
     n_values = len(functionals(frames, log_mel.COLUMNS))
     assert len(known) == n_values + sum((160, 40, 60, 6, 8, 42))
     assert len(PARTS) == 6
+
+
+def test_frames_of_an_encoder_are_described_by_their_means(rng):
+    columns = tuple(f"0123abcd_{k:02d}_{unit:04d}" for k in range(5) for unit in range(2))
+    frames = rng.normal(size=(20, 10)).astype(np.float32)
+    frames[3, 4] = np.nan
+    found = describe(frames, columns)
+    np.testing.assert_allclose(found, np.nanmean(frames, axis=0), rtol=1e-5)
+    assert found.dtype == np.float32
+
+
+def test_the_middle_layers_of_an_encoder_count_most():
+    columns = tuple(f"0123abcd_{k:02d}_{unit:04d}" for k in range(5) for unit in range(2))
+    expected = np.repeat([1 / 3, 2 / 3, 1, 2 / 3, 1 / 3], 2) ** 2
+    np.testing.assert_allclose(emphasis(columns, 10), expected)
+    np.testing.assert_array_equal(emphasis(columns[4:6], 2), [1, 1])  # one layer
+    np.testing.assert_array_equal(emphasis(log_mel.COLUMNS, 7), np.ones(7))

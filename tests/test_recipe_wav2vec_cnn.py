@@ -38,11 +38,11 @@ def test_the_recipe_compares_on_the_same_labels_and_names_what_others_got(tmp_pa
     found = wav2vec_cnn.reproduce(values | TINY, tmp_path / "run", resources)
     ours, published = found.tables
     systems = [(features, system) for features, system, *_ in ours.rows]
-    assert systems[:4] == [("upstream", s) for s in ("linear", "svm", "cnn", "constant")]
-    assert systems[4:] == [("log_mel", s) for s in ("functionals_svm", "cnn", "constant")]
-    floors = [uar.value for _, system, _, uar in ours.rows if system == "constant"]
+    assert systems[:5] == [("upstream", s) for s in ("layers", "linear", "svm", "cnn", "constant")]
+    assert systems[5:] == [("log_mel", s) for s in ("functionals_svm", "cnn", "constant")]
+    floors = [uar.value for _, system, *_, uar in ours.rows if system == "constant"]
     assert floors == pytest.approx([1 / 3, 1 / 3])
-    assert "45 labels a fit" in found.summary
+    assert {labels for _, _, labels, *_ in ours.rows} == {"45"}
     assert ("Yazdani (2022)", "0.783", "0.652") in published.rows
     found.show()
     assert "Whisper-large-v3" in capsys.readouterr().out

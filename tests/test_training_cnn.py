@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from upstream_fakes import write_resnet
 
 from undertone.errors import UndertoneError
-from undertone.training import batches, image_cnn
+from undertone.training import batches, cnn, image_cnn
 from undertone.training.cnn import Cnn, CnnConfig, cut, fit_cnn, probabilities
 from undertone.training.finetune import Labelled
 
@@ -46,6 +48,36 @@ def test_padding_changes_nothing(rng, training, n_steps):
     torch.testing.assert_close(model(wider, lengths), scores, atol=1e-5, rtol=0)
     for name, tensor in model.state_dict().items():
         torch.testing.assert_close(tensor, after[name])
+
+
+@pytest.mark.parametrize("n_steps", [1, 7, 19])
+def test_padding_changes_nothing_with_rounded_products(rng, n_steps):
+    model = randomised(CnnConfig(channels=16, dropout=0.0)).train()
+    steps = [rng.normal(size=(n, 6)).astype(np.float32) for n in (n_steps + 3, n_steps)]
+    stacked, lengths = batches.pad(steps)
+    wider = torch.nn.functional.pad(stacked, (0, 0, 0, 13))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        scores, padded = model(stacked, lengths), model(wider, lengths)
+    torch.testing.assert_close(padded, scores, atol=2e-2, rtol=0)
+
+
+@pytest.mark.parametrize("rounds", [True, False])
+def test_products_are_rounded_where_the_processor_does_and_settings_allow(rng, monkeypatch, rounds):
+    data, asked = labelled(rng, 12), []
+    monkeypatch.setattr(cnn, "multiplies_bfloat16", lambda: True)
+    forward = Cnn.forward
+    monkeypatch.setattr(
+        Cnn, "forward", lambda *a: asked.append(torch.is_autocast_enabled("cpu")) or forward(*a)
+    )
+    settings = replace(SMALL, max_epochs=1, precision="bfloat16" if rounds else "float32")
+    fit_cnn(data, labelled(rng, 3), n_classes=3, steps_per_second=RATE, settings=settings, seed=1)
+    assert asked[0] is rounds
+    assert asked[-1] is False  # predictions never
+
+
+def test_another_precision_is_refused():
+    with pytest.raises(UndertoneError, match="float32 or bfloat16, found 'half'"):
+        CnnConfig(precision="half")
 
 
 def test_a_batch_of_one_equals_a_batch_of_many_when_predicting(rng):

@@ -12,13 +12,22 @@ from undertone.features import extractors, vectors
 from undertone.features.store import FrameTable, extract
 from undertone.features.upstream import batches
 from undertone.learning_curve import CurveSettings, curve
-from undertone.pipeline import Resources
+from undertone.pipeline import FinetuneSettings, Resources, finetune
+from undertone.serving.predict import predict
 from undertone.training import layers as layer_choice
+from undertone.training.discriminant import Crowd, fit_discriminant
 from undertone.training.encoder import EncoderConfig
 from undertone.training.finetune import FinetuneConfig
 from undertone.training.layers import Layers
 from undertone.training.normalise import Normaliser
-from undertone.training.systems import FITS, SYSTEMS, CnnConfig, Material, Problem
+from undertone.training.systems import (
+    FITS,
+    SYSTEMS,
+    UPSTREAM_SYSTEMS,
+    CnnConfig,
+    Material,
+    Problem,
+)
 
 EMOTIONS = ("anger", "neutral", "sadness")
 TINY = CnnConfig(segment_s=1.0, channels=8, max_epochs=6, batch_size=8)
@@ -45,7 +54,8 @@ def fake_layers(rng, *, telling=2, n=60, layer=None):
         found = rng.normal(size=(4, 6)).astype(np.float32)
         found[telling, kind] += 2.5
         source[name] = found
-    table = FrameTable("fake", 1, 50, (), source)
+    columns = tuple(f"0123abcd_{k:02d}_{unit:04d}" for k in range(4) for unit in range(3))
+    table = FrameTable("fake", 1, 50, columns, source)
     return Layers(table, table, 4, layer), names, truth, speakers
 
 
@@ -76,14 +86,15 @@ def problem_of(layers, names, truth, speakers, rng):
         seed=0,
         frames_per_second=50,
         layers=layers,
+        crowd={n: s for n, s in zip(names, speakers, strict=True) if n in known},
     )
     return Problem(
         material=material,
         train=known[:32],
-        validation=known[32:],
+        validation=known[32:40],
         test=[name for name in names if name not in known],
-        truth={n: t for n, t in zip(names, truth, strict=True) if n in known},
-        speaker={n: s for n, s in zip(names, speakers, strict=True) if n in known},
+        truth={n: t for n, t in zip(names, truth, strict=True) if n in known[:40]},
+        speaker={n: s for n, s in zip(names, speakers, strict=True) if n in known[:40]},
         n_classes=3,
         finetuning=FinetuneConfig(),
         seed=3,
@@ -103,6 +114,30 @@ def test_heads_see_the_layer_and_note_it(rng, system):
     problem = problem_of(silent, names, truth, speakers, rng)
     assert (FITS[system](problem).argmax(axis=1) == tested).mean() < 0.7
     assert problem.notes == {"layer": 0}
+
+
+def test_all_layers_go_into_one_discriminant_with_the_crowd(rng):
+    layers, names, truth, speakers = fake_layers(rng)
+    problem = problem_of(layers, names, truth, speakers, rng)
+    tested = np.array([truth[names.index(name)] for name in problem.test])
+    found = FITS["layers"](problem)
+    assert (found.argmax(axis=1) == tested).mean() > 0.7
+    vectors_of = {n: layers.vectors.frames(n)[:, :3].ravel() for n in names}
+    crowd = list(problem.material.crowd)
+    fitted = fit_discriminant(
+        np.stack([vectors_of[n] for n in problem.budget]),
+        problem.truths(problem.budget),
+        crowd=Crowd(
+            np.stack([vectors_of[n] for n in crowd]),
+            np.array(list(problem.material.crowd.values())),
+            np.array([n not in problem.budget for n in crowd]),
+        ),
+        n_classes=3,
+        settings=problem.discriminant,
+        emphasis=np.repeat([0.4, 0.8, 0.8, 0.4], 3) ** 2,
+    )
+    expected = fitted.probabilities(np.stack([vectors_of[n] for n in problem.test]))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("system", ["linear", "svm", "cnn"])
@@ -176,7 +211,7 @@ def test_a_curve_on_an_encoder_chooses_layers_and_says_which(tmp_path, corpus, m
     assert "Each fit chose one of the encoder&#39;s 4 layers" in text
     assert "With 12 labels, 2 fits chose: layer" in text
     results = pd.read_parquet(tmp_path / "run" / "results.parquet")
-    assert set(results["system"]) == {"linear", "svm", "cnn", "constant"}
+    assert set(results["system"]) == set(UPSTREAM_SYSTEMS)
     monkeypatch.setattr(learning_curve, "sweep", lambda *a, **k: None)  # all fits are there
     monkeypatch.setattr(batches, "compute_layers", None)
     assert curve(settings(corpus, features), tmp_path / "run", resources) == report
@@ -185,8 +220,10 @@ def test_a_curve_on_an_encoder_chooses_layers_and_says_which(tmp_path, corpus, m
 def test_a_network_needs_one_layer(corpus):
     with pytest.raises(UndertoneError, match="scratch need one layer: name it"):
         settings(corpus, "upstream:x@auto", systems=("linear", "scratch", "constant"))
-    assert settings(corpus, "upstream:x@1").systems == ("linear", "svm", "cnn", "constant")
-    assert "cnn" not in settings(corpus, "log_mel").systems
+    assert settings(corpus, "upstream:x@1").systems == UPSTREAM_SYSTEMS
+    assert not {"layers", "cnn"} & set(settings(corpus, "log_mel").systems)
+    with pytest.raises(UndertoneError, match="layers needs the frames of a pre-trained encoder"):
+        settings(corpus, "log_mel", systems=("layers", "constant"))
     assert {system.name for system in SYSTEMS} == set(FITS)
 
 
@@ -209,3 +246,38 @@ def test_layers_are_those_of_the_store(tmp_path, corpus):
     assert open_layers(read, f"upstream:{encoder}@2", resources).layer == 2
     assert open_layers(read, "log_mel", resources) is None
     assert extractors.get(f"upstream:{encoder}@2").columns == one.columns
+
+
+def test_all_labels_are_a_budget_of_each_folds_own_size(tmp_path, corpus):
+    encoder = write_encoder(tmp_path / "hubert", "hubert-layer")
+    rows = pd.read_csv(corpus)
+    rows.drop(index=range(5)).to_csv(corpus, index=False)  # the first speaker has fewer
+    resources = Resources(tmp_path / "store", workers=1, progress=False)
+    asked = settings(
+        corpus, f"upstream:{encoder}@auto", budgets=(12, "all"), systems=("layers", "constant")
+    )
+    run = learning_curve.open_run(asked, tmp_path / "run", resources)
+    sizes = {c.fold: len(c.train) + len(c.validation) for c in run.plan().cells if c.budget != 12}
+    assert sorted(sizes.values()) == [31, 36]
+    curve(asked, tmp_path / "run", resources)
+    results = pd.read_parquet(tmp_path / "run" / "results.parquet")
+    assert set(results["budget"]) == {12, 36}
+    with pytest.raises(UndertoneError, match="from 2 on, or all"):
+        settings(corpus, "log_mel", budgets=("most",))
+
+
+def test_a_recogniser_on_all_layers_is_trained_saved_and_served(tmp_path, corpus):
+    encoder = write_encoder(tmp_path / "hubert", "hubert-layer")
+    resources = Resources(tmp_path / "store", workers=1, progress=False)
+    features = f"upstream:{encoder}@all"
+    asked = FinetuneSettings(features=features, folds=2)
+    _, score = finetune(str(corpus), tmp_path / "model", settings=asked, resources=resources)
+    assert score.metrics["uar"].value > 0.6  # the colours of noise are easy
+    card = (tmp_path / "model" / "README.md").read_text()
+    assert "Means over time of a pre-trained encoder's layers" in card
+    files = [tmp_path / name for name in pd.read_csv(corpus)["file"][:6]]
+    found = list(predict(tmp_path / "model", files))
+    assert [p.error for p in found] == [None] * 6
+    assert all(sum(p.probabilities.values()) == pytest.approx(1) for p in found)
+    right = [p.emotion == EMOTIONS[i % 3] for i, p in enumerate(found)]
+    assert sum(right) >= 5

@@ -90,9 +90,12 @@ def curve(
     corpus: Annotated[str | None, typer.Option(help="Labelled corpus, NAME=PATH.")] = None,
     unlabelled: Unlabelled = None,
     features: Annotated[str | None, typer.Option(help="Name of the frame extractor.")] = None,
-    budgets: Annotated[str | None, typer.Option(help="Numbers of labels, as 20,50,100.")] = None,
+    budgets: Annotated[str | None, typer.Option(help="Numbers of labels, as 20,50,all.")] = None,
     draws: Annotated[int | None, typer.Option(min=1, help="Repetitions of each budget.")] = None,
     folds: Annotated[int | None, typer.Option(min=2, help="Groups of speakers.")] = None,
+    fold_files: Annotated[
+        Path | None, typer.Option(help="Folder of EmoBox's folds of this corpus.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("runs/curve"),
     quick: Annotated[bool, typer.Option("--quick", help="A first look, in minutes.")] = False,
     transductive: Annotated[
@@ -119,6 +122,7 @@ def curve(
         "budgets": _budgets(budgets),
         "draws": draws,
         "folds": folds,
+        "fold_files": None if fold_files is None else str(fold_files),
         "seed": seed,
         "transductive": transductive or None,
     }
@@ -135,7 +139,7 @@ def reproduce(
     upstream: Annotated[
         str | None, typer.Option(help="Encoder of wav2vec-cnn: a folder, or a name on the hub.")
     ] = None,
-    budgets: Annotated[str | None, typer.Option(help="Numbers of labels, as 20,50,100.")] = None,
+    budgets: Annotated[str | None, typer.Option(help="Numbers of labels, as 20,50,all.")] = None,
     draws: Annotated[int | None, typer.Option(min=1, help="Repetitions of each budget.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/RECIPE.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="A first look.")] = False,
@@ -307,14 +311,15 @@ def compare(
     _print_rows(["difference", *map(str, found.budgets)], found.differences())
 
 
-def _budgets(text: str | None) -> list[int] | None:
+def _budgets(text: str | None) -> list[int | str] | None:
     if text is None:
         return None
     try:
-        return [int(part) for part in text.split(",")]
+        return [part if part == "all" else int(part) for part in text.split(",")]
     except ValueError:
         raise UndertoneError(
-            f"--budgets takes whole numbers with commas between, such as 20,50,100; found {text!r}"
+            "--budgets takes whole numbers, or all, with commas between, such as 20,50,all; "
+            f"found {text!r}"
         ) from None
 
 

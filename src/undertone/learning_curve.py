@@ -19,10 +19,11 @@ import pandas as pd
 
 from undertone import config, corpora, run_folder
 from undertone.config import check_ranges
+from undertone.corpora import emobox
 from undertone.corpora.audit import audit_fold
 from undertone.corpora.corpus import Corpus
 from undertone.corpora.pool import Pool, pool
-from undertone.corpora.splits import Fold, draw_labels, speaker_folds
+from undertone.corpora.splits import Fold, draw_labels, largest_budget, speaker_folds
 from undertone.corpora.tasks import classes
 from undertone.errors import UndertoneError
 from undertone.evaluation.report import write_report
@@ -55,6 +56,7 @@ from undertone.training.systems import (
     UPSTREAM_SYSTEMS,
 )
 
+ALL = "all"
 PAIRS = (
     Pair("combined", "combined_random", "beside descriptors"),
     Pair("pretrained_full", "scratch", "all weights trained"),
@@ -72,9 +74,10 @@ class CurveSettings:
     corpus: str
     unlabelled: tuple[str, ...] = ()
     features: str = "log_mel"
-    budgets: tuple[int, ...] = (20, 50, 100, 200)
+    budgets: tuple[int | str, ...] = (20, 50, 100, 200)  # "all": what the training speakers have
     draws: int = 10
     folds: int = 5
+    fold_files: str = ""  # folder of EmoBox's folds of this corpus, in place of our own
     seed: int = 0
     transductive: bool = False  # pre-train on test speakers too
     systems: tuple[str, ...] = ()  # by default those that fit the features
@@ -90,6 +93,17 @@ class CurveSettings:
             upstream = self.features.startswith(PREFIX)
             usual = UPSTREAM_SYSTEMS if upstream else DEFAULT_SYSTEMS
             object.__setattr__(self, "systems", usual)
+        self._check_systems()
+        for name in ("systems", "budgets"):
+            if len(set(values := getattr(self, name))) < len(values):
+                raise UndertoneError(f"{name} holds something twice: {', '.join(map(str, values))}")
+        if not self.budgets or any(b != ALL and not _is_number(b) for b in self.budgets):
+            raise UndertoneError(
+                f"budgets are numbers of labels from 2 on, or {ALL}, found {self.budgets}"
+            )
+        check_ranges(self, draws=(1, math.inf), folds=(2, math.inf), seed=(0, 2**62))
+
+    def _check_systems(self) -> None:
         if unknown := set(self.systems) - set(FITS):
             raise UndertoneError(
                 f"there is no system {', '.join(sorted(unknown))}; there are {', '.join(FITS)}"
@@ -101,12 +115,15 @@ class CurveSettings:
                 f"@auto chooses a layer for {', '.join(OF_LAYERS)}; {', '.join(sorted(others))} "
                 "need one layer: name it, as @6"
             )
-        for name in ("systems", "budgets"):
-            if len(set(values := getattr(self, name))) < len(values):
-                raise UndertoneError(f"{name} holds something twice: {', '.join(map(str, values))}")
-        if not self.budgets or min(self.budgets) < 2:
-            raise UndertoneError(f"budgets are numbers of labels from 2 on, found {self.budgets}")
-        check_ranges(self, draws=(1, math.inf), folds=(2, math.inf), seed=(0, 2**62))
+        if "layers" in self.systems and not self.features.startswith(PREFIX):
+            raise UndertoneError(
+                "the system layers needs the frames of a pre-trained encoder: "
+                f"--features {PREFIX}MODEL@auto, found {self.features}"
+            )
+
+
+def _is_number(budget: int | str) -> bool:
+    return isinstance(budget, int) and budget >= 2
 
 
 def quick_values() -> dict[str, Any]:
@@ -180,9 +197,11 @@ def open_run(settings: CurveSettings, out: Path | str, resources: Resources) -> 
 
 def _with_absolute_paths(settings: CurveSettings) -> CurveSettings:
     """So that the run's settings file repeats it from any folder."""
+    files = settings.fold_files
     return replace(
         settings,
         features=extractors.settled(settings.features),
+        fold_files=str(Path(files).expanduser().absolute()) if files else "",
         corpus=corpora.with_absolute_path(settings.corpus),
         unlabelled=tuple(map(corpora.with_absolute_path, settings.unlabelled)),
     )
@@ -201,7 +220,16 @@ class Run:
 
     @cached_property
     def folds(self) -> list[Fold]:
+        if self.settings.fold_files:
+            return emobox.disjoint_folds(Path(self.settings.fold_files), self.corpus)
         return speaker_folds(self.corpus, self.settings.folds, self.settings.seed)
+
+    @cached_property
+    def budgets(self) -> tuple[int, ...]:
+        """Numbers of labels; all of them is what the fold with the most can give."""
+        most = max(largest_budget(self.corpus, fold) for fold in self.folds)
+        asked = self.settings.budgets
+        return tuple(dict.fromkeys(most if budget == ALL else int(budget) for budget in asked))
 
     @cached_property
     def pools(self) -> list[Pool]:
@@ -262,11 +290,17 @@ class Run:
         return self.out / "report.html"
 
     def _cells(self) -> Iterator[Cell]:
+        all_asked = ALL in self.settings.budgets
         for fold in self.folds:
+            most = largest_budget(self.corpus, fold)
             for draw in range(self.settings.draws):
-                for budget in self.settings.budgets:
+                for budget in self.budgets:
                     labels = draw_labels(
-                        self.corpus, fold, budget=budget, draw=draw, seed=self.settings.seed
+                        self.corpus,
+                        fold,
+                        budget=most if all_asked and budget == max(self.budgets) else budget,
+                        draw=draw,
+                        seed=self.settings.seed,
                     )
                     yield Cell(
                         fold.index, draw, budget, tuple(labels.train), tuple(labels.validation)
@@ -281,7 +315,7 @@ class Run:
             predictions=self._predictions(plan),
             systems=tuple(s for s in SYSTEMS if s.name in settings.systems),
             pairs=tuple(p for p in PAIRS if {p.pretrained, p.scratch} <= set(settings.systems)),
-            budgets=settings.budgets,
+            budgets=self.budgets,
             n_draws=settings.draws,
             folds=tuple(fold.test_speakers for fold in self.folds),
             left_out=self._left_out(),

@@ -1,4 +1,4 @@
-"""EmoBox's published fold files, read so that they can be audited.
+"""EmoBox's published fold files, read so that they can be audited, and used where they are sound.
 
 In:  the folder of one corpus: ``fold_1/emodb_train_fold_1.json`` (a mapping by utterance) or
      ``.jsonl`` (a record a line); ``fold1`` as well as ``fold_1``, ``wav`` or ``audio``, ``emo`` or
@@ -12,6 +12,7 @@ in speakers: see ``corpora.audit``.
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -19,6 +20,8 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from undertone.corpora import emodb, ravdess
+from undertone.corpora.corpus import Corpus
+from undertone.corpora.folds import Fold, usable_rows
 from undertone.corpora.tasks import canonical_emotion, names_no_emotion
 from undertone.errors import UndertoneError
 
@@ -67,6 +70,46 @@ def read_folds(folder: Path) -> list[PublishedFold]:
     labels = _label_map(folder)
     listed = _listed_speakers(folder)
     return [_read_fold(places[index], index, labels, listed) for index in sorted(places)]
+
+
+def disjoint_folds(folder: Path, corpus: Corpus) -> list[Fold]:
+    """The published folds of a corpus as folds of speakers, where they keep speakers apart.
+
+    Args:
+        folder: as of ``read_folds``.
+        corpus: with emotions and speakers; its utterances are the names of the published files.
+
+    Raises:
+        UndertoneError: a speaker is on both sides of a fold or tested twice, or the test sides
+            hold other utterances than the corpus.
+    """
+    published = read_folds(folder)
+    rows = usable_rows(corpus)
+    tested = [rows[rows["utterance"].isin(_names(fold.test))] for fold in published]
+    times = Counter(speaker for of_one in tested for speaker in of_one["speaker"].unique())
+    if shared := sorted(speaker for speaker, n in times.items() if n > 1):
+        raise UndertoneError(
+            f"the folds in {folder} test {len(shared)} of {len(times)} speakers in several folds "
+            f"({', '.join(shared[:5])}): what they are tested with has heard them; leave the "
+            "folds' folder out for folds that keep speakers apart"
+        )
+    n_published = sum(len(fold.test) for fold in published)
+    if not (sum(map(len, tested)) == n_published == len(rows)):
+        raise UndertoneError(
+            f"the folds in {folder} test {n_published} utterances, {corpus.name} has {len(rows)} "
+            f"with emotion and speaker, and {sum(map(len, tested))} are the same: are they of this "
+            "corpus, and is your copy whole?"
+        )
+    everyone = set(rows["speaker"])
+    return [
+        Fold(index, tuple(sorted(own)), tuple(sorted(everyone - own)))
+        for index, own in enumerate(set(of_one["speaker"]) for of_one in tested)
+    ]
+
+
+def _names(table: pd.DataFrame) -> set[str]:
+    """The utterances' names: their files' without folder and ending."""
+    return {PurePosixPath(file).stem for file in table["file"]}
 
 
 def _read_fold(

@@ -6,7 +6,8 @@ Out: (n_values,) float32, finite; how many and what depends on the columns alone
 Every column is described by its ``functionals``. What the columns are adds to that: cepstra of the
 mel bands (``mel_*``), over the utterance, over its voiced frames, and how they move; how F0 moves;
 how long voicing, speech and pauses last; and the modulation spectrum, the power of energy, bands
-and F0 at the rates at which syllables, stress and tremor come. Frames are 10 ms apart.
+and F0 at the rates at which syllables, stress and tremor come. Frames are 10 ms apart. The columns
+of a pre-trained encoder are described by their means alone.
 
 Sources: the modulation bands follow Houtgast & Steeneken (J. Acoust. Soc. Am. 77, 1985), 0.5 to
 16 Hz in speech; durations and F0 movement are of the kind of eGeMAPS (Eyben et al., 2016).
@@ -20,6 +21,8 @@ import scipy.fft
 
 from undertone.audio import FRAMES_PER_SECOND
 from undertone.features.functionals import functionals
+from undertone.features.upstream.source import layers_of
+from undertone.features.vectors import mean_sd
 
 N_CEPSTRA = 20
 DELTA_REACH = 2  # frames before and after
@@ -51,10 +54,26 @@ class Speech:
 
 def describe(frames: np.ndarray, columns: Sequence[str]) -> np.ndarray:
     """Describe the frames of one utterance."""
+    if layers_of(tuple(columns)) is not None:
+        return mean_sd(frames)[: len(columns)]
     parts = [functionals(frames, columns)]
     if (speech := _speech(frames, columns)) is not None:
         parts += [part(speech) for part in PARTS]
     return np.concatenate(parts).astype(np.float32)
+
+
+def emphasis(columns: Sequence[str], n_values: int) -> np.ndarray:
+    """(n_values,) what each descriptor counts: 1, but for the layers of a pre-trained encoder.
+
+    Of these the middle ones count most and the first and last least, by a triangle over their
+    place, squared: what speech sounds like is told by the middle layers (docs/experiments.md).
+    """
+    layers = layers_of(tuple(columns))
+    if layers is None:
+        return np.ones(n_values)
+    names, place = np.unique(layers, return_inverse=True)
+    triangle = 1 - np.abs(2 * (place + 1) / (len(names) + 1) - 1)
+    return triangle**2
 
 
 def cepstra(speech: Speech) -> np.ndarray:

@@ -13,15 +13,14 @@ from typing import Any
 
 import pandas as pd
 
-from undertone import config, corpora
-from undertone.corpora.splits import largest_budget, speaker_folds
+from undertone import config
 from undertone.errors import UndertoneError
 from undertone.evaluation.curve import trace
 from undertone.evaluation.estimate import Estimate
 from undertone.evaluation.intensity_report import Table
 from undertone.features.extractors import settled
-from undertone.learning_curve import CurveSettings, curve
-from undertone.pipeline import Resources, usable
+from undertone.learning_curve import ALL, CurveSettings, curve
+from undertone.pipeline import Resources
 from undertone.recipes.reproduction import Reproduction
 
 CITATION = "Soltani Tehrani, Faridani and Toosi, arXiv 2309.12714 (2023)"
@@ -34,7 +33,10 @@ PUBLISHED: Mapping[str, Mapping[str, float]] = {
     "Whisper-large-v3 (EmoBox)": {"wa": 89.6, "uar": 80.2},
 }
 CNN: Mapping[str, Any] = {"segment_s": 4.0, "overlap": 0.5, "channels": 256, "blocks": 3}
-UPSTREAM: Mapping[str, Any] = {"systems": ["linear", "svm", "cnn", "constant"], "cnn": CNN}
+UPSTREAM: Mapping[str, Any] = {
+    "systems": ["layers", "linear", "svm", "cnn", "constant"],
+    "cnn": CNN,
+}
 HAND_MADE: Mapping[str, Any] = {
     "features": "log_mel",
     "systems": ["functionals_svm", "cnn", "constant"],
@@ -67,7 +69,7 @@ def reproduce(
     features = upstream if "@" in upstream else f"{upstream}@auto"
     features = settled(features if features.startswith("upstream:") else f"upstream:{features}")
     values = {"draws": DRAWS, **(QUICK if quick else {}), **values}
-    values.setdefault("budgets", [_all_labels(values)])
+    values.setdefault("budgets", [ALL])
     hand_made = dict(HAND_MADE)
     if pictures:
         hand_made |= {"image_network": pictures}
@@ -79,12 +81,14 @@ def reproduce(
     ):
         settings = config.load(CurveSettings, {**beneath, **values})
         reports.append(curve(settings, out / name, resources))
-        scores += _scores(name, out / name, settings)
+        scores += _scores(name, out / name)
     return Reproduction(
         report=reports[0],
-        summary=f"{max(values['budgets'])} labels a fit, speakers apart. The report on hand-made "
-        f"features: {reports[1].resolve()}",
-        tables=(Table("Ours", ("features", "system", "WA", "UAR"), tuple(scores)), _published()),
+        summary=f"Speakers apart. The report on hand-made features: {reports[1].resolve()}",
+        tables=(
+            Table("Ours", ("features", "system", "labels", "WA", "UAR"), tuple(scores)),
+            _published(),
+        ),
     )
 
 
@@ -101,23 +105,14 @@ def _published() -> Table:
     )
 
 
-def _all_labels(values: Mapping[str, Any]) -> int:
-    """As many labels as every fold's training speakers have."""
-    corpus = usable(corpora.open(values["corpus"]))
-    folds = speaker_folds(
-        corpus, values.get("folds", CurveSettings.folds), values.get("seed", CurveSettings.seed)
-    )
-    return min(largest_budget(corpus, fold) for fold in folds)
-
-
-def _scores(
-    name: str, folder: Path, settings: CurveSettings
-) -> list[tuple[str, str, Estimate, Estimate]]:
+def _scores(name: str, folder: Path) -> list[tuple[str | Estimate, ...]]:
+    """Of each system at the largest budget."""
     predictions = pd.read_parquet(folder / "predictions.parquet")
     columns = [str(column) for column in predictions]
     emotions = [column.removeprefix("p_") for column in columns if column.startswith("p_")]
-    curves, budget = trace(predictions, emotions=emotions), max(settings.budgets)
+    curves = trace(predictions, emotions=emotions)
+    budget = curves.budgets[-1]
     return [
-        (name, s, curves.estimate(s, budget, "wa"), curves.estimate(s, budget, "uar"))
-        for s in settings.systems
+        (name, s, str(budget), curves.estimate(s, budget, "wa"), curves.estimate(s, budget, "uar"))
+        for s in predictions["system"].unique()
     ]

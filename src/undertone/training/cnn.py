@@ -22,10 +22,12 @@ import torch
 from torch import nn
 
 from undertone.config import check_ranges
+from undertone.errors import UndertoneError
 from undertone.training import batches
 from undertone.training.batches import is_real
 from undertone.training.encoder import pool_mean_sd
 from undertone.training.finetune import Labelled
+from undertone.training.gru.module import PRECISIONS
 from undertone.training.losses import cross_entropy
 from undertone.training.seeds import generator, seed_torch
 
@@ -46,6 +48,7 @@ class CnnConfig:
     max_epochs: int = 40
     patience: int = 8  # epochs without a better validation loss
     epochs_without_validation: int = 15  # where the budget is too small to validate
+    precision: str = "bfloat16"  # of products while training, where the processor multiplies it
 
     def __post_init__(self) -> None:
         check_ranges(
@@ -63,6 +66,10 @@ class CnnConfig:
             patience=(1, math.inf),
             epochs_without_validation=(1, math.inf),
         )
+        if self.precision not in PRECISIONS:
+            raise UndertoneError(
+                f"CnnConfig.precision must be {' or '.join(PRECISIONS)}, found {self.precision!r}"
+            )
 
 
 class Block(nn.Module):
@@ -156,13 +163,16 @@ def fit_cnn(
     segments, truth = _segments(train, steps_per_second, settings)
     n_epochs = settings.max_epochs if len(validation) else settings.epochs_without_validation
     best, best_loss, best_epoch = model.state_dict(), np.inf, 0
+    rounds = settings.precision == "bfloat16" and multiplies_bfloat16()
     for epoch in range(n_epochs):
         model.train()
         sizes = [len(segment) for segment in segments]
         rng = generator(seed, "cnn epoch", epoch)
         for positions in batches.plan_batches(sizes, settings.batch_size, rng):
             steps, lengths = batches.pad([segments[i] for i in positions])
-            loss = cross_entropy(model(steps, lengths), torch.from_numpy(truth[positions]), 0.0)
+            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=rounds):
+                scores = model(steps, lengths)
+            loss = cross_entropy(scores.float(), torch.from_numpy(truth[positions]), 0.0)
             optimiser.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
@@ -198,6 +208,12 @@ def probabilities(
         steps, lengths = batches.pad([segments[i] for i in positions])
         np.add.at(out, owner[positions], model(steps, lengths).softmax(dim=1).double().numpy())
     return (out / np.bincount(owner)[:, None]).astype(np.float32)
+
+
+def multiplies_bfloat16() -> bool:
+    """Whether the processor has products of bfloat16; elsewhere they would be the slower ones."""
+    asked = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return asked is not None and bool(asked())
 
 
 def _size(steps_per_second: float, settings: CnnConfig) -> int:

@@ -15,9 +15,9 @@ from undertone.training.encoder import Encoder, pool_mean_sd, pooled_size
 POOLING = "mean_sd"
 
 
-def emphasis_of(n_descriptors: int, n_values: int, encoder_emphasis: float) -> np.ndarray:
-    """(n_values,) 1 for the descriptors, less or more for what the encoder adds."""
-    return np.where(np.arange(n_values) < n_descriptors, 1.0, encoder_emphasis)
+def emphasis_of(descriptors: np.ndarray, n_values: int, encoder_emphasis: float) -> np.ndarray:
+    """(n_values,) what each descriptor counts, (n_descriptors,), then what the encoder adds."""
+    return np.append(descriptors, np.full(n_values - len(descriptors), encoder_emphasis))
 
 
 class CombinedClassifier(nn.Module):

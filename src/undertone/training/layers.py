@@ -41,6 +41,11 @@ class Layers:
         """(n_utterances, n_values) vectors in one layer."""
         return np.stack([self.vectors.frames(name)[layer] for name in utterances])
 
+    def means(self, utterances: Sequence[str]) -> np.ndarray:
+        """(n_utterances, n_layers * width) means over time of all layers, side by side."""
+        found = np.stack([self.vectors.frames(name) for name in utterances])
+        return found[:, :, : found.shape[2] // 2].reshape(len(found), -1)
+
 
 def choose(
     layers: Layers,

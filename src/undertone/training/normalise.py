@@ -129,6 +129,13 @@ def fit_normaliser(utterances: Iterable[np.ndarray], *, stride: int = 1) -> Norm
     return Normaliser(mean.astype(np.float32), sd.astype(np.float32), stride)
 
 
+def unchanged(n_features: int, *, stride: int = 1) -> Normaliser:
+    """What leaves frames as they are, for models that read no steps."""
+    return Normaliser(
+        np.zeros(n_features, dtype=np.float32), np.ones(n_features, dtype=np.float32), stride
+    )
+
+
 def _mean_of_consecutive(steps: np.ndarray, stride: int) -> np.ndarray:
     if stride == 1:
         return steps

@@ -29,7 +29,13 @@ from undertone.training.encoder import EncoderConfig
 from undertone.training.finetune import FinetuneConfig
 from undertone.training.intensities import FITS as INTENSITY_FITS
 from undertone.training.layers import Layers
-from undertone.training.normalise import Normaliser, fill_memory, fit_normaliser, normalise
+from undertone.training.normalise import (
+    Normaliser,
+    fill_memory,
+    fit_normaliser,
+    normalise,
+    unchanged,
+)
 from undertone.training.pretrain import PretrainConfig, Pretraining, pretrain, read_pretraining
 from undertone.training.seeds import seed_of
 from undertone.training.systems import (
@@ -284,8 +290,7 @@ def _normaliser(plan: Plan, fold: int) -> Normaliser:
 def _normaliser_if_used(plan: Plan, fold: int) -> Normaliser:
     """Heads on frames as they are bring their own: a pool of all layers is not read for nothing."""
     if set(plan.systems) <= set(UPSTREAM_SYSTEMS):
-        n_features = len(plan.frames.columns)
-        return Normaliser(np.zeros(n_features), np.ones(n_features), plan.shape.stride)
+        return unchanged(len(plan.frames.columns), stride=plan.shape.stride)
     return _normaliser(plan, fold)
 
 

@@ -6,6 +6,7 @@ Out: the score of the recipe on speakers it did not know, and a ``Recognizer`` o
 
 import hashlib
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,13 +20,14 @@ from undertone.errors import UndertoneError
 from undertone.evaluation.score import Score, score
 from undertone.features.extractors import get
 from undertone.features.store import FrameTable
+from undertone.features.upstream.source import PREFIX
 from undertone.progress import Progress
 from undertone.training.card import Facts
 from undertone.training.combined import CombinedClassifier
 from undertone.training.discriminant import DiscriminantConfig
 from undertone.training.encoder import Encoder, EncoderConfig
 from undertone.training.finetune import Classifier, FinetuneConfig, finetune, finetune_head
-from undertone.training.normalise import fit_normaliser
+from undertone.training.normalise import Normaliser, fit_normaliser, unchanged
 from undertone.training.recognizer import Inputs, PretrainedEncoder, Recognizer
 from undertone.training.seeds import seed_of
 from undertone.training.systems import FITS, Material, Problem, combine, temperature_within
@@ -192,7 +194,7 @@ class Trial:
             encoder: Encoder | None = self.pretrained.encoder
         else:
             shape, encoder = self.settings.encoder, None
-            normaliser = fit_normaliser(map(self.table.frames, crowd), stride=shape.stride)
+            normaliser = self._fit_normaliser(crowd, shape.stride)
         return Material(
             frames=self.table.frames,
             columns=self.table.columns,
@@ -202,6 +204,11 @@ class Trial:
             seed=self.settings.seed,
             crowd=crowd,
         )
+
+    def _fit_normaliser(self, crowd: Iterable[str], stride: int) -> Normaliser:
+        if self.settings.mode == "combined":  # without an encoder: nothing reads steps
+            return unchanged(len(self.table.columns), stride=stride)
+        return fit_normaliser(map(self.table.frames, crowd), stride=stride)
 
     def _describe(self) -> str:
         start = (
@@ -214,8 +221,13 @@ class Trial:
         text = f"A GRU over frames, pooled over time, and one dense layer. Start: {start}, {what}."
         if self.settings.mode == "combined":
             beside = f", beside the pooled outputs of {start}, {what}" if self.pretrained else ""
+            described = (
+                "Means over time of a pre-trained encoder's layers"
+                if self.features.startswith(PREFIX)
+                else "Descriptors of the frames"
+            )
             text = (
-                f"Descriptors of the frames{beside}; a shrunk linear discriminant analysis, "
+                f"{described}{beside}; a shrunk linear discriminant analysis, "
                 "self-trained on the utterances whose labels were not used. How sure the "
                 "probabilities are was set by cross-validation on the same labels."
             )

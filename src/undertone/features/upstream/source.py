@@ -11,10 +11,13 @@ import hashlib
 import importlib.util
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from undertone import audio
 from undertone.errors import UndertoneError
@@ -27,6 +30,7 @@ WAVEFORM_FAMILIES = ("wav2vec2", "hubert", "wavlm", "data2vec-audio")  # DistilH
 FAMILIES = (*WAVEFORM_FAMILIES, "whisper")
 WHISPER_HOP = 160  # samples a frame of its log-mel input
 EVERY, CHOSEN = "all", "auto"
+COLUMN = re.compile(r"[0-9a-f]{8}_(\d\d)_\d{4}")  # weights, layer, unit
 
 
 @dataclass(frozen=True)
@@ -136,6 +140,19 @@ def with_every_layer(text: str) -> str:
     """
     model, _, rest = text.rpartition("@")
     return "+".join([f"{model}@{EVERY}", *rest.split("+")[1:]])
+
+
+@functools.lru_cache(maxsize=8)
+def layers_of(columns: tuple[str, ...]) -> np.ndarray | None:
+    """(n_columns,) the layer of each column; None where they are not all an encoder's.
+
+    >>> layers_of(("0123abcd_02_0000", "0123abcd_03_0000")), layers_of(("log_energy",))
+    (array([2, 3]), None)
+    """
+    found = [COLUMN.fullmatch(name) for name in columns]
+    if not found or None in found:
+        return None
+    return np.array([int(match[1]) for match in found if match])
 
 
 def n_frames(config: Mapping[str, Any], n_samples: int) -> int:
