@@ -56,6 +56,8 @@ def test_halves_round_away_from_zero():
 
 def test_plateaus_are_found_at_their_first_sample():
     np.testing.assert_array_equal(matlab.local_maxima(np.array([3, 1, 2, 2, 1, 5, 0, 9])), [2, 5])
+    silent = np.array([-np.inf, -np.inf, 1, 0, -np.inf, -np.inf, 2, 1])
+    np.testing.assert_array_equal(matlab.local_maxima(silent), [2, 6])
     np.testing.assert_array_equal(tilt.peak_bins(np.array([3.0, 1, 2, 2, 2, 1, 5, 5, 0])), [3, 6])
 
 

@@ -36,6 +36,7 @@ from undertone.training.seeds import generator, seed_torch
 class CnnConfig:
     """Settings of the network and its training."""
 
+    steps_per_second: float = 25.0  # about: faster frames are averaged
     segment_s: float = 4.0
     overlap: float = 0.5  # of neighbouring segments
     channels: int = 256
@@ -53,6 +54,7 @@ class CnnConfig:
     def __post_init__(self) -> None:
         check_ranges(
             self,
+            steps_per_second=(1, 1000),
             segment_s=(0.1, 600),
             overlap=(0, 0.95),
             channels=(1, 8192),

@@ -26,8 +26,6 @@ from undertone.training.seeds import seed_of
 if TYPE_CHECKING:
     from undertone.training.systems import Problem
 
-STEPS_PER_SECOND = 50  # of the CNN, about: faster frames are averaged
-
 
 def fit_vectors(problem: "Problem", fit: Callable[..., Fitted]) -> np.ndarray:
     """A classic classifier on mean and standard deviation over an utterance's frames."""
@@ -42,7 +40,7 @@ def fit_vectors(problem: "Problem", fit: Callable[..., Fitted]) -> np.ndarray:
 
 def fit_frames(problem: "Problem") -> np.ndarray:
     """The CNN on segments, normalised with the statistics of the labelled utterances."""
-    stride = max(1, round(problem.material.frames_per_second / STEPS_PER_SECOND))
+    stride = max(1, round(problem.material.frames_per_second / problem.cnn.steps_per_second))
     options: dict[str, Any] = {
         "steps_per_second": problem.material.frames_per_second / stride,
         "settings": problem.cnn,

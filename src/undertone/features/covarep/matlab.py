@@ -74,7 +74,8 @@ def wrap(phase: np.ndarray) -> np.ndarray:
 
 def local_maxima(values: np.ndarray) -> np.ndarray:
     """(n_peaks,) indices of strict local maxima; of a plateau its first sample; never an end."""
-    steps = np.flatnonzero(np.diff(values))
+    with np.errstate(invalid="ignore"):  # between two infinities, which are no maximum
+        steps = np.flatnonzero(np.diff(values))
     if len(steps) < 2:
         return np.empty(0, dtype=np.int64)
     rising = values[steps + 1] > values[steps]
