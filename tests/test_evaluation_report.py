@@ -213,6 +213,36 @@ def test_a_gain_at_the_last_budget_only_is_told_as_a_difference():
     assert "With 160 labels, pre-training gains +." in summarise(with_skill(**late)).verdict
 
 
+def test_without_pairs_the_verdict_tells_where_the_recommended_system_stands():
+    whole = with_skill(svm=(0.33, 0.43, 0.52, 0.9))
+    svm = next(system for system in whole.systems if system.name == "svm")
+    others = [system for system in whole.systems if system.name in ("logistic", "constant")]
+    kept = whole.predictions["system"].isin(["svm", "logistic", "constant"])
+    chosen = replace(
+        whole,
+        systems=(replace(svm, recommended=True), *others),
+        pairs=(),
+        predictions=whole.predictions[kept],
+    )
+    first, last = (chosen.curves.difference("svm", "logistic", budget=b) for b in (20, 160))
+    assert not first.excludes_zero
+    assert last.excludes_zero
+    assert summarise(chosen).verdict == (
+        "With 20 labels, the best of the others (logistic regression) and SVM on functionals "
+        f"cannot be told apart ({first.signed()} in UAR); with 160 labels, SVM on functionals "
+        f"beats the best of the others (logistic regression) ({last.signed()} in UAR)."
+    )
+    page = visible(render(chosen))
+    assert "undertone compare" in page
+    assert "paired differences below" not in page
+    alone = replace(
+        chosen,
+        systems=tuple(others),
+        predictions=chosen.predictions[chosen.predictions["system"] != "svm"],
+    )
+    assert "holds no pre-trained system" in summarise(alone).verdict
+
+
 def test_the_recommended_system_is_named_first_and_described(whole):
     first, *others = whole.systems
     chosen = replace(whole, systems=(replace(first, recommended=True), *others))

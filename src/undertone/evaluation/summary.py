@@ -55,7 +55,9 @@ def _verdict(result: CurveResult) -> str:
     pairs = [(pair, worths) for pair, worths in result.worths if pair.like_with_like]
     worths = [worth for _, all_worths in pairs for worth in all_worths]
     if not worths:
-        return "This sweep holds no pre-trained system beside the same network from scratch."
+        return _standings(result) or (
+            "This sweep holds no pre-trained system beside the same network from scratch."
+        )
     if all(worth.verdict == "unknown" for worth in worths):
         return (
             "One speaker tells nothing of the next: what pre-training is worth cannot be known "
@@ -67,6 +69,29 @@ def _verdict(result: CurveResult) -> str:
     pair, first = gains[0]
     where = f" ({pair.label})" if pair.label and len(pairs) > 1 else ""
     return f"With {_count(first.budget)}, {_gain(first)}{where}{_at_the_end(result, first)}."
+
+
+def _standings(result: CurveResult) -> str:
+    """Where the recommended system stands against the best of the others; "" if there is none."""
+    ends = sorted({result.curves.budgets[0], result.curves.budgets[-1]})
+    system = next((s for s in result.systems if s.recommended), None)
+    if system is None or not all(result.curves.has(system.name, budget) for budget in ends):
+        return ""
+    said = [text for budget in ends if (text := _standing(result, system, budget))]
+    return f"With {'; with '.join(said)}." if said else ""
+
+
+def _standing(result: CurveResult, system: System, budget: int) -> str:
+    curves = result.curves
+    others = [s.name for s in result.systems if s.kind != "floor" and s is not system]
+    there = [name for name in others if curves.has(name, budget)]
+    if not there:
+        return ""
+    rival = curves.best(there, budget)
+    difference = curves.difference(system.name, rival, budget=budget)
+    told = f"the best of the others ({result.system(rival).label})"
+    wins = _who_wins(difference, system.label, rival=told)
+    return f"{_count(budget)}, {wins} ({difference.signed()} in UAR)"
 
 
 def _no_gain(result: CurveResult, worths: list[Worth]) -> str:
@@ -179,10 +204,10 @@ def _strongest(result: CurveResult, budget: int) -> tuple[str, str, Estimate] | 
     return best, rival, curves.difference(best, rival, budget=budget)
 
 
-def _who_wins(difference: Estimate, ours: str) -> str:
+def _who_wins(difference: Estimate, ours: str, rival: str = "it") -> str:
     if not difference.excludes_zero:
-        return f"it and {ours} cannot be told apart"
-    return f"{ours} beats it" if difference.value > 0 else f"it beats {ours}"
+        return f"{rival} and {ours} cannot be told apart"
+    return f"{ours} beats {rival}" if difference.value > 0 else f"{rival} beats {ours}"
 
 
 def _count(budget: int) -> str:
