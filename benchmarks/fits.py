@@ -24,8 +24,8 @@ from undertone.training.encoder import Encoder, EncoderConfig, pool_mean
 from undertone.training.finetune import Classifier, FinetuneConfig, Labelled, probabilities
 from undertone.training.losses import cross_entropy
 from undertone.training.normalise import fit_normaliser
+from undertone.training.problem import Material, Problem
 from undertone.training.seeds import generator
-from undertone.training.systems import Material, Problem
 
 SETTINGS = FinetuneConfig()
 

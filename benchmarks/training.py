@@ -37,7 +37,8 @@ from undertone.features import store
 from undertone.training.encoder import EncoderConfig
 from undertone.training.finetune import FinetuneConfig
 from undertone.training.gru import available
-from undertone.training.systems import Problem, fit_frozen
+from undertone.training.problem import Problem
+from undertone.training.systems import fit_frozen
 
 THREADS = torch.get_num_threads()  # PyTorch's choice
 N_STACKED = 4

@@ -31,8 +31,9 @@ from undertone.pipeline import Resources
 from undertone.progress import Progress
 from undertone.training.normalise import fit_normaliser
 from undertone.training.pretrain import read_pretraining
+from undertone.training.problem import Material, Problem
 from undertone.training.seeds import seed_of
-from undertone.training.systems import Material, Problem, fit_combined
+from undertone.training.systems import fit_combined
 
 INNER_FOLDS, DRAWS, EMPHASES = 4, 2, (0.5, 1.0)
 ALONE = "descriptors alone"

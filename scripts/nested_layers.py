@@ -29,7 +29,7 @@ from undertone.learning_curve import CurveSettings, Run, open_run
 from undertone.pipeline import Resources
 from undertone.progress import Progress
 from undertone.training.discriminant import Crowd, fit_discriminant
-from undertone.training.systems import Problem
+from undertone.training.problem import Problem
 
 Candidate = tuple[dict[str, np.ndarray], np.ndarray]  # vectors by utterance, what each value counts
 

@@ -214,7 +214,10 @@ def test_a_model_is_named_by_its_content_alone(folders, tmp_path):
 def test_names_are_taken_apart(folders):
     folder = folders["whisper"]
     found = source.find(f"upstream:{folder}@1+padded+bfloat16")
-    assert (found.layer, found.options) == (1, source.Options(padded=True, bfloat16=True))
+    assert (found.layers, found.options) == (
+        range(1, 2),
+        source.Options(padded=True, bfloat16=True),
+    )
     assert source.asks_to_choose(f"upstream:{folder}@auto+padded")
     assert not source.asks_to_choose(f"upstream:{folder}@1")
     assert len(extractors.get(f"upstream:{folder}@all").columns) == 3 * 32
@@ -225,6 +228,8 @@ def test_names_are_taken_apart(folders):
     [
         ("hubert-group", "@9", "has the layers 0 to 3"),
         ("hubert-group", "@-1", "has the layers 0 to 3"),
+        ("hubert-group", "@2-1", "has the layers 0 to 3"),
+        ("hubert-group", "@2-4", "for several as 2-4"),
         ("hubert-group", "@auto", "is for `undertone curve`"),
         ("hubert-group", "", r"expected upstream:FOLDER@LAYER"),
         ("hubert-group", "@1+padded", "are for whisper encoders"),

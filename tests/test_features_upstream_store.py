@@ -50,6 +50,10 @@ def test_all_layers_are_computed_once_and_each_is_a_view(tmp_path, corpus, encod
         np.testing.assert_array_equal(every.frames(utterance), side_by_side)
         assert every.frames(utterance).dtype == np.float32
         assert every.lengths[utterance] == layers[0].lengths[utterance] == len(side_by_side)
+    some = run(corpus, f"upstream:{encoder}@1-2", tmp_path / "store")
+    both = np.concatenate([layers[k].frames(utterance) for k in (1, 2)], axis=1)
+    np.testing.assert_array_equal(some.frames(utterance), both)
+    assert some.columns == layers[1].columns + layers[2].columns
     assert every.frames_per_second == 50
     assert every.columns == sum((t.columns for t in layers), ())
     stored = next((tmp_path / "store").rglob("*.npy"))

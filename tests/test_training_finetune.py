@@ -26,7 +26,8 @@ from undertone.training.finetune import (
     probabilities,
 )
 from undertone.training.normalise import Normaliser
-from undertone.training.systems import Material, Problem, combine, fit_combined
+from undertone.training.problem import Material, Problem
+from undertone.training.systems import combine, fit_combined
 
 SETTINGS = FinetuneConfig(max_epochs=25, learning_rate=5e-3)
 

@@ -15,22 +15,17 @@ from undertone.learning_curve import CurveSettings, curve
 from undertone.pipeline import FinetuneSettings, Resources, finetune
 from undertone.serving.predict import predict
 from undertone.training import layers as layer_choice
+from undertone.training.cnn import CnnConfig
 from undertone.training.discriminant import Crowd, fit_discriminant
 from undertone.training.encoder import EncoderConfig
 from undertone.training.finetune import FinetuneConfig
 from undertone.training.layers import Layers
 from undertone.training.normalise import Normaliser
-from undertone.training.systems import (
-    FITS,
-    SYSTEMS,
-    UPSTREAM_SYSTEMS,
-    CnnConfig,
-    Material,
-    Problem,
-)
+from undertone.training.problem import Material, Problem
+from undertone.training.systems import FITS, SYSTEMS, UPSTREAM_SYSTEMS
 
 EMOTIONS = ("anger", "neutral", "sadness")
-TINY = CnnConfig(segment_s=1.0, channels=8, max_epochs=6, batch_size=8)
+TINY = CnnConfig(steps_per_second=50, segment_s=1.0, channels=8, max_epochs=8, batch_size=8)
 
 
 def test_mean_and_deviation_leave_out_what_is_not_finite(rng):
@@ -44,7 +39,7 @@ def test_mean_and_deviation_leave_out_what_is_not_finite(rng):
     assert found[2, 1] == found[2, 5] == 0
 
 
-def fake_layers(rng, *, telling=2, n=60, layer=None):
+def fake_layers(rng, *, telling=2, n=60, candidates=range(4)):
     """Vectors of four layers, of which one tells the class and the others nothing."""
     names = [f"u{i:02d}" for i in range(n)]
     truth = np.arange(n) % 3
@@ -56,7 +51,7 @@ def fake_layers(rng, *, telling=2, n=60, layer=None):
         source[name] = found
     columns = tuple(f"0123abcd_{k:02d}_{unit:04d}" for k in range(4) for unit in range(3))
     table = FrameTable("fake", 1, 50, columns, source)
-    return Layers(table, table, 4, layer), names, truth, speakers
+    return Layers(table, table, 4, candidates), names, truth, speakers
 
 
 def test_the_telling_layer_is_chosen(rng):
@@ -64,6 +59,12 @@ def test_the_telling_layer_is_chosen(rng):
         layers, names, truth, speakers = fake_layers(rng, telling=telling)
         found = layer_choice.choose(layers, names, truth=truth, speakers=speakers, seed=1)
         assert found == telling
+
+
+def test_only_candidates_are_chosen(rng):
+    layers, names, truth, speakers = fake_layers(rng, telling=0, candidates=range(1, 3))
+    found = layer_choice.choose(layers, names, truth=truth, speakers=speakers, seed=1)
+    assert found in (1, 2)
 
 
 def test_the_middle_layer_stands_in_where_labels_cannot_tell(rng):
@@ -110,7 +111,7 @@ def test_heads_see_the_layer_and_note_it(rng, system):
     right = (FITS[system](problem).argmax(axis=1) == tested).mean()
     assert right > 0.7
     assert problem.notes == {"layer": 2}
-    silent = Layers(layers.table, layers.vectors, 4, layer=0)
+    silent = replace(layers, candidates=range(1))
     problem = problem_of(silent, names, truth, speakers, rng)
     assert (FITS[system](problem).argmax(axis=1) == tested).mean() < 0.7
     assert problem.notes == {"layer": 0}
@@ -208,11 +209,11 @@ def test_a_curve_on_an_encoder_chooses_layers_and_says_which(tmp_path, corpus, m
     resources = Resources(tmp_path / "store", workers=1, progress=False)
     report = curve(settings(corpus, features), tmp_path / "run", resources)
     text = report.read_text()
-    assert "Each fit chose one of the encoder&#39;s 4 layers" in text
+    assert "Each fit chose one of 4 layers of the encoder" in text
     assert "With 12 labels, 2 fits chose: layer" in text
     results = pd.read_parquet(tmp_path / "run" / "results.parquet")
     assert set(results["system"]) == set(UPSTREAM_SYSTEMS)
-    monkeypatch.setattr(learning_curve, "sweep", lambda *a, **k: None)  # all fits are there
+    monkeypatch.setattr(learning_curve.run, "sweep", lambda *a, **k: None)  # all fits are there
     monkeypatch.setattr(batches, "compute_layers", None)
     assert curve(settings(corpus, features), tmp_path / "run", resources) == report
 
@@ -242,8 +243,9 @@ def test_layers_are_those_of_the_store(tmp_path, corpus):
     np.testing.assert_allclose(
         layers.of(2, [name])[0], vectors.mean_sd(one.frames(name)), rtol=1e-5, atol=1e-6
     )
-    assert layers.layer is None
-    assert open_layers(read, f"upstream:{encoder}@2", resources).layer == 2
+    assert layers.candidates == range(4)
+    assert open_layers(read, f"upstream:{encoder}@2", resources).candidates == range(2, 3)
+    assert open_layers(read, f"upstream:{encoder}@1-2", resources).candidates == range(1, 3)
     assert open_layers(read, "log_mel", resources) is None
     assert extractors.get(f"upstream:{encoder}@2").columns == one.columns
 

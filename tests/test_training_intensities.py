@@ -16,7 +16,7 @@ from undertone.training.intensities import FITS, IntensityConfig
 from undertone.training.normalise import fit_normaliser, lazily
 from undertone.training.outputs import class_outputs, intensity_outputs
 from undertone.training.pretrain import PretrainConfig, pretrain
-from undertone.training.systems import Material, Problem
+from undertone.training.problem import Material, Problem
 
 N_TRAIN, N_VALIDATION, N_TEST, N_EMOTIONS = 48, 12, 20, 3
 SETTINGS = IntensityConfig(max_epochs=60, patience=20, learning_rate=5e-3, batch_size=16)

@@ -86,8 +86,8 @@ def open_layers(corpus: Corpus, features: str, resources: Resources) -> Layers |
     every = with_every_layer(features)
     table = extract(corpus, every, resources)
     model = find(every)
-    layer = None if asks_to_choose(features) else find(features).layer
-    return Layers(table, summarise(table), model.n_layers, layer)
+    candidates = model.layers if asks_to_choose(features) else find(features).layers
+    return Layers(table, summarise(table), model.n_layers, candidates)
 
 
 def _read_frames_given(corpus: Corpus, features: str, resources: Resources) -> FrameTable:

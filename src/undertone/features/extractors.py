@@ -29,20 +29,19 @@ class Stack:
         name: of the folder in the store, whatever the extractor is called.
         n_layers: how many are stored.
         width: features a layer.
-        layer: the one that is the extractor's frames; None for all of them, side by side.
+        layers: those that are the extractor's frames, side by side.
     """
 
     compute: Callable[[Sequence[np.ndarray]], list[np.ndarray]]
     name: str
     n_layers: int
     width: int
-    layer: int | None = None
+    layers: range
 
     def frames(self, layers: np.ndarray) -> np.ndarray:
         """(n_frames, n_features) of (n_layers, n_frames, width)."""
-        if self.layer is not None:
-            return layers[self.layer]
-        return layers.transpose(1, 0, 2).reshape(layers.shape[1], -1)
+        asked = layers[self.layers.start : self.layers.stop]
+        return asked.transpose(1, 0, 2).reshape(asked.shape[1], -1)
 
 
 @dataclass(frozen=True)
@@ -125,7 +124,7 @@ def _upstream(name: str) -> Extractor:
         name=f"upstream-{model.family}",
         n_layers=model.n_layers,
         width=model.width,
-        layer=model.layer,
+        layers=model.layers,
     )
     return Extractor(
         compute=functools.partial(_one_of_a_stack, stack=stack),

@@ -40,12 +40,10 @@ class Place:
     n_frames: int
     n_layers: int = 1
 
-    def layer(self, layer: int | None, n_layers: int) -> "Place":
-        """Where one of a key's ``n_layers`` layers lies, or all of them if None."""
+    def layers(self, layers: range, n_layers: int) -> "Place":
+        """Where some neighbouring ones of a key's ``n_layers`` layers lie."""
         size = self.n_frames // n_layers
-        if layer is None:
-            return Place(self.shard, self.first, size, n_layers)
-        return Place(self.shard, self.first + layer * size, size)
+        return Place(self.shard, self.first + layers.start * size, size, len(layers))
 
 
 def write(folder: Path, frames: Mapping[str, np.ndarray]) -> None:

@@ -187,7 +187,7 @@ def _find(home: Path, extractor: Extractor) -> dict[str, shards.Place]:
     known, stack = shards.find(home, extractor.stored_width), extractor.stack
     if stack is None:
         return known
-    return {key: place.layer(stack.layer, stack.n_layers) for key, place in known.items()}
+    return {key: place.layers(stack.layers, stack.n_layers) for key, place in known.items()}
 
 
 def _key(recording: Recording, content: str) -> str:

@@ -9,7 +9,7 @@ On the frames of a pre-trained encoder they see one layer: the one asked for, or
 """
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -21,13 +21,11 @@ from undertone.training.cnn import fit_cnn, probabilities
 from undertone.training.finetune import Labelled
 from undertone.training.layers import choose
 from undertone.training.normalise import fit_normaliser
+from undertone.training.problem import Problem
 from undertone.training.seeds import seed_of
 
-if TYPE_CHECKING:
-    from undertone.training.systems import Problem
 
-
-def fit_vectors(problem: "Problem", fit: Callable[..., Fitted]) -> np.ndarray:
+def fit_vectors(problem: Problem, fit: Callable[..., Fitted]) -> np.ndarray:
     """A classic classifier on mean and standard deviation over an utterance's frames."""
     fitted = fit(
         _vectors(problem, problem.budget),
@@ -38,7 +36,7 @@ def fit_vectors(problem: "Problem", fit: Callable[..., Fitted]) -> np.ndarray:
     return fitted.probabilities(_vectors(problem, problem.test), problem.n_classes)
 
 
-def fit_frames(problem: "Problem") -> np.ndarray:
+def fit_frames(problem: Problem) -> np.ndarray:
     """The CNN on segments, normalised with the statistics of the labelled utterances."""
     stride = max(1, round(problem.material.frames_per_second / problem.cnn.steps_per_second))
     options: dict[str, Any] = {
@@ -63,7 +61,7 @@ def fit_frames(problem: "Problem") -> np.ndarray:
     return probabilities(model, steps(problem.test), **options)
 
 
-def fit_pictures(problem: "Problem") -> np.ndarray:
+def fit_pictures(problem: Problem) -> np.ndarray:
     """A picture network, fine-tuned on the mel bands of segments."""
     bands = [i for i, name in enumerate(problem.material.columns) if name.startswith("mel_")]
     if not bands or not problem.image_network:
@@ -91,35 +89,31 @@ def fit_pictures(problem: "Problem") -> np.ndarray:
     return image_cnn.probabilities(model, test, frames_per_second=rate, settings=settings)
 
 
-def _layer(problem: "Problem") -> int | None:
+def _layer(problem: Problem) -> int | None:
     """The layer that this fit sees, chosen once; None where frames have no layers."""
     layers = problem.material.layers
     if layers is None:
         return None
     if "layer" not in problem.notes:
         seen = problem.budget
-        problem.notes["layer"] = (
-            layers.layer
-            if layers.layer is not None
-            else choose(
-                layers,
-                seen,
-                truth=problem.truths(seen),
-                speakers=problem.speakers(seen),
-                seed=problem.seed,
-            )
+        problem.notes["layer"] = choose(
+            layers,
+            seen,
+            truth=problem.truths(seen),
+            speakers=problem.speakers(seen),
+            seed=problem.seed,
         )
     return problem.notes["layer"]
 
 
-def _frames(problem: "Problem", utterance: str) -> np.ndarray:
+def _frames(problem: Problem, utterance: str) -> np.ndarray:
     layer, layers = _layer(problem), problem.material.layers
     if layer is None or layers is None:
         return np.asarray(problem.material.frames(utterance))
     return layers.frames(layer, utterance)
 
 
-def _vectors(problem: "Problem", utterances: Sequence[str]) -> np.ndarray:
+def _vectors(problem: Problem, utterances: Sequence[str]) -> np.ndarray:
     layer, layers = _layer(problem), problem.material.layers
     if layer is None or layers is None:
         return problem.material.mean_sd(utterances, mean_sd)

@@ -25,8 +25,8 @@ from undertone.evaluation.results import System
 from undertone.training.finetune import FinetuneConfig, Labelled, finetune_outputs, fit, predict
 from undertone.training.losses import DISTANCES
 from undertone.training.outputs import Outputs, clip, intensity_outputs
+from undertone.training.problem import Problem
 from undertone.training.seeds import seed_of, seed_torch
-from undertone.training.systems import Problem
 
 RIDGE_PENALTIES = tuple(10.0**power for power in range(0, 7))  # alpha, on z-scored vectors
 

@@ -22,13 +22,13 @@ class Layers:
         table: frames of all layers.
         vectors: (n_layers, n_values) of each utterance, in place of frames.
         n_layers: of the encoder.
-        layer: the one asked for; None where each fit chooses.
+        candidates: the one asked for, or those that each fit chooses from.
     """
 
     table: FrameTable
     vectors: FrameTable
     n_layers: int
-    layer: int | None
+    candidates: range
 
     def frames(self, layer: int, utterance: str) -> np.ndarray:
         """(n_frames, width) of one layer."""
@@ -55,16 +55,19 @@ def choose(
     speakers: np.ndarray,
     seed: int,
 ) -> int:
-    """The layer in which a linear model predicts held-out labels best, by cross-validation.
+    """The candidate in which a linear model predicts held-out labels best, by cross-validation.
 
     Folds are by speaker where there are enough of them, and hold nothing but these labels; the
     score is the mean log probability of the truth. The middle layer where there are too few labels
     to tell.
     """
+    candidates = layers.candidates
+    if len(candidates) == 1:
+        return candidates[0]
     scores = [
         out_of_fold_likelihood(layers.of(k, utterances), truth, speakers=speakers, seed=seed)
-        for k in range(layers.n_layers)
+        for k in candidates
     ]
     if np.isnan(scores).any():
-        return layers.n_layers // 2
-    return int(np.argmax(scores))
+        return candidates[len(candidates) // 2]
+    return candidates[int(np.argmax(scores))]

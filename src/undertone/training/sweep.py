@@ -37,14 +37,13 @@ from undertone.training.normalise import (
     unchanged,
 )
 from undertone.training.pretrain import PretrainConfig, Pretraining, pretrain, read_pretraining
+from undertone.training.problem import Material, Problem
 from undertone.training.seeds import seed_of
 from undertone.training.systems import (
     FITS,
     NEEDS_PRETRAINING,
     OF_LAYERS,
     UPSTREAM_SYSTEMS,
-    Material,
-    Problem,
 )
 
 TABLES: Mapping[str, Mapping[str, Callable[[Problem], np.ndarray]]] = {

@@ -28,9 +28,10 @@ from undertone.training.discriminant import DiscriminantConfig
 from undertone.training.encoder import Encoder, EncoderConfig
 from undertone.training.finetune import Classifier, FinetuneConfig, finetune, finetune_head
 from undertone.training.normalise import Normaliser, fit_normaliser, unchanged
+from undertone.training.problem import Material, Problem
 from undertone.training.recognizer import Inputs, PretrainedEncoder, Recognizer
 from undertone.training.seeds import seed_of
-from undertone.training.systems import FITS, Material, Problem, combine, temperature_within
+from undertone.training.systems import FITS, combine, temperature_within
 
 MODES = ("combined", "frozen", "full")
 

@@ -1,8 +1,8 @@
 """Which encoder a text names: its folder, its shape, and a digest of its weights.
 
-In:  ``FOLDER@LAYER`` or ``HUB_NAME@LAYER``; LAYER a number or ``all``; ``+padded``,
-     ``+bare`` and ``+bfloat16`` may follow. ``auto`` stands for a layer that a learning curve
-     chooses on labels.
+In:  ``FOLDER@LAYER`` or ``HUB_NAME@LAYER``; LAYER a number, several as ``2-4``, or ``all``;
+     ``+padded``, ``+bare`` and ``+bfloat16`` may follow. ``auto`` stands for a layer that a
+     learning curve chooses on labels.
 Out: ``Upstream``, read off the folder's two JSON files; nothing is loaded.
 """
 
@@ -49,7 +49,7 @@ class Upstream:
     Attributes:
         folder: where its files are.
         family: the ``model_type`` of its config.
-        layer: the one asked for; None for all.
+        layers: those asked for, side by side.
         digest: of the weights and the two JSON files; names the model wherever it lies.
         n_layers: transformer layers and what enters them.
         width: features a layer.
@@ -61,7 +61,7 @@ class Upstream:
 
     folder: Path
     family: str
-    layer: int | None
+    layers: range
     digest: str
     n_layers: int
     width: int
@@ -78,10 +78,9 @@ class Upstream:
 
     def columns(self) -> tuple[str, ...]:
         """Names of the features: the weights, the layer, the unit."""
-        layers = range(self.n_layers) if self.layer is None else [self.layer]
         return tuple(
             f"{self.digest[:8]}_{layer:02d}_{unit:04d}"
-            for layer in layers
+            for layer in self.layers
             for unit in range(self.width)
         )
 
@@ -103,7 +102,7 @@ def find(text: str) -> Upstream:
     model, at, rest = text.removeprefix(PREFIX).rpartition("@")
     if not at or not model:
         raise UndertoneError(
-            f"expected {PREFIX}FOLDER@LAYER or {PREFIX}NAME@LAYER, LAYER a number or {EVERY}, "
+            f"expected {PREFIX}FOLDER@LAYER or {PREFIX}NAME@LAYER, LAYER a number, 2-4 or {EVERY}, "
             f"found {text!r}"
         )
     _check_installed()
@@ -113,7 +112,7 @@ def find(text: str) -> Upstream:
     shape = _shape(folder, config)
     return Upstream(
         folder=folder,
-        layer=_layer(layer, int(shape["n_layers"]), folder),
+        layers=_layers(layer, int(shape["n_layers"]), folder),
         digest=_digest(folder, _state(folder)),
         options=_options(options, str(config["model_type"])),
         **shape,
@@ -250,15 +249,18 @@ def _shape(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _layer(text: str, n_layers: int, folder: Path) -> int | None:
+def _layers(text: str, n_layers: int, folder: Path) -> range:
     if text == EVERY:
-        return None
-    if not text.isdecimal() or int(text) >= n_layers:
+        return range(n_layers)
+    first, _, last = text.partition("-")
+    last = last or first
+    if not (first.isdecimal() and last.isdecimal() and int(first) <= int(last) < n_layers):
         raise UndertoneError(
-            f"the encoder in {folder} has the layers 0 to {n_layers - 1}, and {EVERY}, found "
-            f"@{text}; @{CHOSEN} is for `undertone curve`, which chooses a layer on its labels"
+            f"the encoder in {folder} has the layers 0 to {n_layers - 1}: ask for one, for several "
+            f"as 2-4, or for {EVERY}; found @{text}; @{CHOSEN} is for `undertone curve`, which "
+            "chooses a layer on its labels"
         )
-    return int(text)
+    return range(int(first), int(last) + 1)
 
 
 def _options(names: list[str], family: str) -> Options:

@@ -1,4 +1,4 @@
-"""The main job: how good with 20, 50, 100, 200 labels, and what is pre-training worth?
+"""A learning curve, run or gone on with.
 
 In:  one labelled corpus, any number of unlabelled ones, settings, the folder of the run.
 Out: in that folder ``report.html``, ``curve.png``, ``results.parquet`` (one row a fit and metric),
@@ -6,40 +6,32 @@ Out: in that folder ``report.html``, ``curve.png``, ``results.parquet`` (one row
      each time that the test speakers' truth was read. A run that was stopped goes on where it was.
 """
 
-import math
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from undertone import config, corpora, run_folder
-from undertone.config import check_ranges
 from undertone.corpora import emobox
 from undertone.corpora.audit import audit_fold
 from undertone.corpora.corpus import Corpus
 from undertone.corpora.pool import Pool, pool
 from undertone.corpora.splits import Fold, draw_labels, largest_budget, speaker_folds
 from undertone.corpora.tasks import classes
-from undertone.errors import UndertoneError
 from undertone.evaluation.report import write_report
 from undertone.evaluation.results import CurveResult, Pair, Source, results_table
 from undertone.features import extractors
 from undertone.features.store import FrameTable
-from undertone.features.upstream.source import PREFIX, asks_to_choose, with_every_layer
+from undertone.features.upstream.source import asks_to_choose, with_every_layer
+from undertone.learning_curve.settings import ALL, CurveSettings
 from undertone.pipeline import Resources, open_layers, read_frames, usable
 from undertone.processes import available_cores
 from undertone.progress import Progress
-from undertone.training.cnn import CnnConfig
-from undertone.training.discriminant import DiscriminantConfig
-from undertone.training.encoder import EncoderConfig
-from undertone.training.finetune import FinetuneConfig
 from undertone.training.layers import Layers
-from undertone.training.pretrain import PretrainConfig
 from undertone.training.sweep import (
     Cell,
     Plan,
@@ -48,15 +40,8 @@ from undertone.training.sweep import (
     read_pretrainings,
     sweep,
 )
-from undertone.training.systems import (
-    DEFAULT_SYSTEMS,
-    FITS,
-    OF_LAYERS,
-    SYSTEMS,
-    UPSTREAM_SYSTEMS,
-)
+from undertone.training.systems import SYSTEMS
 
-ALL = "all"
 PAIRS = (
     Pair("combined", "combined_random", "beside descriptors"),
     Pair("pretrained_full", "scratch", "all weights trained"),
@@ -65,89 +50,6 @@ PAIRS = (
         "pretrained_frozen", "scratch", "frozen against trained from scratch", like_with_like=False
     ),
 )
-
-
-@dataclass(frozen=True)
-class CurveSettings:
-    """Settings of a learning curve."""
-
-    corpus: str
-    unlabelled: tuple[str, ...] = ()
-    features: str = "log_mel"
-    budgets: tuple[int | str, ...] = (20, 50, 100, 200)  # "all": what the training speakers have
-    draws: int = 10
-    folds: int = 5
-    fold_files: str = ""  # folder of EmoBox's folds of this corpus, in place of our own
-    seed: int = 0
-    transductive: bool = False  # pre-train on test speakers too
-    systems: tuple[str, ...] = ()  # by default those that fit the features
-    encoder: EncoderConfig = field(default_factory=EncoderConfig)
-    pretrain: PretrainConfig = field(default_factory=PretrainConfig)
-    finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
-    discriminant: DiscriminantConfig = field(default_factory=DiscriminantConfig)
-    cnn: CnnConfig = field(default_factory=CnnConfig)
-    image_network: str = ""  # folder or hub name of the ResNet that image_cnn starts from
-
-    def __post_init__(self) -> None:
-        if not self.systems:
-            upstream = self.features.startswith(PREFIX)
-            usual = UPSTREAM_SYSTEMS if upstream else DEFAULT_SYSTEMS
-            object.__setattr__(self, "systems", usual)
-        self._check_systems()
-        for name in ("systems", "budgets"):
-            if len(set(values := getattr(self, name))) < len(values):
-                raise UndertoneError(f"{name} holds something twice: {', '.join(map(str, values))}")
-        if not self.budgets or any(b != ALL and not _is_number(b) for b in self.budgets):
-            raise UndertoneError(
-                f"budgets are numbers of labels from 2 on, or {ALL}, found {self.budgets}"
-            )
-        check_ranges(self, draws=(1, math.inf), folds=(2, math.inf), seed=(0, 2**62))
-
-    def _check_systems(self) -> None:
-        if unknown := set(self.systems) - set(FITS):
-            raise UndertoneError(
-                f"there is no system {', '.join(sorted(unknown))}; there are {', '.join(FITS)}"
-            )
-        if "constant" not in self.systems:
-            raise UndertoneError("systems must hold constant: no curve without its floor")
-        if asks_to_choose(self.features) and (others := set(self.systems) - set(UPSTREAM_SYSTEMS)):
-            raise UndertoneError(
-                f"@auto chooses a layer for {', '.join(OF_LAYERS)}; {', '.join(sorted(others))} "
-                "need one layer: name it, as @6"
-            )
-        if "layers" in self.systems and not self.features.startswith(PREFIX):
-            raise UndertoneError(
-                "the system layers needs the frames of a pre-trained encoder: "
-                f"--features {PREFIX}MODEL@auto, found {self.features}"
-            )
-
-
-def _is_number(budget: int | str) -> bool:
-    return isinstance(budget, int) and budget >= 2
-
-
-def quick_values() -> dict[str, Any]:
-    """Settings of a first look: fewer draws, budgets and epochs."""
-    return {
-        "budgets": [20, 100],
-        "draws": 3,
-        "pretrain": {"max_epochs": 12, "patience": 3},
-        "finetune": {"max_epochs": 30, "patience": 8},
-    }
-
-
-def demo_settings(folder: Path | None) -> CurveSettings:
-    """The demo: EmoDB if the folder holds it, synthetic voices otherwise."""
-    if folder is not None and not folder.is_dir():
-        raise UndertoneError(f"--corpora {folder} is not a folder")
-    if folder is not None and (folder / "emodb").is_dir():
-        unlabelled = [f"{d.name}={d}" for d in [folder / "librispeech"] if d.is_dir()]
-        names = {"corpus": f"emodb={folder / 'emodb'}", "unlabelled": unlabelled}
-        return config.load(CurveSettings, quick_values() | names)
-    names = {"corpus": "synthetic", "unlabelled": ["synthetic-unlabelled"]}
-    return config.load(
-        CurveSettings, quick_values() | {"budgets": [20, 50, 200], "folds": 3} | names
-    )
 
 
 def curve(settings: CurveSettings, out: Path | str, resources: Resources | None = None) -> Path:
@@ -386,12 +288,12 @@ def _frames_name(features: str) -> str:
 def _layer_notes(plan: Plan) -> Iterator[str]:
     """How often the fits chose which layer, a sentence a budget; nothing where none was chosen."""
     found = read_layers(plan)
-    if plan.layers is None or plan.layers.layer is not None or found.empty:
+    if plan.layers is None or len(plan.layers.candidates) == 1 or found.empty:
         return
     yield (
-        f"Each fit chose one of the encoder's {plan.layers.n_layers} layers by cross-validation "
-        "of a linear model on its own labels, by speaker where there were enough; all its heads "
-        "saw that layer."
+        f"Each fit chose one of {len(plan.layers.candidates)} layers of the encoder by "
+        "cross-validation of a linear model on its own labels, by speaker where there were enough; "
+        "linear, SVM and CNN saw that layer."
     )
     cells = found.drop_duplicates(["fold", "draw", "budget"])
     for budget, rows in cells.groupby("budget"):
