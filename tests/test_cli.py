@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 from test_learning_curve import TINY, write_tones
@@ -296,3 +297,16 @@ def _raise(error: BaseException):
         raise error
 
     return app
+
+
+def test_scores_are_whole_on_a_narrow_terminal(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "70")
+    rows = [(f"u{i}", f"s{i % 5}", ("anger", "happiness")[i // 5 % 2]) for i in range(40)]
+    truth = pd.DataFrame(rows, columns=["utterance", "speaker", "emotion"])
+    truth.to_csv(tmp_path / "truth.csv", index=False)
+    truth.rename(columns={"emotion": "prediction"}).to_csv(tmp_path / "guess.csv", index=False)
+    cli.score(truth=tmp_path / "truth.csv", prediction=tmp_path / "guess.csv")
+    shown = capsys.readouterr().out
+    assert "recall happiness" in shown
+    assert "[1.000, 1.000]" in shown
+    assert "…" not in shown

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from undertone.evaluation.score import Score
     from undertone.serving.predict import Prediction
 
+WIDE = 90  # columns that hold a table of scores with their intervals
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -354,12 +355,14 @@ def _print_score(found: "Score") -> None:
     from rich.console import Console
     from rich.table import Table
 
+    console = Console()
     table = Table(title=f"{found.n_utterances} utterances, {found.n_speakers} speakers")
     for column in ("", "prediction", *found.floors):
         table.add_column(column, no_wrap=True)
-    for row in found.rows():
-        table.add_row(*row)
-    console = Console()
+    for row in found.rows():  # an interval stands below its number where the terminal is narrow
+        table.add_row(
+            *(cell.replace(" [", "\n[") if console.width < WIDE else cell for cell in row)
+        )
     console.print(table)
     for note in (*(f"{n} left out: {why}" for why, n in found.left_out.items()), *found.notes):
         console.print(note)

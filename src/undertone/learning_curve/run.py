@@ -6,6 +6,7 @@ Out: in that folder ``report.html``, ``curve.png``, ``results.parquet`` (one row
      each time that the test speakers' truth was read. A run that was stopped goes on where it was.
 """
 
+import os
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -103,7 +104,7 @@ def _with_absolute_paths(settings: CurveSettings) -> CurveSettings:
     return replace(
         settings,
         features=extractors.settled(settings.features),
-        fold_files=str(Path(files).expanduser().absolute()) if files else "",
+        fold_files=os.path.abspath(Path(files).expanduser()) if files else "",
         corpus=corpora.with_absolute_path(settings.corpus),
         unlabelled=tuple(map(corpora.with_absolute_path, settings.unlabelled)),
     )

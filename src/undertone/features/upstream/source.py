@@ -11,6 +11,7 @@ import hashlib
 import importlib.util
 import json
 import math
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -123,7 +124,7 @@ def with_absolute_path(text: str) -> str:
     """The same name, independent of the current folder."""
     model, _, rest = text.removeprefix(PREFIX).rpartition("@")
     folder = Path(model or ".").expanduser()
-    return f"{PREFIX}{folder.absolute()}@{rest}" if folder.is_dir() else text
+    return f"{PREFIX}{os.path.abspath(folder)}@{rest}" if folder.is_dir() else text
 
 
 def asks_to_choose(text: str) -> bool:
