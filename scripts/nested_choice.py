@@ -56,17 +56,21 @@ def main() -> None:
         for fold in first.folds:
             rows += list(score_fold(runs, fold))
             progress.advance("folds")
+    conclude(rows, given.out)
+
+
+def conclude(rows: list[tuple[int, str, int, float]], out: Path | None) -> None:
+    """Print how candidates did by budget and by fold, and what each fold chose; save the scores."""
     table = pd.DataFrame(rows, columns=["fold", "candidate", "budget", "uar"])
-    by_fold = table.pivot_table(index="candidate", columns="fold", values="uar")
-    print(by_fold.assign(mean=by_fold.mean(axis=1)).sort_values("mean").round(4).to_string())
-    print(table.pivot_table(index="candidate", columns="budget", values="uar").round(4).to_string())
-    choices = {int(fold): str(by_fold[fold].idxmax()) for fold in by_fold}
+    for column in ("budget", "fold"):
+        found = table.pivot_table(index="candidate", columns=column, values="uar", sort=False)
+        print(found.assign(mean=found.mean(axis=1)).round(3).to_string())
+    choices = {int(fold): str(found[fold].idxmax()) for fold in found}
     print("chosen:", choices)
-    if given.out:
+    if out:
         scores = table.groupby(["fold", "candidate", "budget"])["uar"].mean().reset_index()
-        given.out.write_text(
-            json.dumps({"chosen": choices, "scores": scores.to_dict("records")}, indent=1) + "\n"
-        )
+        content = {"chosen": choices, "scores": scores.to_dict("records")}
+        out.write_text(json.dumps(content, indent=1) + "\n")
 
 
 def score_fold(runs: dict[str, Run], fold: Fold) -> Iterator[tuple[int, str, int, float]]:

@@ -12,13 +12,11 @@ in nothing: not in the labels, not in the crowd, not among those who are predict
 """
 
 import argparse
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
-from nested_choice import DRAWS, INNER_FOLDS, SEED, pose
+from nested_choice import DRAWS, INNER_FOLDS, SEED, conclude, pose
 
 from undertone import config
 from undertone.corpora.corpus import Corpus
@@ -49,17 +47,7 @@ def main() -> None:
         for fold in run.folds:
             rows += list(score_fold(run, fold, tried))
             progress.advance("folds")
-    table = pd.DataFrame(rows, columns=["fold", "candidate", "budget", "uar"])
-    by_fold = table.pivot_table(index="candidate", columns="fold", values="uar")
-    by_budget = table.pivot_table(index="candidate", columns="budget", values="uar")
-    print(by_budget.assign(mean=by_budget.mean(axis=1)).loc[list(tried)].round(3).to_string())
-    choices = {int(fold): str(by_fold[fold].idxmax()) for fold in by_fold}
-    print("chosen:", choices)
-    if given.out:
-        scores = table.groupby(["fold", "candidate", "budget"])["uar"].mean().reset_index()
-        given.out.write_text(
-            json.dumps({"chosen": choices, "scores": scores.to_dict("records")}, indent=1) + "\n"
-        )
+    conclude(rows, given.out)
 
 
 def candidates(run: Run) -> dict[str, Candidate]:
