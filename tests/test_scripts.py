@@ -65,3 +65,19 @@ def test_layers_are_chosen_by_training_speakers_alone(script, run, tmp_path, mon
         assert corpus.table["speaker"].nunique() == 4  # of six, two are tested outside
         named = set(corpus.table["utterance"])
         assert {*problem.budget, *problem.test} <= named
+
+
+def test_gains_by_emotion_are_differences_of_recalls(script, tmp_path, monkeypatch, capsys):
+    fakes = importlib.import_module("evaluation_fakes")
+    skill = {name: fakes.SKILL[name] for name in ("pretrained_frozen", "scratch_full")}
+    predictions = fakes.predictions(skill)
+    predictions.to_parquet(tmp_path / "predictions.parquet")
+    pair = ["--system", "pretrained_frozen", "--reference", "scratch_full"]
+    monkeypatch.setattr(sys, "argv", ["emotion_gains.py", "--run", str(tmp_path), *pair])
+    script("emotion_gains").main()
+    _, _, *rows = capsys.readouterr().out.splitlines()
+    assert [row.split(" | ")[0] for row in rows] == [f"| {name}" for name in fakes.EMOTIONS]
+    of_one = predictions[(predictions["truth"] == "anger") & (predictions["budget"] == 20)]
+    hit = (of_one["prediction"] == "anger").groupby([of_one["system"], of_one["draw"]]).mean()
+    expected = hit["pretrained_frozen"].mean() - hit["scratch_full"].mean()
+    assert float(rows[0].split(" | ")[1].split()[0]) == pytest.approx(expected, abs=6e-4)
