@@ -38,12 +38,15 @@ def test_the_recipe_compares_on_the_same_labels_and_names_what_others_got(tmp_pa
     found = wav2vec_cnn.reproduce(values | TINY, tmp_path / "run", resources)
     ours, published = found.tables
     systems = [(features, system) for features, system, *_ in ours.rows]
-    assert systems[:5] == [("upstream", s) for s in ("layers", "linear", "svm", "cnn", "constant")]
-    assert systems[5:] == [("log_mel", s) for s in ("functionals_svm", "cnn", "constant")]
+    assert systems[:6] == [
+        ("upstream", s) for s in ("layers", "linear", "svm", "cnn", "constant", "chance")
+    ]
+    assert systems[6:] == [("log_mel", s) for s in ("functionals_svm", "cnn", "constant", "chance")]
     floors = [uar.value for _, system, *_, uar in ours.rows if system == "constant"]
     assert floors == pytest.approx([1 / 3, 1 / 3])
-    assert {labels for _, _, labels, *_ in ours.rows} == {"45"}
-    assert ("Yazdani (2022)", "0.783", "0.652") in published.rows
+    assert {labels for _, system, labels, *_ in ours.rows if system != "chance"} == {"45"}
+    assert [row[3:] for row in ours.rows if row[1] == "chance"] == [(".333", ".333")] * 2
+    assert ("Yazdani (2022)", ".783", ".652") in published.rows
     found.show()
     assert "Whisper-large-v3" in capsys.readouterr().out
     assert found.report.exists()

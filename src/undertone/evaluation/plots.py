@@ -183,7 +183,7 @@ def _draw_system(
     x = np.array(budgets) * _shift(result, system)
     found = [result.curves.estimate(system.name, budget, metric) for budget in budgets]
     values, low, high = zip(*((e.value, e.low, e.high) for e in found), strict=True)
-    if system.kind in {"pretrained", "scratch"}:
+    if system.kind in {"pretrained", "scratch"} and len(budgets) > 1:  # one point has no band
         axes.fill_between(x, low, high, color=style.colour, alpha=0.14, linewidth=0)
     elif system.kind != "floor":
         axes.vlines(x, low, high, color=style.colour, linewidth=1.2, alpha=0.75)

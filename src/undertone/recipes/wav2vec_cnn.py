@@ -16,7 +16,7 @@ import pandas as pd
 from undertone import config
 from undertone.errors import UndertoneError
 from undertone.evaluation.curve import trace
-from undertone.evaluation.estimate import Estimate
+from undertone.evaluation.estimate import Estimate, decimal
 from undertone.evaluation.intensity_report import Table
 from undertone.features.extractors import settled
 from undertone.learning_curve import ALL, CurveSettings, curve
@@ -94,7 +94,7 @@ def reproduce(
 
 def _published() -> Table:
     rows = [
-        (name, *(f"{found[m] / 100:.3f}" if m in found else "" for m in ("wa", "uar")))
+        (name, *(decimal(found[m] / 100) if m in found else "" for m in ("wa", "uar")))
         for name, found in PUBLISHED.items()
     ]
     return Table(
@@ -106,13 +106,17 @@ def _published() -> Table:
 
 
 def _scores(name: str, folder: Path) -> list[tuple[str | Estimate, ...]]:
-    """Of each system at the largest budget."""
+    """Of each system at the largest budget, and what guessing gets."""
     predictions = pd.read_parquet(folder / "predictions.parquet")
     columns = [str(column) for column in predictions]
     emotions = [column.removeprefix("p_") for column in columns if column.startswith("p_")]
     curves = trace(predictions, emotions=emotions)
     budget = curves.budgets[-1]
+    metrics = ("wa", "uar")
     return [
-        (name, s, str(budget), curves.estimate(s, budget, "wa"), curves.estimate(s, budget, "uar"))
-        for s in predictions["system"].unique()
+        *(
+            (name, s, str(budget), *(curves.estimate(s, budget, metric) for metric in metrics))
+            for s in predictions["system"].unique()
+        ),
+        (name, "chance", "", *(decimal(curves.chance(metric)) for metric in metrics)),
     ]
