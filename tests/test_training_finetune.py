@@ -214,6 +214,8 @@ def test_a_combined_recogniser_predicts_as_its_discriminant_does(
     for name, row in zip(names[8:], expected, strict=True):
         np.testing.assert_allclose(again.probabilities(frames[name]), row, atol=1e-5)
     assert (expected.argmax(axis=1) == np.arange(8, 24) % 2).mean() > 0.9
+    with pytest.raises(UndertoneError, match=r"trained on 32 descriptors .* computes 31"):
+        model.probabilities(normaliser.apply(frames[names[8]]), np.zeros(31, dtype=np.float32))
 
 
 def test_the_temperature_undoes_what_made_probabilities_too_sure(rng):

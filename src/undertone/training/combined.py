@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from undertone.errors import UndertoneError
 from undertone.training.discriminant import FURTHEST, Discriminant
 from undertone.training.encoder import Encoder, pool_mean_sd, pooled_size
 
@@ -53,7 +54,16 @@ class CombinedClassifier(nn.Module):
 
     @torch.no_grad()
     def probabilities(self, steps: np.ndarray, descriptors: np.ndarray) -> np.ndarray:
-        """(n_classes,) of one utterance: (n_steps, n_features) steps, (n_descriptors,)."""
+        """(n_classes,) of one utterance: (n_steps, n_features) steps, (n_descriptors,).
+
+        Raises:
+            UndertoneError: the model was made when other descriptors were computed.
+        """
+        if len(descriptors) != self.n_descriptors:
+            raise UndertoneError(
+                f"the model was trained on {self.n_descriptors} descriptors of an utterance, this "
+                f"Undertone computes {len(descriptors)}: train it again"
+            )
         vector = torch.from_numpy(descriptors).double()
         if self.encoder is not None:
             states = self.encoder(torch.from_numpy(steps)[None], torch.tensor([len(steps)]))
