@@ -117,7 +117,7 @@ def test_the_given_encoder_stays_as_it_is(brief, system):
 
 def test_the_frozen_encoder_sees_each_utterance_once(brief, monkeypatch):
     seen = []
-    pool = "undertone.training.systems.pool"
+    pool = "undertone.training.problem.pool"
     monkeypatch.setattr(
         pool, lambda _, steps, __: seen.append(len(steps)) or np.ones((len(steps), 4))
     )
