@@ -264,6 +264,9 @@ def test_all_labels_are_a_budget_of_each_folds_own_size(tmp_path, corpus):
     curve(asked, tmp_path / "run", resources)
     results = pd.read_parquet(tmp_path / "run" / "results.parquet")
     assert set(results["budget"]) == {12, 36}
+    more = learning_curve.open_run(replace(asked, budgets=(40, "all")), tmp_path / "x", resources)
+    with pytest.raises(UndertoneError, match=r"40 labels is more than .* the largest possible is"):
+        more.plan()
     with pytest.raises(UndertoneError, match="from 2 on, or all"):
         settings(corpus, "log_mel", budgets=("most",))
 

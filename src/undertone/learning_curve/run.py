@@ -129,10 +129,16 @@ class Run:
 
     @cached_property
     def budgets(self) -> tuple[int, ...]:
-        """Numbers of labels; all of them is what the fold with the most can give."""
-        most = max(largest_budget(self.corpus, fold) for fold in self.folds)
+        """Numbers of labels; all of them by the number of the fold that has the most."""
         asked = self.settings.budgets
-        return tuple(dict.fromkeys(most if budget == ALL else int(budget) for budget in asked))
+        return tuple(dict.fromkeys(self._all if budget == ALL else int(budget) for budget in asked))
+
+    @cached_property
+    def _all(self) -> int:
+        """The number that stands for all labels; 0 where they are not asked for."""
+        if ALL not in self.settings.budgets:
+            return 0
+        return max(largest_budget(self.corpus, fold) for fold in self.folds)
 
     @cached_property
     def pools(self) -> list[Pool]:
@@ -193,7 +199,6 @@ class Run:
         return self.out / "report.html"
 
     def _cells(self) -> Iterator[Cell]:
-        all_asked = ALL in self.settings.budgets
         for fold in self.folds:
             most = largest_budget(self.corpus, fold)
             for draw in range(self.settings.draws):
@@ -201,7 +206,7 @@ class Run:
                     labels = draw_labels(
                         self.corpus,
                         fold,
-                        budget=most if all_asked and budget == max(self.budgets) else budget,
+                        budget=most if budget == self._all else budget,
                         draw=draw,
                         seed=self.settings.seed,
                     )
