@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,11 @@ def test_the_tree_of_the_readme_names_every_module():
     tree = re.findall(r"^[├└]── ([\w.]+)", (ROOT / "README.md").read_text(), re.M)
     modules = {p.name for p in SOURCE.iterdir()} - {"__init__.py"} - OTHERS
     assert sorted(tree) == sorted(modules)
+
+
+def test_the_base_install_stays_small():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert len(project["dependencies"]) <= 15
 
 
 def test_every_command_is_documented_and_every_documented_command_exists():

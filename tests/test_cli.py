@@ -305,7 +305,7 @@ def test_scores_are_whole_on_a_narrow_terminal(tmp_path, monkeypatch, capsys):
     truth = pd.DataFrame(rows, columns=["utterance", "speaker", "emotion"])
     truth.to_csv(tmp_path / "truth.csv", index=False)
     truth.rename(columns={"emotion": "prediction"}).to_csv(tmp_path / "guess.csv", index=False)
-    cli.score(truth=tmp_path / "truth.csv", prediction=tmp_path / "guess.csv")
+    cli.commands.score(truth=tmp_path / "truth.csv", prediction=tmp_path / "guess.csv")
     shown = capsys.readouterr().out
     assert "recall happiness" in shown
     assert "[1.000, 1.000]" in shown

@@ -1,11 +1,13 @@
 """Computational sequences as the CMU Multimodal SDK reads them."""
 
 import json
+import sys
 
 import h5py
 import numpy as np
 import pytest
 
+from undertone.corpora.csd import open as opened
 from undertone.errors import UndertoneError
 from undertone.features import csd
 
@@ -55,4 +57,13 @@ def test_what_does_not_fit_is_refused_and_nothing_is_left(tmp_path, frames):
         csd.write(tmp_path / "own.csd", {}, columns=COLUMNS)
     with pytest.raises(UndertoneError, match="slash"):
         csd.write(tmp_path / "own.csd", {"a/b": frames["first"]}, columns=COLUMNS)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_extra_says_what_installs_it(tmp_path, frames, monkeypatch):
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    with pytest.raises(UndertoneError, match=r"h5py; .*undertone\[mosei\]"):
+        csd.write(tmp_path / "own.csd", frames, columns=COLUMNS)
+    with pytest.raises(UndertoneError, match=r"undertone\[mosei\]"), opened(tmp_path / "own.csd"):
+        pass
     assert list(tmp_path.iterdir()) == []

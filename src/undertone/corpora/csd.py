@@ -16,6 +16,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     import h5py
 
 SEGMENT = re.compile(r"(?P<video>.+)\[(?P<index>\d+)\]")
+INSTALL = "pip install 'undertone[mosei]'"
 DIMENSIONS = ("dimension names", "dimension namescomputational sequence version")
 
 
@@ -95,9 +97,12 @@ class Sequence:
 
 @contextlib.contextmanager
 def open(path: Path | str) -> Iterator[Sequence]:
-    """A computational sequence, until the context ends."""
-    import h5py
+    """A computational sequence, until the context ends.
 
+    Raises:
+        UndertoneError: the extra is not installed, or the file is no computational sequence.
+    """
+    h5py = _h5py()
     path = Path(path)
     try:
         file = h5py.File(path, "r")
@@ -122,7 +127,7 @@ def write(
     """A file of entries, one in memory at a time; whole or absent.
 
     Raises:
-        UndertoneError: the file cannot be written.
+        UndertoneError: the extra is not installed, or the file cannot be written.
     """
     partial = path.with_name(f".{path.name}.partial")
     try:
@@ -137,8 +142,7 @@ def write(
 def _fill(
     path: Path, entries: Iterable[tuple[str, Entry]], *, root: str, metadata: Mapping[str, Any]
 ) -> None:
-    import h5py
-
+    h5py = _h5py()
     with h5py.File(path, "w") as file:
         for identifier, entry in entries:
             group = file.create_group(f"{root}/data/{identifier}")
@@ -151,6 +155,16 @@ def _fill(
                 dtype=h5py.string_dtype("utf-8"),
                 data=[json.dumps(value)],
             )
+
+
+def _h5py() -> ModuleType:
+    try:
+        import h5py
+    except ImportError:
+        raise UndertoneError(
+            f"computational sequences need the package h5py; install it with `{INSTALL}`"
+        ) from None
+    return h5py
 
 
 def parted(identifier: str) -> tuple[str, int | None]:

@@ -1,26 +1,37 @@
-"""The command line: parse, settings, one stage function, print.
+"""The commands, one function each: settings from the options, one stage, what it found."""
 
-What the caller can fix is printed without a traceback and ends with exit status 2.
-"""
-
-import csv
 import json
-import os
 import sys
-from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
-from undertone.config import load, override, read_toml
+from undertone.cli.options import (
+    Cache,
+    Config,
+    Corpus,
+    Features,
+    Quiet,
+    Seed,
+    Set,
+    Unlabelled,
+    Workers,
+    budgets_of,
+    settings_of,
+)
+from undertone.cli.printing import (
+    print_csv,
+    print_frames,
+    print_jsonl,
+    print_rows,
+    print_score,
+    print_table,
+    show_report,
+)
+from undertone.config import load
 from undertone.errors import UndertoneError
 
-if TYPE_CHECKING:
-    from undertone.evaluation.score import Score
-    from undertone.serving.predict import Prediction
-
-WIDE = 90  # columns that hold a table of scores with their intervals
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -28,34 +39,6 @@ app = typer.Typer(
     help="Speech emotion recognition when labels are scarce.",
     epilog="A corpus is NAME=PATH: emodb, ravdess, shemo, mosei, synthetic, csv, any folder.",
 )
-
-Corpus = Annotated[str, typer.Option(help="Labelled corpus, NAME=PATH, or synthetic.")]
-Unlabelled = Annotated[list[str] | None, typer.Option(help="Corpus without labels; repeatable.")]
-Features = Annotated[str, typer.Option(help="Name of the frame extractor.")]
-Workers = Annotated[int | None, typer.Option(min=1, help="Processes; default: one a core.")]
-Cache = Annotated[Path | None, typer.Option(help="Folder of the frame store.")]
-Config = Annotated[Path | None, typer.Option(help="TOML file of settings.")]
-Set = Annotated[
-    list[str] | None, typer.Option("--set", help="A setting, section.name=value; repeatable.")
-]
-Seed = Annotated[int | None, typer.Option(min=0, help="Names all randomness.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
-
-
-def main() -> None:
-    """Run the command line; turn what the caller can fix into a message and exit status 2."""
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # processes share the cores, threads fight
-    try:
-        app(standalone_mode=True)
-    except UndertoneError as error:
-        print(f"undertone: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("undertone: stopped; what is finished is kept", file=sys.stderr)
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(1)
 
 
 @app.callback(invoke_without_command=True)
@@ -82,7 +65,7 @@ def demo(
     from undertone.learning_curve import curve, demo_settings
     from undertone.pipeline import Resources
 
-    _show_report(curve(demo_settings(corpora), out, Resources(cache, workers, not quiet)))
+    show_report(curve(demo_settings(corpora), out, Resources(cache, workers, not quiet)))
 
 
 @app.command()
@@ -120,15 +103,15 @@ def curve(
         "corpus": corpus,
         "unlabelled": unlabelled,
         "features": features,
-        "budgets": _budgets(budgets),
+        "budgets": budgets_of(budgets),
         "draws": draws,
         "folds": folds,
         "fold_files": None if fold_files is None else str(fold_files),
         "seed": seed,
         "transductive": transductive or None,
     }
-    values = _settings(config, given, assignments, beneath=quick_values() if quick else {})
-    _show_report(run(load(CurveSettings, values), out, Resources(cache, workers, not quiet)))
+    values = settings_of(config, given, assignments, beneath=quick_values() if quick else {})
+    show_report(run(load(CurveSettings, values), out, Resources(cache, workers, not quiet)))
 
 
 @app.command()
@@ -161,11 +144,11 @@ def reproduce(
         "corpus": corpus,
         "unlabelled": unlabelled,
         "upstream": upstream,
-        "budgets": _budgets(budgets),
+        "budgets": budgets_of(budgets),
         "draws": draws,
         "seed": seed,
     }
-    values = _settings(config, given, assignments)
+    values = settings_of(config, given, assignments)
     resources = Resources(cache, workers, not quiet)
     RECIPES[recipe](values, out or Path("runs") / recipe, resources, quick=quick).show()
 
@@ -191,7 +174,7 @@ def extract(
             raise UndertoneError(
                 "extract prints the frames of one recording with --csv; for many give --corpus"
             )
-        _print_frames(audio[0], features)
+        print_frames(audio[0], features)
         return
     for line in extract_corpora(corpus or [], features, Resources(cache, workers, not quiet)):
         print(line)
@@ -214,7 +197,7 @@ def pretrain(
     from undertone.pipeline import PretrainSettings, Resources
     from undertone.pipeline import pretrain as run
 
-    values = _settings(config, {"features": features, "seed": seed}, assignments)
+    values = settings_of(config, {"features": features, "seed": seed}, assignments)
     settings = load(PretrainSettings, values)
     best = run(unlabelled, out, settings, Resources(cache, workers, not quiet)).notes
     print(f"encoder in {out}: held-out loss {best['held_out_loss']:.4f}, epoch {best['epoch']}")
@@ -244,11 +227,11 @@ def finetune(
     from undertone.pipeline import finetune as run
 
     given = {"labels": labels, "mode": mode, "features": features, "seed": seed}
-    settings = load(FinetuneSettings, _settings(config, given, assignments))
+    settings = load(FinetuneSettings, settings_of(config, given, assignments))
     resources = Resources(cache, workers, not quiet)
     _, found = run(corpus, out, encoder=encoder, settings=settings, resources=resources)
     if found is not None:
-        _print_score(found)
+        print_score(found)
     print(f"model in {out}")
 
 
@@ -263,7 +246,7 @@ def predict(
     """Recordings to emotions with probabilities; exit status 1 if any file failed."""
     from undertone.serving.predict import predict as run
 
-    printers = {"table": _print_table, "csv": _print_csv, "jsonl": _print_jsonl}
+    printers = {"table": print_table, "csv": print_csv, "jsonl": print_jsonl}
     if not printers[form](run(model, audio)):
         sys.exit(1)
 
@@ -293,7 +276,7 @@ def score(
     if as_json:
         print(json.dumps(found.to_dict(), indent=2))
     else:
-        _print_score(found)
+        print_score(found)
 
 
 @app.command()
@@ -308,101 +291,5 @@ def compare(
     from undertone.evaluation.compare import parse
 
     found = run([parse(text) for text in systems], against)
-    _print_rows(["UAR with … labels", *map(str, found.budgets)], found.rows())
-    _print_rows(["difference", *map(str, found.budgets)], found.differences())
-
-
-def _budgets(text: str | None) -> list[int | str] | None:
-    if text is None:
-        return None
-    try:
-        return [part if part == "all" else int(part) for part in text.split(",")]
-    except ValueError:
-        raise UndertoneError(
-            "--budgets takes whole numbers, or all, with commas between, such as 20,50,all; "
-            f"found {text!r}"
-        ) from None
-
-
-def _settings(
-    config: Path | None,
-    given: dict[str, Any],
-    assignments: list[str] | None,
-    beneath: dict[str, Any] | None = None,
-) -> dict[str, Any]:
-    """Values of a preset, overlaid by a settings file, by the options given, and by --set."""
-    values = {**(beneath or {}), **(read_toml(config) if config else {})}
-    values |= {name: value for name, value in given.items() if value is not None}
-    return override(values, assignments or [])
-
-
-def _show_report(report: Path) -> None:
-    print(f"report: {report.resolve()}")
-
-
-def _print_frames(file: Path, features: str) -> None:
-    from undertone.features.extractors import get
-    from undertone.features.store import extract_file
-
-    frames, times_s = extract_file(file, features)
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(["time_s", *get(features).columns])
-    for time_s, row in zip(times_s, frames, strict=True):
-        writer.writerow([f"{time_s:.7g}", *(f"{value:.7g}" for value in row)])
-
-
-def _print_score(found: "Score") -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console()
-    table = Table(title=f"{found.n_utterances} utterances, {found.n_speakers} speakers")
-    for column in ("", "prediction", *found.floors):
-        table.add_column(column, no_wrap=True)
-    for row in found.rows():  # an interval stands below its number where the terminal is narrow
-        table.add_row(
-            *(cell.replace(" [", "\n[") if console.width < WIDE else cell for cell in row)
-        )
-    console.print(table)
-    for note in (*(f"{n} left out: {why}" for why, n in found.left_out.items()), *found.notes):
-        console.print(note)
-
-
-def _print_rows(columns: list[str], rows: list[tuple[str, ...]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(*columns)
-    for row in rows:
-        table.add_row(*row)
-    Console().print(table)
-
-
-def _print_table(predictions: Iterable["Prediction"]) -> bool:
-    """Aligned columns, a line as soon as it is known; whether all files could be used."""
-    fine = True
-    for p in predictions:
-        if p.error is not None:
-            fine = False
-            print(f"undertone: {p.error}", file=sys.stderr)
-            continue
-        chances = "  ".join(f"{name} {chance:.3f}" for name, chance in p.probabilities.items())
-        print(f"{p.file}  {p.emotion}  {chances}", flush=True)
-    return fine
-
-
-def _print_csv(predictions: Iterable["Prediction"]) -> bool:
-    rows = [p.to_dict() for p in predictions]
-    columns = max(rows, key=len, default={}).keys()
-    writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return all(row["error"] is None for row in rows)
-
-
-def _print_jsonl(predictions: Iterable["Prediction"]) -> bool:
-    fine = True
-    for p in predictions:
-        fine &= p.error is None
-        print(json.dumps(p.to_dict(), ensure_ascii=False), flush=True)
-    return fine
+    print_rows(["UAR with … labels", *map(str, found.budgets)], found.rows())
+    print_rows(["difference", *map(str, found.budgets)], found.differences())

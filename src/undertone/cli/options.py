@@ -1,0 +1,45 @@
+"""Options that several commands share, and what they become: one table of settings."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from undertone.config import override, read_toml
+from undertone.errors import UndertoneError
+
+Corpus = Annotated[str, typer.Option(help="Labelled corpus, NAME=PATH, or synthetic.")]
+Unlabelled = Annotated[list[str] | None, typer.Option(help="Corpus without labels; repeatable.")]
+Features = Annotated[str, typer.Option(help="Name of the frame extractor.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Processes; default: one a core.")]
+Cache = Annotated[Path | None, typer.Option(help="Folder of the frame store.")]
+Config = Annotated[Path | None, typer.Option(help="TOML file of settings.")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", help="A setting, section.name=value; repeatable.")
+]
+Seed = Annotated[int | None, typer.Option(min=0, help="Names all randomness.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
+
+
+def budgets_of(text: str | None) -> list[int | str] | None:
+    if text is None:
+        return None
+    try:
+        return [part if part == "all" else int(part) for part in text.split(",")]
+    except ValueError:
+        raise UndertoneError(
+            "--budgets takes whole numbers, or all, with commas between, such as 20,50,all; "
+            f"found {text!r}"
+        ) from None
+
+
+def settings_of(
+    config: Path | None,
+    given: dict[str, Any],
+    assignments: list[str] | None,
+    beneath: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Values of a preset, overlaid by a settings file, by the options given, and by --set."""
+    values = {**(beneath or {}), **(read_toml(config) if config else {})}
+    values |= {name: value for name, value in given.items() if value is not None}
+    return override(values, assignments or [])

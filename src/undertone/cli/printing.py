@@ -1,0 +1,86 @@
+"""What the commands print: reports' places, frames, scores, predictions."""
+
+import csv
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from undertone.evaluation.score import Score
+    from undertone.serving.predict import Prediction
+
+WIDE = 90  # columns that hold a table of scores with their intervals
+
+
+def show_report(report: Path) -> None:
+    print(f"report: {report.resolve()}")
+
+
+def print_frames(file: Path, features: str) -> None:
+    from undertone.features.extractors import get
+    from undertone.features.store import extract_file
+
+    frames, times_s = extract_file(file, features)
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(["time_s", *get(features).columns])
+    for time_s, row in zip(times_s, frames, strict=True):
+        writer.writerow([f"{time_s:.7g}", *(f"{value:.7g}" for value in row)])
+
+
+def print_score(found: "Score") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    table = Table(title=f"{found.n_utterances} utterances, {found.n_speakers} speakers")
+    for column in ("", "prediction", *found.floors):
+        table.add_column(column, no_wrap=True)
+    for row in found.rows():  # an interval stands below its number where the terminal is narrow
+        table.add_row(
+            *(cell.replace(" [", "\n[") if console.width < WIDE else cell for cell in row)
+        )
+    console.print(table)
+    for note in (*(f"{n} left out: {why}" for why, n in found.left_out.items()), *found.notes):
+        console.print(note)
+
+
+def print_rows(columns: list[str], rows: list[tuple[str, ...]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*columns)
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+
+
+def print_table(predictions: Iterable["Prediction"]) -> bool:
+    """Aligned columns, a line as soon as it is known; whether all files could be used."""
+    fine = True
+    for p in predictions:
+        if p.error is not None:
+            fine = False
+            print(f"undertone: {p.error}", file=sys.stderr)
+            continue
+        chances = "  ".join(f"{name} {chance:.3f}" for name, chance in p.probabilities.items())
+        print(f"{p.file}  {p.emotion}  {chances}", flush=True)
+    return fine
+
+
+def print_csv(predictions: Iterable["Prediction"]) -> bool:
+    rows = [p.to_dict() for p in predictions]
+    columns = max(rows, key=len, default={}).keys()
+    writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return all(row["error"] is None for row in rows)
+
+
+def print_jsonl(predictions: Iterable["Prediction"]) -> bool:
+    fine = True
+    for p in predictions:
+        fine &= p.error is None
+        print(json.dumps(p.to_dict(), ensure_ascii=False), flush=True)
+    return fine
