@@ -119,6 +119,7 @@ def test_a_run_whose_audio_was_replaced_is_refused(settings, resources, tmp_path
     small = dataclasses.replace(
         settings,
         corpus=f"tones={folder / 'labels.csv'}",
+        unlabelled=(),
         systems=("functionals_svm", "constant"),
         budgets=(4,),
     )
@@ -132,7 +133,9 @@ def test_a_run_whose_audio_was_replaced_is_refused(settings, resources, tmp_path
 def test_a_mistake_does_not_take_the_folder(settings, resources, tmp_path):
     with pytest.raises(UndertoneError):
         curve(dataclasses.replace(settings, budgets=(400,)), tmp_path / "run", resources)
-    small = dataclasses.replace(settings, systems=("functionals_svm", "constant"), budgets=(4,))
+    small = dataclasses.replace(
+        settings, unlabelled=(), systems=("functionals_svm", "constant"), budgets=(4,)
+    )
     assert curve(small, tmp_path / "run", resources).exists()
 
 
@@ -196,6 +199,7 @@ def test_the_report_counts_what_was_left_out(settings, resources, tmp_path, corp
     small = dataclasses.replace(
         settings,
         corpus=f"tones={folder / 'labels.csv'}",
+        unlabelled=(),
         systems=("functionals_logistic", "constant"),
         budgets=(4,),
     )
@@ -219,7 +223,11 @@ def test_a_full_disk_is_said_and_what_is_finished_is_kept(
 
     write = atomic.write_bytes
     small = dataclasses.replace(
-        settings, systems=("functionals_logistic", "constant"), budgets=(4,), draws=1
+        settings,
+        unlabelled=(),
+        systems=("functionals_logistic", "constant"),
+        budgets=(4,),
+        draws=1,
     )
     monkeypatch.setattr(atomic, "write_bytes", full)
     with pytest.raises(UndertoneError, match="the disk is full"):

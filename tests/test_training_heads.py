@@ -218,6 +218,14 @@ def test_a_curve_on_an_encoder_chooses_layers_and_says_which(tmp_path, corpus, m
     assert curve(settings(corpus, features), tmp_path / "run", resources) == report
 
 
+def test_an_unlabelled_corpus_that_no_system_sees_is_refused(corpus):
+    pool = {"unlabelled": ("more=/more",)}
+    for features, systems in (("upstream:x@auto", ()), ("log_mel", ("descriptors", "constant"))):
+        with pytest.raises(UndertoneError, match="do not use the unlabelled corpora more=/more"):
+            settings(corpus, features, systems=systems, **pool)
+    assert settings(corpus, "log_mel", systems=("scratch", "constant"), **pool).unlabelled
+
+
 def test_a_network_needs_one_layer(corpus):
     with pytest.raises(UndertoneError, match="scratch need one layer: name it"):
         settings(corpus, "upstream:x@auto", systems=("linear", "scratch", "constant"))

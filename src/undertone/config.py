@@ -7,6 +7,7 @@ Out: an instance of the dataclass, or TOML text that reads back to an equal inst
 import dataclasses
 import json
 import math
+import re
 import tomllib
 import types
 import typing
@@ -17,6 +18,7 @@ from typing import Any, TypeVar
 from undertone.errors import UndertoneError
 
 Settings = TypeVar("Settings")
+BARE_FRACTION = re.compile(r"[+-]?\.\d+")
 
 
 def load(kind: type[Settings], values: Mapping[str, Any]) -> Settings:
@@ -146,7 +148,13 @@ def _spell(kind: Any) -> str:
 
 
 def _parse(text: str) -> Any:
-    """A TOML value, or the text itself where it is none: ``--set features=log_mel`` works."""
+    """A TOML value, or the text itself where it is none: ``--set features=log_mel`` works.
+
+    >>> _parse(".3"), _parse("[20, 50]"), _parse("log_mel")
+    (0.3, [20, 50], 'log_mel')
+    """
+    if BARE_FRACTION.fullmatch(text):  # which TOML does not take as a number
+        return float(text)
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:

@@ -14,7 +14,13 @@ from undertone.training.discriminant import DiscriminantConfig
 from undertone.training.encoder import EncoderConfig
 from undertone.training.finetune import FinetuneConfig
 from undertone.training.pretrain import PretrainConfig
-from undertone.training.systems import DEFAULT_SYSTEMS, FITS, OF_LAYERS, UPSTREAM_SYSTEMS
+from undertone.training.systems import (
+    DEFAULT_SYSTEMS,
+    FITS,
+    OF_LAYERS,
+    SEES_POOL,
+    UPSTREAM_SYSTEMS,
+)
 
 ALL = "all"
 
@@ -62,6 +68,12 @@ class CurveSettings:
             )
         if "constant" not in self.systems:
             raise UndertoneError("systems must hold constant: no curve without its floor")
+        if self.unlabelled and not SEES_POOL & set(self.systems):
+            raise UndertoneError(
+                f"{', '.join(self.systems)} do not use the unlabelled corpora "
+                f"{', '.join(self.unlabelled)}; leave --unlabelled out, or name a system that "
+                f"does: {', '.join(name for name in FITS if name in SEES_POOL)}"
+            )
         if asks_to_choose(self.features) and (others := set(self.systems) - set(UPSTREAM_SYSTEMS)):
             raise UndertoneError(
                 f"@auto chooses a layer for {', '.join(OF_LAYERS)}; {', '.join(sorted(others))} "

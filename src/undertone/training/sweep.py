@@ -43,7 +43,7 @@ from undertone.training.systems import (
     FITS,
     NEEDS_PRETRAINING,
     OF_LAYERS,
-    UPSTREAM_SYSTEMS,
+    SEES_POOL,
 )
 
 TABLES: Mapping[str, Mapping[str, Callable[[Problem], np.ndarray]]] = {
@@ -287,10 +287,10 @@ def _normaliser(plan: Plan, fold: int) -> Normaliser:
 
 
 def _normaliser_if_used(plan: Plan, fold: int) -> Normaliser:
-    """Heads on frames as they are bring their own: a pool of all layers is not read for nothing."""
-    if set(plan.systems) <= set(UPSTREAM_SYSTEMS):
-        return unchanged(len(plan.frames.columns), stride=plan.shape.stride)
-    return _normaliser(plan, fold)
+    """Systems without a GRU take frames as they are: a pool is not read for nothing."""
+    if SEES_POOL & set(plan.systems):
+        return _normaliser(plan, fold)
+    return unchanged(len(plan.frames.columns), stride=plan.shape.stride)
 
 
 def _layer_path(plan: Plan, system: str, cell: Cell) -> Path:

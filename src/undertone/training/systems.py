@@ -155,6 +155,7 @@ FITS: dict[str, Callable[[Problem], np.ndarray]] = {
 }
 OF_LAYERS = ("linear", "svm", "cnn")  # see one layer of an encoder
 NEEDS_PRETRAINING = frozenset({"combined", "pretrained_frozen", "pretrained_full"})
+SEES_POOL = NEEDS_PRETRAINING | {"combined_random", "scratch", "random_frozen"}  # z-scored with it
 SYSTEMS: tuple[System, ...] = (
     System(
         "combined",
