@@ -64,6 +64,17 @@ def test_runs_with_other_draws_are_refused(run):
         compare([Contestant("a", one, "good"), Contestant("b", other, "good")])
 
 
+def test_runs_on_other_folds_are_refused(run):
+    one, other = run("one", 0.8), run("other", 0.8)
+    settings = other / "config.toml"
+    contestants = [Contestant("a", one, "good"), Contestant("b", other, "good")]
+    settings.write_text('fold_files = ""\n' + settings.read_text())  # as if it were not there
+    compare(contestants)
+    settings.write_text(settings.read_text().replace('""', '"/emobox"'))
+    with pytest.raises(UndertoneError, match="fold_files is None in one and /emobox in the other"):
+        compare(contestants)
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

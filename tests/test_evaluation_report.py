@@ -232,15 +232,38 @@ def test_without_pairs_the_verdict_tells_where_the_recommended_system_stands():
         f"cannot be told apart ({first.signed()} in UAR); with 160 labels, SVM on functionals "
         f"beats the best of the others (logistic regression) ({last.signed()} in UAR)."
     )
-    page = visible(render(chosen))
-    assert "undertone compare" in page
-    assert "paired differences below" not in page
     alone = replace(
         chosen,
         systems=tuple(others),
         predictions=chosen.predictions[chosen.predictions["system"] != "svm"],
     )
     assert "holds no pre-trained system" in summarise(alone).verdict
+
+
+def test_the_recommended_system_is_held_against_every_other(whole):
+    assert "less …" not in visible(render(replace(whole, pairs=())))
+    assert "undertone compare" in visible(render(replace(whole, pairs=())))
+    first, *others = whole.systems
+    chosen = replace(whole, systems=(replace(first, recommended=True), *others), pairs=())
+    page = visible(render(chosen))
+    assert "the paired differences below do" in page
+    assert f"{first.label} less …, UAR" in page
+    for other in others:
+        row = [
+            f"{decimal(e.value, signed=True)} [{decimal(e.low, signed=True)}, "
+            f"{decimal(e.high, signed=True)}]".replace("-.", "−.")
+            for e in (chosen.curves.difference(first.name, other.name, budget=b) for b in BUDGETS)
+        ]
+        assert f"{other.label} {' '.join(row)}" in page
+
+
+def test_bars_at_one_budget_stand_side_by_side(whole):
+    one = whole.budgets[-1]
+    kept = whole.predictions[whole.predictions["budget"] == one]
+    axes = plots.curve_figure(replace(whole, budgets=(one,), predictions=kept)).axes[0]
+    places = [line.get_xdata()[0] for line in axes.lines if line.get_marker() not in (None, "None")]
+    assert len(places) == sum(system.kind != "floor" for system in whole.systems)
+    assert len(set(places)) == len(places)
 
 
 def test_the_recommended_system_is_named_first_and_described(whole):

@@ -16,7 +16,7 @@ from undertone.errors import UndertoneError
 from undertone.evaluation.curve import COLUMNS, Curves, trace
 from undertone.evaluation.estimate import decimal
 
-SHARED = ("corpus", "draws", "folds", "seed")  # settings without which draws are not the same
+SHARED = ("corpus", "draws", "folds", "fold_files", "seed")  # or the draws are not the same
 
 
 @dataclass(frozen=True)
@@ -120,8 +120,9 @@ def _check_same_draws(contestants: Sequence[Contestant]) -> None:
     for other in others:
         settings = read_toml(other.folder / "config.toml")
         for name in SHARED:
-            if settings.get(name) != expected.get(name):
+            ours, theirs = expected.get(name) or None, settings.get(name) or None
+            if ours != theirs:
                 raise UndertoneError(
                     f"the draws of {first.folder} and {other.folder} are not the same: {name} is "
-                    f"{expected.get(name)} in one and {settings.get(name)} in the other"
+                    f"{ours} in one and {theirs} in the other"
                 )

@@ -183,7 +183,7 @@ def _draw_system(
     x = np.array(budgets) * _shift(result, system)
     found = [result.curves.estimate(system.name, budget, metric) for budget in budgets]
     values, low, high = zip(*((e.value, e.low, e.high) for e in found), strict=True)
-    if system.kind in {"pretrained", "scratch"} and len(budgets) > 1:  # one point has no band
+    if system.kind in _banded(result):
         axes.fill_between(x, low, high, color=style.colour, alpha=0.14, linewidth=0)
     elif system.kind != "floor":
         axes.vlines(x, low, high, color=style.colour, linewidth=1.2, alpha=0.75)
@@ -201,10 +201,16 @@ def _draw_system(
 
 def _shift(result: Curved, system: System) -> float:
     """Systems with bars stand side by side, within a few per cent of their budget."""
-    barred = result.of_kind("control", "classic")
+    banded = {*_banded(result), "floor"}
+    barred = [other.name for other in result.systems if other.kind not in banded]
     if system.name not in barred:
         return 1.0
     return 1.03 ** (barred.index(system.name) - (len(barred) - 1) / 2)
+
+
+def _banded(result: Curved) -> tuple[str, ...]:
+    """Kinds of systems that are drawn with a band; one budget has none."""
+    return ("pretrained", "scratch") if len(result.curves.budgets) > 1 else ()
 
 
 def _figure(size_inches: tuple[float, float]) -> tuple[Figure, Axes]:

@@ -9,6 +9,7 @@ The numbers come from ``Curves``; the sentences from ``summary``; the template o
 
 import math
 import os
+import re
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from undertone.evaluation import plots
 from undertone.evaluation.classes import LABELS
 from undertone.evaluation.estimate import Estimate, decimal
 from undertone.evaluation.intervals import tail_probability
-from undertone.evaluation.results import CurveResult
+from undertone.evaluation.results import CurveResult, System
 from undertone.evaluation.summary import summarise
 
 LONG_LABELS = {
@@ -68,6 +69,7 @@ def _context(result: CurveResult) -> dict[str, Any]:
         "labels": LABELS,
         "long_labels": LONG_LABELS,
         "pairs": result.worths,
+        "leads": [(s, _leads(result, s)) for s in result.systems if s.recommended],
         "pair_glyphs": plots.pair_glyphs(result),
         "chosen": _main_systems(result),
         "recalls": _recall_rows(result),
@@ -117,6 +119,25 @@ def _metric_rows(result: CurveResult, metric: str) -> list[tuple[Any, list[dict[
             ],
         )
         for system in result.systems
+    ]
+
+
+def _leads(result: CurveResult, ours: System) -> list[tuple[System, list[Estimate | None]]]:
+    """(other system, how much ``ours`` lies above it at each budget, paired)."""
+    curves = result.curves
+    others = [system for system in result.systems if system is not ours]
+    both = {other.name: curves.budgets_of(ours.name, other.name) for other in others}
+    return [
+        (
+            other,
+            [
+                curves.difference(ours.name, other.name, budget=budget)
+                if budget in both[other.name]
+                else None
+                for budget in curves.budgets
+            ],
+        )
+        for other in others
     ]
 
 
@@ -177,8 +198,9 @@ def _duration(seconds: float) -> str:
 
 
 def _minus(text: object) -> str:
-    """A true minus sign where a hyphen stands for one."""
-    return str(text).replace("-.", "−.").replace("[-", "[−")
+    """A true minus sign where a hyphen stands for one; an interval stays on one line."""
+    signed = str(text).replace("-.", "−.").replace("[-", "[−")
+    return re.sub(r"(\[[−+.\d]+), ", "\\1,\N{NO-BREAK SPACE}", signed)
 
 
 def _package_text(name: str) -> str:
