@@ -1,37 +1,34 @@
-"""Which emotions gain: the difference in recall of two systems of one finished run, paired.
+"""Which emotions gain: the difference in recall of two systems with the same draws, paired.
 
-    python scripts/emotion_gains.py --run runs/emodb --system pretrained_frozen --reference scratch
+    python scripts/emotion_gains.py runs/emodb:pretrained_frozen runs/emodb:random_frozen
 
-In:  the folder of a finished run of ``undertone curve``.
+In:  two systems of finished runs of ``undertone curve``, as FOLDER:SYSTEM.
 Out: a row an emotion and a column a budget, with 95 % intervals over speakers and draws.
 """
 
 import argparse
 from collections.abc import Iterator
-from pathlib import Path
-
-import pandas as pd
+from dataclasses import replace
 
 from undertone.evaluation import intervals
 from undertone.evaluation.classes import recalls_of_counts
-from undertone.evaluation.curve import Curves, trace
+from undertone.evaluation.compare import compare, parse
+from undertone.evaluation.curve import Curves
 
 
 def main() -> None:
     """Print the gains as a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--run", type=Path, required=True, help="folder of a finished curve")
-    parser.add_argument("--system", required=True)
-    parser.add_argument("--reference", required=True)
+    parser.add_argument("system", help="FOLDER:SYSTEM")
+    parser.add_argument("reference", help="FOLDER:SYSTEM that it is held against")
     given = parser.parse_args()
-    predictions = pd.read_parquet(given.run / "predictions.parquet")
-    emotions = sorted(predictions["truth"].unique())
-    curves = trace(predictions, emotions=emotions)
-    budgets = curves.budgets_of(given.system, given.reference)
+    pair = {"system": given.system, "reference": given.reference}
+    found = compare([replace(parse(place), label=label) for label, place in pair.items()])
+    budgets = found.budgets
     print(f"| recall with … labels | {' | '.join(map(str, budgets))} |")
     print("|---" * (len(budgets) + 1) + "|")
-    columns = [gains(curves, given.system, given.reference, budget) for budget in budgets]
-    for emotion, *row in zip(emotions, *columns, strict=True):
+    columns = [gains(found.curves, *pair, budget) for budget in budgets]
+    for emotion, *row in zip(found.curves.emotions, *columns, strict=True):
         print(f"| {emotion} | {' | '.join(row)} |")
 
 

@@ -72,11 +72,12 @@ def test_gains_by_emotion_are_differences_of_recalls(script, tmp_path, monkeypat
     skill = {name: fakes.SKILL[name] for name in ("pretrained_frozen", "scratch_full")}
     predictions = fakes.predictions(skill)
     predictions.to_parquet(tmp_path / "predictions.parquet")
-    pair = ["--system", "pretrained_frozen", "--reference", "scratch_full"]
-    monkeypatch.setattr(sys, "argv", ["emotion_gains.py", "--run", str(tmp_path), *pair])
+    (tmp_path / "config.toml").write_text('corpus = "twelve"\n')
+    pair = [f"{tmp_path}:pretrained_frozen", f"{tmp_path}:scratch_full"]
+    monkeypatch.setattr(sys, "argv", ["emotion_gains.py", *pair])
     script("emotion_gains").main()
     _, _, *rows = capsys.readouterr().out.splitlines()
-    assert [row.split(" | ")[0] for row in rows] == [f"| {name}" for name in fakes.EMOTIONS]
+    assert [row.split(" | ")[0] for row in rows] == [f"| {name}" for name in sorted(fakes.EMOTIONS)]
     of_one = predictions[(predictions["truth"] == "anger") & (predictions["budget"] == 20)]
     hit = (of_one["prediction"] == "anger").groupby([of_one["system"], of_one["draw"]]).mean()
     expected = hit["pretrained_frozen"].mean() - hit["scratch_full"].mean()
