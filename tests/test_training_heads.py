@@ -22,7 +22,7 @@ from undertone.training.finetune import FinetuneConfig
 from undertone.training.layers import Layers
 from undertone.training.normalise import Normaliser
 from undertone.training.problem import Material, Problem
-from undertone.training.systems import FITS, SYSTEMS, UPSTREAM_SYSTEMS
+from undertone.training.systems import FITS, SEES_POOL, SYSTEMS, UPSTREAM_SYSTEMS
 
 EMOTIONS = ("anger", "neutral", "sadness")
 TINY = CnnConfig(steps_per_second=50, segment_s=1.0, channels=8, max_epochs=8, batch_size=8)
@@ -115,6 +115,24 @@ def test_heads_see_the_layer_and_note_it(rng, system):
     problem = problem_of(silent, names, truth, speakers, rng)
     assert (FITS[system](problem).argmax(axis=1) == tested).mean() < 0.7
     assert problem.notes == {"layer": 0}
+
+
+@pytest.mark.parametrize("system", sorted(set(FITS) - SEES_POOL - {"image_cnn"}))
+def test_a_system_said_not_to_see_the_pool_does_not_ask_for_its_statistics(rng, system):
+    problem = problem_of(*fake_layers(rng), rng)
+    problem.material.normaliser = None
+    if system == "cnn":
+        problem.material.layers = None  # frames of a table on disk: here they stand as they are
+    chances = FITS[system](problem)
+    np.testing.assert_allclose(chances.sum(axis=1), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize("system", ["scratch", "random_frozen", "combined_random"])
+def test_a_system_with_a_gru_sees_the_pool(rng, system):
+    problem = problem_of(*fake_layers(rng), rng)
+    problem.material.normaliser = None
+    with pytest.raises(AttributeError, match="NoneType"):
+        FITS[system](problem)
 
 
 def test_all_layers_go_into_one_discriminant_with_the_crowd(rng):
