@@ -151,6 +151,15 @@ def test_a_pool_that_held_the_tested_voices_is_told_whatever_its_name(home):
     assert "transductive" in card
 
 
+def test_pretraining_by_speaker_asks_for_speakers(home):
+    arguments = ("--cache", home / "cache", *SMALL, "--set", "pretrain.objective=speaker_contrast")
+    voices = ("--unlabelled", f"tones={home}/tones/labels.csv", "--out", home / "by-speaker")
+    assert "held-out loss" in run("pretrain", *voices, *arguments).stdout
+    assert "among those of its speaker" in (home / "by-speaker/README.md").read_text()
+    nobodys = ("--unlabelled", f"more={home}/tones/more", "--out", home / "nobodys")
+    assert "name speakers in the corpus" in run("pretrain", *nobodys, *arguments, code=2).stderr
+
+
 def test_score_prints_a_table_or_json(tmp_path):
     names = [f"u{i}" for i in range(12)]
     truth = [("anger", "sadness")[i % 2] for i in range(12)]

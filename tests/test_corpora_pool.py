@@ -24,6 +24,8 @@ def test_the_pool_is_training_speakers_and_the_unlabelled_corpora(labelled):
     assert theirs.utterances == other.table["utterance"].tolist()
     assert len(found) == len(ours.utterances) + len(other)
     assert not found.transductive
+    speakers = labelled.table.loc[~tested, "speaker"]
+    assert found.speakers == (*(f"{labelled.name}/{s}" for s in speakers), *[None] * len(other))
 
 
 def test_utterances_without_an_emotion_are_pooled_by_their_speaker():

@@ -1,6 +1,7 @@
 """Laws of the objectives, each against its equation."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from undertone.training.losses import (
     contrast,
     masked_clusters,
     masked_functionals,
+    speaker_contrast,
 )
 
 N_FEATURES = 3
@@ -31,7 +33,8 @@ def view(rng):
     for row, length in enumerate(lengths):
         steps[row, length:] = 0
     centroids = torch.from_numpy(rng.normal(size=(N_CLUSTERS, N_FEATURES))).float()
-    return View(steps, hidden, lengths, torch.tensor([0, 1, 0, 1]), centroids)
+    owners = torch.tensor([0, 1, 0, 1])
+    return View(steps, hidden, lengths, owners, centroids, speakers=torch.zeros(4))
 
 
 def outputs_of(name, rng, n_steps=12):
@@ -46,9 +49,7 @@ def test_padding_changes_no_loss(rng, view, name):
     def padded(values, filling):
         return torch.cat([values, torch.full((4, 5, *values.shape[2:]), filling)], dim=1)
 
-    longer = View(
-        padded(view.steps, 0.0), padded(view.hidden, 0.0), view.lengths, view.owners, view.centroids
-    )
+    longer = replace(view, steps=padded(view.steps, 0.0), hidden=padded(view.hidden, 0.0))
     loss = OBJECTIVES[name].loss
     torch.testing.assert_close(loss(padded(outputs, 9.0), longer), loss(outputs, view))
 
@@ -118,3 +119,25 @@ def test_contrast_is_the_cross_entropy_of_the_partner(rng, view):
 def test_a_batch_without_partners_costs_nothing(rng, view):
     alone = View(view.steps, view.hidden, view.lengths, torch.arange(4), view.centroids)
     assert contrast(outputs_of("contrast", rng), alone).item() == 0
+
+
+def test_contrast_by_speaker_is_contrast_among_each_speakers_own(rng, view):
+    outputs = outputs_of("speaker_contrast", rng)
+    torch.testing.assert_close(speaker_contrast(outputs, view), contrast(outputs, view))
+    apart = replace(view, speakers=view.owners)  # one utterance each: nothing to tell apart
+    assert speaker_contrast(outputs, apart).item() == pytest.approx(0, abs=1e-6)
+
+    def twice(values):
+        return torch.cat([values, values])
+
+    two = replace(
+        view,
+        steps=twice(view.steps),
+        lengths=twice(view.lengths),
+        owners=torch.cat([view.owners, view.owners + 2]),
+        speakers=torch.arange(2).repeat_interleave(4),
+    )
+    both = torch.cat([outputs, outputs + rng.normal()])
+    second = speaker_contrast(both[4:], view)
+    expected = (speaker_contrast(outputs, view) + second) / 2  # as if each stood alone
+    torch.testing.assert_close(speaker_contrast(both, two), expected)

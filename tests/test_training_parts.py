@@ -57,6 +57,18 @@ def test_an_epoch_holds_every_utterance_once_and_like_lengths_together(rng):
     assert padded < 0.85 * sum(lengths[b].max() * len(b) for b in random)
 
 
+def test_batches_by_speaker_hold_every_utterance_once_and_speakers_together(rng):
+    speakers = rng.permutation(np.repeat(np.arange(5), [30, 17, 8, 2, 1]))
+    planned = batches.plan_by_speaker(speakers, 16, rng)
+    assert sorted(np.concatenate(planned)) == list(range(len(speakers)))
+    for batch in planned[:-1]:
+        assert 16 <= len(batch) < 16 + batches.OF_A_SPEAKER
+    changes = sum((np.diff(speakers[batch]) != 0).sum() + 1 for batch in planned)
+    assert changes <= 4 + 3 + 1 + 1 + 1  # groups of up to eight
+    again = batches.plan_by_speaker(speakers, 16, rng)
+    assert not np.array_equal(np.concatenate(planned), np.concatenate(again))
+
+
 def test_padding_is_zero_and_marked_as_such(rng):
     utterances = [rng.normal(size=(n, 3)).astype(np.float32) for n in (5, 2)]
     steps, lengths = batches.pad(utterances)

@@ -115,7 +115,8 @@ def test_every_objective_is_learned(utterances, objective, rng):
     settings = dataclasses.replace(
         SETTINGS, objective=objective, mask_share=0.3, mask_spans=2, max_epochs=8
     )
-    result = pretrain(voices, shape=SHAPE, settings=settings, seed=1)
+    speakers = [f"s{i % 2}" for i in range(len(voices))]
+    result = pretrain(voices, shape=SHAPE, settings=settings, seed=1, speakers=speakers)
     assert result.history[-1].loss < result.history[0].loss
 
 
@@ -132,6 +133,16 @@ def test_a_stopped_run_of_any_objective_goes_on_to_the_same_losses(utterances, t
         pretrain(utterances, shape=SHAPE, settings=settings, seed=1, folder=tmp_path, report=stop)
     again = pretrain(utterances, shape=SHAPE, settings=settings, seed=1, folder=tmp_path)
     assert again.history == whole.history
+
+
+def test_contrast_by_speaker_needs_two_utterances_of_one(utterances):
+    settings = dataclasses.replace(SETTINGS, objective="speaker_contrast", max_epochs=1)
+    each = [f"s{i}" for i in range(len(utterances))]
+    for speakers in (None, [None] * len(utterances), each):
+        with pytest.raises(UndertoneError, match="no two are known to be of one"):
+            pretrain(utterances, shape=SHAPE, settings=settings, seed=1, speakers=speakers)
+    one = ["s0", "s0", *each[2:-1], None]
+    assert pretrain(utterances, shape=SHAPE, settings=settings, seed=1, speakers=one).history
 
 
 def test_clusters_need_enough_steps(rng):

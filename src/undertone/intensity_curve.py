@@ -156,6 +156,7 @@ class _Run:
         return Plan(
             frames=self.frames,
             pools={FOLD: ((self.frames, parts["train"]),)},
+            pool_speakers={FOLD: self.corpus.voices(parts["train"])},
             tests={FOLD: parts["test"]},
             cells=tuple(self._cells()),
             systems=self.settings.systems,

@@ -144,6 +144,7 @@ def pretrain(
             shape=settings.encoder,
             settings=settings.pretrain,
             seed=settings.seed,
+            speakers=[name for corpus, _ in read for name in corpus.voices()],
             folder=out,
             report=lambda epoch: progress.advance("pre-training epochs"),
         )

@@ -11,7 +11,7 @@ share one. Label columns (``emotion``, ``intensity``, …) follow the fixed ones
 ``utterance``, never by position.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -80,6 +80,14 @@ class Corpus:
     def speakers(self) -> tuple[str, ...]:
         """The speakers that are known by name, in alphabetical order."""
         return tuple(sorted(self.table["speaker"].dropna().unique()))
+
+    def voices(self, utterances: Sequence[str] | None = None) -> tuple[str | None, ...]:
+        """``corpus/speaker`` of these utterances, or of all; None where it is unknown."""
+        speaker = dict(zip(self.table["utterance"], self.table["speaker"], strict=True))
+        asked = speaker if utterances is None else utterances
+        return tuple(
+            None if speaker[name] is None else f"{self.name}/{speaker[name]}" for name in asked
+        )
 
     def drop(self, utterances: Mapping[str, str]) -> "Corpus":
         """The corpus without these utterances.

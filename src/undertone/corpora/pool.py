@@ -40,6 +40,11 @@ class Pool:
     parts: tuple[PoolPart, ...]
     transductive: bool  # whether test speakers are in it
 
+    @property
+    def speakers(self) -> tuple[str | None, ...]:
+        """Of each utterance, by name of the corpus; None where unknown."""
+        return tuple(name for part in self.parts for name in part.corpus.voices(part.utterances))
+
     def __len__(self) -> int:
         return sum(len(part.utterances) for part in self.parts)
 

@@ -187,6 +187,9 @@ class Run:
             cnn=self.settings.cnn,
             image_network=self.settings.image_network,
             layers=self.layers,
+            pool_speakers={
+                fold.index: pool.speakers for fold, pool in zip(self.folds, self.pools, strict=True)
+            },
         )
 
     def write(self, plan: Plan, seconds: dict[str, float]) -> Path:

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+OF_A_SPEAKER = 8  # utterances together in a batch by speaker: enough to tell them apart
+
 
 def plan_batches(
     lengths: Sequence[int], batch_size: int, rng: np.random.Generator
@@ -22,6 +24,25 @@ def plan_batches(
     batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
     rng.shuffle(batches)
     return batches
+
+
+def plan_by_speaker(
+    speakers: Sequence[int], batch_size: int, rng: np.random.Generator
+) -> list[np.ndarray]:
+    """Positions of one epoch's batches: each once, up to ``OF_A_SPEAKER`` of a speaker together.
+
+    A batch ends with the group that fills it, so it may be longer by less than a group.
+    """
+    numbers, groups = np.asarray(speakers), []
+    for number in np.unique(numbers):
+        order = rng.permutation(np.flatnonzero(numbers == number))
+        groups += [order[i : i + OF_A_SPEAKER] for i in range(0, len(order), OF_A_SPEAKER)]
+    batches: list[list[int]] = [[]]
+    for i in rng.permutation(len(groups)):
+        if len(batches[-1]) >= batch_size:
+            batches.append([])
+        batches[-1].extend(groups[i])
+    return [np.array(batch) for batch in batches]
 
 
 def in_order(lengths: Sequence[int], batch_size: int) -> list[np.ndarray]:

@@ -34,6 +34,7 @@ class View:
         owners: (batch,) utterance that each sequence is a part of.
         centroids: (N_CLUSTERS, n_features) of the steps; empty where no objective asks for them.
         distance: between a prediction and a target.
+        speakers: (batch,) numbers of the speakers; where one is unknown, a number of its own.
     """
 
     steps: torch.Tensor
@@ -42,6 +43,7 @@ class View:
     owners: torch.Tensor
     centroids: torch.Tensor
     distance: Distance = DISTANCES["l1"]
+    speakers: torch.Tensor | None = None
 
 
 def masked_reconstruction(prediction: torch.Tensor, view: View) -> torch.Tensor:
@@ -73,10 +75,22 @@ def contrast(outputs: torch.Tensor, view: View) -> torch.Tensor:
     Outputs are averaged over the real steps of a part and compared by cosine (NT-Xent, SimCLR,
     arXiv 2002.05709). A batch without two parts of one utterance costs nothing.
     """
+    return _contrast(outputs, view, torch.zeros_like(view.owners))
+
+
+def speaker_contrast(outputs: torch.Tensor, view: View) -> torch.Tensor:
+    """As ``contrast``, among the parts of the same speaker: knowing the voice does not help."""
+    assert view.speakers is not None
+    return _contrast(outputs, view, view.speakers)
+
+
+def _contrast(outputs: torch.Tensor, view: View, groups: torch.Tensor) -> torch.Tensor:
+    """The contrast of each part with the others of its group."""
     real = is_real(view.lengths, outputs.shape[1])[:, :, None]
     parts = functional.normalize((outputs * real).sum(1) / view.lengths[:, None], dim=1)
     itself = torch.eye(len(parts), dtype=torch.bool)
-    scores = (parts @ parts.T / TEMPERATURE).masked_fill(itself, -torch.inf)
+    strange = groups[:, None] != groups[None, :]
+    scores = (parts @ parts.T / TEMPERATURE).masked_fill(itself | strange, -torch.inf)
     partner = (view.owners[:, None] == view.owners[None, :]) & ~itself
     rows = partner.any(dim=1)
     if not rows.any():
@@ -94,6 +108,7 @@ class Objective:
         width: outputs of that layer, by the number of features.
         in_parts: whether every sequence comes as two parts.
         clustered: whether the view must bring centroids.
+        by_speaker: whether a batch must hold several utterances of a speaker.
         weight: in a sum of objectives; a cross-entropy is several times as large as a distance.
     """
 
@@ -102,6 +117,7 @@ class Objective:
     width: Callable[[int], int]
     in_parts: bool = False
     clustered: bool = False
+    by_speaker: bool = False
     weight: float = 1.0
 
 
@@ -126,6 +142,14 @@ OBJECTIVES = {
         contrast,
         lambda n_features: CONTRAST_WIDTH,
         in_parts=True,
+        weight=0.1,
+    ),
+    "speaker_contrast": Objective(
+        "to find the other part of the same utterance among those of its speaker",
+        speaker_contrast,
+        lambda n_features: CONTRAST_WIDTH,
+        in_parts=True,
+        by_speaker=True,
         weight=0.1,
     ),
 }

@@ -14,6 +14,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -73,6 +74,22 @@ class PretrainConfig:
         return {name: OBJECTIVES[name] for name in self.objective.split("+")}
 
 
+class Crop(NamedTuple):
+    """A sequence and whose it is.
+
+    Attributes:
+        steps: (n_steps, n_features).
+        speaker: a number.
+    """
+
+    steps: np.ndarray
+    speaker: int
+
+    def part(self, steps: slice) -> "Crop":
+        """A stretch of it."""
+        return Crop(self.steps[steps], self.speaker)
+
+
 @dataclass(frozen=True)
 class Epoch:
     """Losses of one pass over the pool."""
@@ -120,6 +137,11 @@ class Pretext(nn.Module):
         """Whether an objective wants every sequence as two parts."""
         return any(objective.in_parts for objective in self.objectives.values())
 
+    @property
+    def by_speaker(self) -> bool:
+        """Whether an objective wants several utterances of a speaker in a batch."""
+        return any(objective.by_speaker for objective in self.objectives.values())
+
     def forward(self, view: View) -> torch.Tensor:
         """The sum of the objectives' losses; the encoder sees 0 where a step is hidden."""
         states = self.encoder(view.steps * (1 - view.hidden[:, :, None]), view.lengths)
@@ -151,6 +173,7 @@ def pretrain(
     shape: EncoderConfig,
     settings: PretrainConfig,
     seed: int,
+    speakers: Sequence[str | None] | None = None,
     folder: Path | None = None,
     report: Callable[[Epoch], None] = lambda epoch: None,
 ) -> Pretraining:
@@ -161,17 +184,20 @@ def pretrain(
         shape: of the encoder.
         settings: of the training.
         seed: names all randomness.
+        speakers: of each utterance, None where unknown; only ``speaker_contrast`` asks for them.
         folder: where the checkpoint lies; a run that was stopped there goes on.
         report: called after each epoch.
 
     Raises:
-        UndertoneError: fewer than two utterances, or the folder holds another run.
+        UndertoneError: fewer than two utterances, no two of one speaker where an objective asks for
+            them, or the folder holds another run.
     """
     if len(utterances) < 2:
         raise UndertoneError(
             f"pre-training needs at least 2 unlabelled utterances, found {len(utterances)}"
         )
-    train, held_out = _hold_out(utterances, settings.held_out_share, seed)
+    whole = _with_speakers(utterances, speakers, settings)
+    train, held_out = _hold_out(whole, settings.held_out_share, seed)
     fixed = _crops(held_out, settings.crop_steps, generator(seed, "held-out crops"))
     state = _start(train, shape, settings, seed)
     identity = {"settings": asdict(settings), "shape": asdict(shape), "seed": seed}
@@ -203,13 +229,35 @@ def read_pretraining(folder: Path, *, n_features: int, shape: EncoderConfig) -> 
     return Pretraining(encoder.eval(), tuple(Epoch(**epoch) for epoch in notes["history"]))
 
 
+def _with_speakers(
+    utterances: Sequence[np.ndarray],
+    speakers: Sequence[str | None] | None,
+    settings: PretrainConfig,
+) -> list[Crop]:
+    """Utterances with the numbers of their speakers; an unknown one has a number of its own."""
+    names = speakers if speakers is not None else [None] * len(utterances)
+    keys = [(i, "") if name is None else (-1, name) for i, name in enumerate(names)]
+    numbers = {key: number for number, key in enumerate(sorted(set(keys)))}
+    if len(numbers) == len(utterances) and any(o.by_speaker for o in settings.objectives.values()):
+        raise UndertoneError(
+            f"the objective {settings.objective} compares utterances of one speaker; of the pool's "
+            f"{len(utterances)} no two are known to be of one: name speakers in the corpus, or "
+            "choose another objective"
+        )
+    return [Crop(steps, numbers[key]) for steps, key in zip(utterances, keys, strict=True)]
+
+
 def _train_epoch(
-    state: _State, crops: list[np.ndarray], settings: PretrainConfig, rng: np.random.Generator
+    state: _State, crops: list[Crop], settings: PretrainConfig, rng: np.random.Generator
 ) -> float:
     state.model.train()
-    lengths = [len(crop) for crop in crops]
+    lengths = [len(crop.steps) for crop in crops]
     total = 0.0
-    for positions in batches.plan_batches(lengths, settings.batch_size, rng):
+    if state.model.by_speaker:
+        plan = batches.plan_by_speaker([c.speaker for c in crops], settings.batch_size, rng)
+    else:
+        plan = batches.plan_batches(lengths, settings.batch_size, rng)
+    for positions in plan:
         loss = _loss(state.model, _pick(crops, positions), settings, rng)
         state.optimiser.zero_grad()
         loss.backward()
@@ -220,28 +268,30 @@ def _train_epoch(
 
 
 @torch.no_grad()
-def _held_out_loss(
-    model: Pretext, crops: list[np.ndarray], settings: PretrainConfig, seed: int
-) -> float:
+def _held_out_loss(model: Pretext, crops: list[Crop], settings: PretrainConfig, seed: int) -> float:
     """The loss on the same crops behind the same masks every time."""
     model.eval()
     rng = generator(seed, "held-out masks")
     total = 0.0
-    for positions in batches.in_order([len(crop) for crop in crops], settings.batch_size):
+    if model.by_speaker:
+        plan = batches.plan_by_speaker([c.speaker for c in crops], settings.batch_size, rng)
+    else:
+        plan = batches.in_order([len(crop.steps) for crop in crops], settings.batch_size)
+    for positions in plan:
         total += float(_loss(model, _pick(crops, positions), settings, rng)) * len(positions)
     return total / len(crops)
 
 
 def _loss(
     model: Pretext,
-    crops: list[np.ndarray],
+    crops: list[Crop],
     settings: PretrainConfig,
     rng: np.random.Generator,
 ) -> torch.Tensor:
     owners = np.arange(len(crops))
     if model.in_parts:
         crops, owners = _in_parts(crops, rng)
-    steps, lengths = batches.pad(crops)
+    steps, lengths = batches.pad([crop.steps for crop in crops])
     hidden = draw_hidden(
         lengths.tolist(), share=settings.mask_share, spans=settings.mask_spans, rng=rng
     )
@@ -253,70 +303,65 @@ def _loss(
             owners=torch.from_numpy(owners),
             centroids=model.centroids,
             distance=DISTANCES[settings.distance],
+            speakers=torch.tensor([crop.speaker for crop in crops]),
         )
     )
 
 
-def _in_parts(
-    crops: list[np.ndarray], rng: np.random.Generator
-) -> tuple[list[np.ndarray], np.ndarray]:
+def _in_parts(crops: list[Crop], rng: np.random.Generator) -> tuple[list[Crop], np.ndarray]:
     """Each crop cut once in its middle third, longest part first; and the crop of each part."""
     parts, owners = [], []
-    for owner, steps in enumerate(crops):
-        third = len(steps) // 3
-        cut = int(rng.integers(third, len(steps) - third + 1)) if third else len(steps)
-        for part in (steps[:cut], steps[cut:]):
-            if len(part):
+    for owner, crop in enumerate(crops):
+        n_steps = len(crop.steps)
+        third = n_steps // 3
+        cut = int(rng.integers(third, n_steps - third + 1)) if third else n_steps
+        for part in (crop.part(slice(cut)), crop.part(slice(cut, None))):
+            if len(part.steps):
                 parts.append(part)
                 owners.append(owner)
-    order = np.argsort([-len(part) for part in parts], kind="stable")
+    order = np.argsort([-len(part.steps) for part in parts], kind="stable")
     return [parts[i] for i in order], np.array(owners)[order]
 
 
-def _pick(crops: list[np.ndarray], positions: np.ndarray) -> list[np.ndarray]:
-    return [crops[i] for i in batches.longest_first(positions, [len(crop) for crop in crops])]
+def _pick(crops: list[Crop], positions: np.ndarray) -> list[Crop]:
+    return [crops[i] for i in batches.longest_first(positions, [len(c.steps) for c in crops])]
 
 
-def _crops(
-    utterances: Sequence[np.ndarray], crop_steps: int, rng: np.random.Generator
-) -> list[np.ndarray]:
+def _crops(utterances: list[Crop], crop_steps: int, rng: np.random.Generator) -> list[Crop]:
     """Consecutive crops from a random start; what is shorter than a crop is used whole."""
     crops = []
-    for steps in utterances:
-        start = int(rng.integers(0, len(steps) % crop_steps + 1)) if len(steps) > crop_steps else 0
-        whole = max(1, len(steps) // crop_steps)
-        crops += [steps[start + i * crop_steps :][:crop_steps] for i in range(whole)]
+    for whole in utterances:
+        n_steps = len(whole.steps)
+        start = int(rng.integers(0, n_steps % crop_steps + 1)) if n_steps > crop_steps else 0
+        starts = range(start, start + crop_steps * max(1, n_steps // crop_steps), crop_steps)
+        crops += [whole.part(slice(first, first + crop_steps)) for first in starts]
     return crops
 
 
-def _hold_out(
-    utterances: Sequence[np.ndarray], share: float, seed: int
-) -> tuple[list[np.ndarray], list[np.ndarray]]:
+def _hold_out(utterances: list[Crop], share: float, seed: int) -> tuple[list[Crop], list[Crop]]:
     order = generator(seed, "held-out utterances").permutation(len(utterances))
     n_held_out = min(len(utterances) - 1, max(1, round(share * len(utterances))))
     held_out = set(order[:n_held_out].tolist())
-    train = [steps for i, steps in enumerate(utterances) if i not in held_out]
+    train = [whole for i, whole in enumerate(utterances) if i not in held_out]
     return train, [utterances[i] for i in sorted(held_out)]
 
 
-def _start(
-    train: list[np.ndarray], shape: EncoderConfig, settings: PretrainConfig, seed: int
-) -> _State:
+def _start(train: list[Crop], shape: EncoderConfig, settings: PretrainConfig, seed: int) -> _State:
     seed_torch(seed, "pre-training weights")
-    model = Pretext(train[0].shape[1], shape, settings.objectives)
+    model = Pretext(train[0].steps.shape[1], shape, settings.objectives)
     if len(model.centroids):
         model.centroids.copy_(torch.from_numpy(_centroids(train, seed)))
     optimiser = torch.optim.Adam(model.parameters(), lr=settings.learning_rate)
     return _State(model, optimiser, copy.deepcopy(model.state_dict()))
 
 
-def _centroids(train: list[np.ndarray], seed: int) -> np.ndarray:
+def _centroids(train: list[Crop], seed: int) -> np.ndarray:
     """(N_CLUSTERS, n_features) of a sample of the pool's steps, by k-means."""
     from sklearn.cluster import MiniBatchKMeans  # not for serving
 
     rng = generator(seed, "clusters")
     some = rng.permutation(len(train))[:UTTERANCES_TO_CLUSTER]
-    steps = np.concatenate([train[i] for i in some])
+    steps = np.concatenate([train[i].steps for i in some])
     if len(steps) < N_CLUSTERS:
         raise UndertoneError(
             f"the objective clusters needs at least {N_CLUSTERS} steps, the pool has {len(steps)}"

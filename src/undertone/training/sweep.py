@@ -94,6 +94,7 @@ class Plan:
         cnn: settings.
         image_network: folder or name of the network that ``image_cnn`` starts from.
         layers: of a pre-trained encoder, where the frames are its.
+        pool_speakers: by fold, the speaker of each utterance of the pool; None where unknown.
     """
 
     frames: FrameTable
@@ -115,6 +116,7 @@ class Plan:
     cnn: CnnConfig = field(default_factory=CnnConfig)
     image_network: str = ""
     layers: Layers | None = None
+    pool_speakers: dict[int, tuple[str | None, ...]] = field(default_factory=dict)
 
     def path(self, system: str, cell: Cell) -> Path:
         """Where a fit's predictions lie."""
@@ -269,6 +271,7 @@ def _prepare(fold: int) -> None:
             shape=plan.shape,
             settings=plan.pretraining,
             seed=seed_of(plan.seed, "pretrain", fold),
+            speakers=plan.pool_speakers.get(fold),
             folder=plan.encoder_folder(fold),
             report=tell,
         )
