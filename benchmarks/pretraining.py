@@ -98,20 +98,21 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _crops(n_frames: int) -> list[np.ndarray]:
+def _crops(n_frames: int) -> list[training.Crop]:
     """One epoch's crops of utterances spread like those of acted corpora, at stride 1."""
     rng = np.random.default_rng(0)
     utterances: list[np.ndarray] = []
     while sum(map(len, utterances)) < n_frames:
         length = int(np.clip(rng.lognormal(np.log(220), 0.45), 100, 600))
         utterances.append(rng.standard_normal((length, N_FEATURES), dtype=np.float32))
-    return training._crops(utterances, PUBLISHED.crop_steps, rng)
+    whole = [training.Crop(steps, speaker=0) for steps in utterances]
+    return training._crops(whole, PUBLISHED.crop_steps, rng)
 
 
-def _compare(crops: list[np.ndarray], batch: int, options: argparse.Namespace) -> Table:
+def _compare(crops: list[training.Crop], batch: int, options: argparse.Namespace) -> Table:
     """Every loop and every bare product, in turns."""
     take_turns(_ways(crops[:batch], batch, options), repeats=1, warm=False)
-    n_frames = sum(map(len, crops))
+    n_frames = sum(len(crop.steps) for crop in crops)
     ways = _ways(crops, batch, options)
     found = take_turns(ways, repeats=options.repeats, amount=n_frames, warm=False)
     gflops = {
@@ -143,7 +144,7 @@ def _compare(crops: list[np.ndarray], batch: int, options: argparse.Namespace) -
     return table
 
 
-def _ways(crops: list[np.ndarray], batch: int, options: argparse.Namespace) -> dict[str, Way]:
+def _ways(crops: list[training.Crop], batch: int, options: argparse.Namespace) -> dict[str, Way]:
     ways: dict[str, Way] = {}
     for name, loop in LOOPS.items():
         if loop.plain:
@@ -155,7 +156,7 @@ def _ways(crops: list[np.ndarray], batch: int, options: argparse.Namespace) -> d
     return ways
 
 
-def _epoch(crops: list[np.ndarray], batch: int, loop: Loop, shape: EncoderConfig) -> Way:
+def _epoch(crops: list[training.Crop], batch: int, loop: Loop, shape: EncoderConfig) -> Way:
     """Our own loop, on the same batches and masks every time."""
     settings = replace(PUBLISHED, objective=loop.objective, batch_size=batch)
     state = training._start(crops, shape, settings, seed=0)
@@ -167,12 +168,12 @@ def _epoch(crops: list[np.ndarray], batch: int, loop: Loop, shape: EncoderConfig
     return run
 
 
-def _plain_epoch(crops: list[np.ndarray], batch: int, units: int) -> Way:
+def _plain_epoch(crops: list[training.Crop], batch: int, units: int) -> Way:
     """The loop of a tutorial: random batches, padded, one stretch of each crop hidden."""
     torch.manual_seed(0)
     settings, model = PUBLISHED, PlainModel(units)
     optimiser = torch.optim.Adam(model.parameters(), lr=settings.learning_rate)
-    sequences = [torch.from_numpy(crop) for crop in crops]
+    sequences = [torch.from_numpy(crop.steps) for crop in crops]
 
     def run() -> None:
         for positions in torch.randperm(len(sequences)).split(batch):
