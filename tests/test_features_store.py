@@ -249,8 +249,9 @@ def test_what_a_killed_process_left_is_removed_when_it_is_old(tmp_path, corpus):
 
 
 SLOW_RUN = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 sys.path[:0] = [sys.argv[1]]
 import test_features_store as tests
 from undertone.features import extractors
