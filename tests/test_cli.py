@@ -152,7 +152,15 @@ def test_a_pool_that_held_the_tested_voices_is_told_whatever_its_name(home):
 
 
 def test_pretraining_by_speaker_asks_for_speakers(home):
-    arguments = ("--cache", home / "cache", *SMALL, "--set", "pretrain.objective=speaker_contrast")
+    objective = ("--set", "pretrain.objective=speaker_contrast")
+    arguments = (
+        "--cache",
+        home / "cache",
+        *SMALL,
+        *objective,
+        "--set",
+        "pretrain.held_out_share=.3",
+    )
     voices = ("--unlabelled", f"tones={home}/tones/labels.csv", "--out", home / "by-speaker")
     assert "held-out loss" in run("pretrain", *voices, *arguments).stdout
     assert "among those of its speaker" in (home / "by-speaker/README.md").read_text()

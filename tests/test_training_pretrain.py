@@ -141,8 +141,15 @@ def test_contrast_by_speaker_needs_two_utterances_of_one(utterances):
     for speakers in (None, [None] * len(utterances), each):
         with pytest.raises(UndertoneError, match="no two are known to be of one"):
             pretrain(utterances, shape=SHAPE, settings=settings, seed=1, speakers=speakers)
-    one = ["s0", "s0", *each[2:-1], None]
+    one = ["s0"] * 27 + each[27:]  # so that two of the three held out are by one
     assert pretrain(utterances, shape=SHAPE, settings=settings, seed=1, speakers=one).history
+
+
+def test_contrast_by_speaker_is_not_stopped_by_a_held_out_loss_of_nothing(utterances):
+    """One held-out utterance has no other to be compared with: its loss is 0 from the start."""
+    one = dataclasses.replace(SETTINGS, objective="speaker_contrast", held_out_share=0.001)
+    with pytest.raises(UndertoneError, match="of the pool's 1 held out no two are known"):
+        pretrain(utterances, shape=SHAPE, settings=one, seed=1, speakers=["s"] * len(utterances))
 
 
 def test_clusters_need_enough_steps(rng):

@@ -190,14 +190,16 @@ def pretrain(
 
     Raises:
         UndertoneError: fewer than two utterances, no two of one speaker where an objective asks for
-            them, or the folder holds another run.
+            them (also among those held out), or the folder holds another run.
     """
     if len(utterances) < 2:
         raise UndertoneError(
             f"pre-training needs at least 2 unlabelled utterances, found {len(utterances)}"
         )
-    whole = _with_speakers(utterances, speakers, settings)
+    whole = _with_speakers(utterances, speakers)
     train, held_out = _hold_out(whole, settings.held_out_share, seed)
+    if any(objective.by_speaker for objective in settings.objectives.values()):
+        _check_speakers(settings.objective, train, held_out)
     fixed = _crops(held_out, settings.crop_steps, generator(seed, "held-out crops"))
     state = _start(train, shape, settings, seed)
     identity = {"settings": asdict(settings), "shape": asdict(shape), "seed": seed}
@@ -230,21 +232,24 @@ def read_pretraining(folder: Path, *, n_features: int, shape: EncoderConfig) -> 
 
 
 def _with_speakers(
-    utterances: Sequence[np.ndarray],
-    speakers: Sequence[str | None] | None,
-    settings: PretrainConfig,
+    utterances: Sequence[np.ndarray], speakers: Sequence[str | None] | None
 ) -> list[Crop]:
     """Utterances with the numbers of their speakers; an unknown one has a number of its own."""
     names = speakers if speakers is not None else [None] * len(utterances)
     keys = [(i, "") if name is None else (-1, name) for i, name in enumerate(names)]
     numbers = {key: number for number, key in enumerate(sorted(set(keys)))}
-    if len(numbers) == len(utterances) and any(o.by_speaker for o in settings.objectives.values()):
-        raise UndertoneError(
-            f"the objective {settings.objective} compares utterances of one speaker; of the pool's "
-            f"{len(utterances)} no two are known to be of one: name speakers in the corpus, or "
-            "choose another objective"
-        )
     return [Crop(steps, numbers[key]) for steps, key in zip(utterances, keys, strict=True)]
+
+
+def _check_speakers(objective: str, train: list[Crop], held_out: list[Crop]) -> None:
+    """Where no speaker has two utterances there is nothing to compare, and every loss is 0."""
+    for name, part in (("trained on", train), ("held out", held_out)):
+        if len({crop.speaker for crop in part}) == len(part):
+            raise UndertoneError(
+                f"the objective {objective} compares utterances of one speaker; of the pool's "
+                f"{len(part)} {name} no two are known to be of one: name speakers in the corpus, "
+                "give more speech of each, or choose another objective"
+            )
 
 
 def _train_epoch(
