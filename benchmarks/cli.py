@@ -1,7 +1,7 @@
 """How long a person waits: for help, for an import, for the emotion in one short recording.
 
 Each command is a fresh process; a bare interpreter and a bare ``import torch`` stand beside them as
-what cannot be undercut. The model is a frozen GRU of the default shape in a temporary folder, its
+what cannot be undercut. The model is a GRU of the default shape in a temporary folder, its
 weights random: they do not change how long it takes. The ways take turns and medians count.
 
     python benchmarks/cli.py [--repeats 5] [--out FILE.json]
@@ -22,15 +22,17 @@ import torch
 from turns import Table, Way, save, take_turns
 
 from undertone import audio
-from undertone.corpora.tasks import classes
 from undertone.features.extractors import get
+from undertone.models.encoder import Encoder, EncoderConfig
+from undertone.models.network import GruNetwork
+from undertone.recogniser.folder import Inputs, Recogniser
 from undertone.serving.predict import predict
-from undertone.training.encoder import Encoder, EncoderConfig
-from undertone.training.finetune import Classifier
-from undertone.training.normalise import Normaliser
-from undertone.training.recognizer import Inputs, Recognizer
+from undertone.systems.fitted import OnSteps, View
+from undertone.tasks import Classes
+from undertone.training.normalise import unchanged
 
 DURATION_S = 2.0
+N_KEPT = 10  # times as often as a fresh process, the one that holds the model
 
 
 def main() -> None:
@@ -38,8 +40,8 @@ def main() -> None:
     options = _options()
     with tempfile.TemporaryDirectory() as scratch:
         model, clip = Path(scratch) / "model", Path(scratch) / "clip.wav"
-        recognizer = make_recognizer()
-        recognizer.save(model, card="# A model of random weights, for timing\n")
+        recogniser = make_recogniser()
+        recogniser.save(model, card="# A model of random weights, for timing\n")
         soundfile.write(clip, _tone(), audio.SAMPLE_RATE)
         commands = {
             "undertone predict, one file": ["-m", "undertone", "predict", str(model), str(clip)],
@@ -50,9 +52,9 @@ def main() -> None:
         }
         ways: dict[str, Way] = {name: partial(_start, own) for name, own in commands.items()}
         started = take_turns(ways, repeats=options.repeats, warm=options.repeats > 1)
-        loaded: dict[str, Way] = {"predict": lambda: list(predict(recognizer, [clip]))}
+        loaded: dict[str, Way] = {"predict": lambda: list(predict(recogniser, [clip]))}
         torch.set_num_threads(1)
-        kept = take_turns(loaded, repeats=10 * options.repeats, amount=DURATION_S)
+        kept = take_turns(loaded, repeats=N_KEPT * options.repeats, amount=DURATION_S)
     tables = [
         Table("A fresh process", "", started),
         Table(
@@ -67,18 +69,21 @@ def main() -> None:
     save(options.out, tables)
 
 
-def make_recognizer() -> Recognizer:
+def make_recogniser() -> Recogniser:
     """A classifier of the default shape on ``log_mel``."""
-    shape, task = EncoderConfig(), classes(["anger", "happiness", "neutral", "sadness"])
+    shape, task = EncoderConfig(), Classes.among(["anger", "happiness", "neutral", "sadness"])
     extractor = get("log_mel")
     n_features = len(extractor.columns)
-    normaliser = Normaliser(
-        np.zeros(n_features, np.float32), np.ones(n_features, np.float32), shape.stride
+    inputs = Inputs(
+        "log_mel",
+        extractor.version,
+        extractor.columns,
+        unchanged(n_features, stride=shape.stride),
+        extractor.frames_per_second,
     )
-    inputs = Inputs("log_mel", extractor.version, extractor.columns, normaliser)
     encoder = Encoder(n_features, shape.hidden_units, shape.layers)
-    model = Classifier(encoder, shape.pooling, len(task.outputs)).eval()
-    return Recognizer(inputs, shape, task, model)
+    network = GruNetwork(encoder, shape.pooling, len(task.outputs)).eval()
+    return Recogniser(inputs, shape, task, "scratch", OnSteps(View(), network, task))
 
 
 def _options() -> argparse.Namespace:

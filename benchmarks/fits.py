@@ -15,17 +15,20 @@ import torch
 from stacked import Stack
 from torch import nn
 
-from undertone.corpora.corpus import Corpus
-from undertone.corpora.splits import Fold, draw_labels, speaker_folds
-from undertone.evaluation.classes import uar
-from undertone.training import batches
-from undertone.training import finetune as training
-from undertone.training.encoder import Encoder, EncoderConfig, pool_mean
-from undertone.training.finetune import Classifier, FinetuneConfig, Labelled, probabilities
+from undertone.corpora.folds import Fold, draw_labels, speaker_folds
+from undertone.models import network, padding
+from undertone.models.encoder import Encoder, EncoderConfig, pool_mean
+from undertone.models.network import GruNetwork
+from undertone.systems.fitted import OnSteps, View
+from undertone.systems.plan import Data
+from undertone.systems.problem import RANDOM, Material, Problem
+from undertone.tasks.classes import uar_of_counts
+from undertone.training import supervised as training
 from undertone.training.losses import cross_entropy
 from undertone.training.normalise import fit_normaliser
-from undertone.training.problem import Material, Problem
+from undertone.training.outputs import outputs_of
 from undertone.training.seeds import generator
+from undertone.training.supervised import FinetuneConfig, Labelled
 
 SETTINGS = FinetuneConfig()
 
@@ -56,9 +59,7 @@ class Bench:
     """One fold of a corpus, and how much of it is used.
 
     Attributes:
-        corpus: with frames for every utterance.
-        frames: of an utterance.
-        columns: names of the features.
+        data: the corpus and its frames.
         shape: of the encoders.
         settings: of fine-tuning.
         budget: labels of a fit.
@@ -66,9 +67,7 @@ class Bench:
         draws: of labels, where several fits are compared.
     """
 
-    corpus: Corpus
-    frames: Callable[[str], np.ndarray]
-    columns: tuple[str, ...]
+    data: Data
     shape: EncoderConfig
     settings: FinetuneConfig
     budget: int
@@ -77,62 +76,59 @@ class Bench:
 
     def material(self, stride: int) -> Material:
         """The fold's, with nothing computed yet."""
-        train = [self.frames(name) for name in self._utterances(tested=False)]
+        table = self.data.frames
+        train = map(table.frames, self._utterances(tested=False))
         normaliser = fit_normaliser(train, stride=stride)
-        return Material(self.frames, self.columns, normaliser, self.shape, None, seed=0)
+        return Material(table.frames, table.columns, normaliser, self.shape)
 
     def problem(self, material: Material, draw: int) -> Problem:
         """One draw of labels, as the sweep makes it."""
-        position = {emotion: i for i, emotion in enumerate(self.corpus.emotions)}
-        labels = draw_labels(self.corpus, self._fold, budget=self.budget, draw=draw)
+        corpus, task = self.data.corpus, self.data.task
+        names = corpus.table["utterance"]
         return Problem(
             material=material,
-            train=labels.train,
-            validation=labels.validation,
+            task=task,
+            labels=draw_labels(corpus, self._fold, budget=self.budget, draw=draw, task=task),
             test=self._utterances(tested=True),
-            truth={name: position[emotion] for name, emotion in self._column("emotion")},
-            speaker=dict(self._column("speaker")),
-            n_classes=len(position),
-            finetuning=self.settings,
+            truth=dict(zip(names, task.truth(corpus.table), strict=True)),
+            speaker=dict(zip(names, corpus.table["speaker"], strict=True)),
             seed=draw,
         )
 
-    def fits(self, n: int) -> list[Labelled]:
-        """The labels of so many draws, at the encoder's stride."""
-        material = self.material(self.shape.stride)
+    def fits(self, n: int, stride: int) -> list[Labelled]:
+        """The labels of so many draws."""
+        material = self.material(stride)
         problems = [self.problem(material, draw) for draw in range(n)]
-        return [problem.labelled(problem.budget) for problem in problems]
+        return [problem.labelled(problem.budget, material.steps) for problem in problems]
 
-    def model(self, kernel: str) -> Classifier:
+    def model(self, kernel: str) -> GruNetwork:
         """A fresh one, with the same weights every time."""
         torch.manual_seed(0)
         kind = PlainEncoder if kernel == "off" else Encoder
-        encoder = kind(len(self.columns), self.shape.hidden_units, self.shape.layers)
+        encoder = kind(len(self.data.frames.columns), self.shape.hidden_units, self.shape.layers)
         encoder.gru.precision = "float32" if kernel == "off" else kernel
-        return Classifier(encoder, "mean", len(self.corpus.emotions), SETTINGS.head_dropout)
+        n_outputs = len(self.data.task.outputs)
+        return GruNetwork(encoder, "mean", n_outputs, SETTINGS.head_dropout)
 
     @cached_property
     def _fold(self) -> Fold:
-        return speaker_folds(self.corpus, 5, seed=0)[0]
+        return speaker_folds(self.data.corpus, 5, seed=0, task=self.data.task)[0]
 
     def _utterances(self, *, tested: bool) -> list[str]:
-        of_test = self.corpus.table["speaker"].isin(self._fold.test_speakers)
-        return sorted(self.corpus.table["utterance"][of_test == tested])
-
-    def _column(self, name: str) -> list[tuple[str, str]]:
-        return list(zip(self.corpus.table["utterance"], self.corpus.table[name], strict=True))
+        rows = self.data.corpus.table
+        return sorted(rows["utterance"][rows["speaker"].isin(self._fold.test_speakers) == tested])
 
 
-def epoch(model: Classifier, labelled: Labelled, loop: Loop) -> Callable[[], None]:
+def epoch(model: GruNetwork, labelled: Labelled, loop: Loop) -> Callable[[], None]:
     """A function that trains one epoch, on the same batches every time."""
     optimiser = torch.optim.Adam(model.parameters(), lr=SETTINGS.learning_rate)
-    truth = torch.from_numpy(labelled.truth)
+    truth = torch.from_numpy(labelled.truth.argmax(axis=1))
 
     def run() -> None:
         torch.set_num_threads(loop.threads)
         model.train()
         for positions in _plan(labelled, by_length=loop.by_length):
-            steps, lengths = batches.pad([labelled.steps[i] for i in positions])
+            steps, lengths = padding.pad([labelled.steps[i] for i in positions])
             loss = cross_entropy(model(steps, lengths), truth[positions], SETTINGS.label_smoothing)
             optimiser.zero_grad()
             loss.backward()
@@ -142,14 +138,14 @@ def epoch(model: Classifier, labelled: Labelled, loop: Loop) -> Callable[[], Non
     return run
 
 
-def stacked_epoch(models: Sequence[Classifier], fits: Sequence[Labelled]) -> Callable[[], None]:
+def stacked_epoch(models: Sequence[GruNetwork], fits: Sequence[Labelled]) -> Callable[[], None]:
     """The same for fits of one size at once: their batches of like length go together."""
     stack = Stack(models, SETTINGS.head_dropout)
     optimiser = torch.optim.Adam(stack.parameters(), lr=SETTINGS.learning_rate)
 
     def run() -> None:
         torch.set_num_threads(1)
-        plans = [batches.in_order(_sizes(fit), SETTINGS.batch_size) for fit in fits]
+        plans = [padding.in_order(_sizes(fit), SETTINGS.batch_size) for fit in fits]
         for together in zip(*plans, strict=True):
             steps, lengths, truth = _pad_all(fits, together)
             scores = stack(steps, lengths)
@@ -167,45 +163,44 @@ def stacked_epoch(models: Sequence[Classifier], fits: Sequence[Labelled]) -> Cal
 
 def fit_counted(problem: Problem, settings: FinetuneConfig) -> tuple[int, float]:
     """A whole fit of everything from random weights: epochs run, and UAR of the test speakers."""
-    true_epoch = training._train_epoch
-    with mock.patch.object(training, "_train_epoch", wraps=true_epoch) as counted:
+    material, labels, plan = problem.material, problem.labels, padding.plan_batches
+    with mock.patch.object(padding, "plan_batches", wraps=plan) as counted:  # once an epoch
         model = training.finetune(
-            problem.material.encoder("random"),
-            train=problem.labelled(problem.train),
-            validation=problem.labelled(problem.validation),
-            n_classes=problem.n_classes,
-            pooling=problem.material.shape.pooling,
+            material.encoder(RANDOM),
+            train=problem.labelled(labels.train, material.steps),
+            validation=problem.labelled(labels.validation, material.steps),
+            outputs=outputs_of(problem.task, smoothing=settings.label_smoothing),
+            pooling=material.shape.pooling,
             settings=settings,
             seed=problem.seed,
         )
-    chances = probabilities(model, problem.material.steps(problem.test))
-    found = chances.argmax(axis=1).astype(str)
-    true = problem.truths(problem.test).astype(str)
-    return counted.call_count, uar(truth=true, prediction=found)
+    predicted = OnSteps(View(), model, problem.task).predict(material, problem.test)
+    counts = problem.truths(problem.test).T @ problem.task.decide(predicted)
+    return counted.call_count, float(uar_of_counts(counts))
 
 
 def fit_head_by_epochs(problem: Problem, n_epochs: int) -> np.ndarray:
     """A dense layer on a frozen encoder which runs again in every epoch."""
-    material, labelled = problem.material, problem.labelled(problem.budget)
-    encoder = material.encoder("random")
+    material = problem.material
+    labelled, encoder = problem.labelled(problem.budget, material.steps), material.encoder(RANDOM)
     torch.manual_seed(0)
-    head = nn.Linear(material.shape.hidden_units, problem.n_classes)
+    head = nn.Linear(material.shape.hidden_units, problem.n_outputs)
     optimiser = torch.optim.Adam(head.parameters(), lr=SETTINGS.learning_rate)
     for number in range(n_epochs):
         rng = generator(problem.seed, number)
-        for positions in batches.plan_batches(_sizes(labelled), SETTINGS.batch_size, rng):
-            steps, lengths = batches.pad([labelled.steps[i] for i in positions])
+        for positions in padding.plan_batches(_sizes(labelled), SETTINGS.batch_size, rng):
+            steps, lengths = padding.pad([labelled.steps[i] for i in positions])
             with torch.no_grad():
                 pooled = pool_mean(encoder(steps, lengths), lengths)
-            truth = torch.from_numpy(labelled.truth[positions])
+            truth = torch.from_numpy(labelled.truth[positions].argmax(axis=1))
             optimiser.zero_grad()
             cross_entropy(head(pooled), truth, SETTINGS.label_smoothing).backward()
             optimiser.step()
-    vectors = training.pool(encoder, material.steps(problem.test), "mean")
+    vectors = network.encode(encoder, material.steps(problem.test), "mean")
     return head(torch.from_numpy(vectors)).softmax(dim=1).detach().numpy()
 
 
-def begin(models: dict[str, Classifier], fits: list[Labelled]) -> None:
+def begin(models: dict[str, GruNetwork], fits: list[Labelled]) -> None:
     """Give a process of a pool its one thread and its material."""
     torch.set_num_threads(1)
     _Given.models, _Given.fits = models, fits
@@ -224,7 +219,7 @@ def train_given(kernel: str, position: int, n_epochs: int) -> float:
 class _Given:
     """What ``begin`` gave to this process."""
 
-    models: dict[str, Classifier]
+    models: dict[str, GruNetwork]
     fits: list[Labelled]
 
 
@@ -232,12 +227,12 @@ def _plan(labelled: Labelled, *, by_length: bool) -> list[np.ndarray]:
     """Batches of like length, or of chance, longest utterance first in each."""
     sizes, rng = _sizes(labelled), generator("benchmark batches")
     if by_length:
-        plan = batches.plan_batches(sizes, SETTINGS.batch_size, rng)
+        plan = padding.plan_batches(sizes, SETTINGS.batch_size, rng)
     else:
         order = rng.permutation(len(sizes))
         starts = range(0, len(order), SETTINGS.batch_size)
         plan = [order[start : start + SETTINGS.batch_size] for start in starts]
-    return [batches.longest_first(positions, sizes) for positions in plan]
+    return [padding.longest_first(positions, sizes) for positions in plan]
 
 
 def _sizes(labelled: Labelled) -> list[int]:
@@ -249,11 +244,13 @@ def _pad_all(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Steps (n_models, batch, n_steps, n_features), lengths and truth (n_models, batch)."""
     padded = [
-        batches.pad([fit.steps[i] for i in positions])
+        padding.pad([fit.steps[i] for i in positions])
         for fit, positions in zip(fits, together, strict=True)
     ]
     longest = max(steps.shape[1] for steps, _ in padded)
     steps = [nn.functional.pad(own, (0, 0, 0, longest - own.shape[1])) for own, _ in padded]
-    truth = [fit.truth[positions] for fit, positions in zip(fits, together, strict=True)]
+    truth = [
+        fit.truth[positions].argmax(axis=1) for fit, positions in zip(fits, together, strict=True)
+    ]
     lengths = torch.stack([own for _, own in padded])
     return torch.stack(steps), lengths, torch.from_numpy(np.stack(truth))

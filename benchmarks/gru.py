@@ -21,10 +21,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from undertone.training.gru import GRU, available
+from undertone.models.gru import GRU, available
 
 N_FEATURES, N_HIDDEN = 74, 256
 N_BATCHES = 4
+PRODUCT_ROWS = 9600  # of the bare products
 # Multiply-adds of two layers forward; backward repeats them for weights and for inputs, the
 # first layer's inputs excepted. Two operations each.
 _FORWARD = 3 * N_HIDDEN * (N_FEATURES + 3 * N_HIDDEN)
@@ -118,7 +119,7 @@ def _seconds(run: Callable[[], None]) -> float:
 
 def _matmul_flops(kind: torch.dtype) -> float:
     """The best of a few products of the size of an input projection."""
-    rows, inner, columns = 9600, N_HIDDEN, 3 * N_HIDDEN
+    rows, inner, columns = PRODUCT_ROWS, N_HIDDEN, 3 * N_HIDDEN
     a, b = torch.randn(rows, inner).to(kind), torch.randn(columns, inner).to(kind).t()
     out = a @ b
     best = min(_seconds(lambda: torch.mm(a, b, out=out)) for _ in range(5))

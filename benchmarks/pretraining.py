@@ -25,9 +25,9 @@ from threadpoolctl import threadpool_limits
 from torch import nn
 from turns import Row, Table, Way, cost, save, take_turns
 
+from undertone.models.encoder import EncoderConfig
+from undertone.models.gru import available
 from undertone.training import pretrain as training
-from undertone.training.encoder import EncoderConfig
-from undertone.training.gru import available
 from undertone.training.losses import OBJECTIVES
 from undertone.training.pretrain import PretrainConfig
 from undertone.training.seeds import generator

@@ -13,14 +13,14 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from undertone.training.batches import is_real
-from undertone.training.finetune import Classifier
+from undertone.models.network import GruNetwork
+from undertone.models.padding import is_real
 
 
 class Stack(nn.Module):
     """GRU layers, mean over time and a dense layer, of models of one shape."""
 
-    def __init__(self, models: Sequence[Classifier], dropout: float = 0.0) -> None:
+    def __init__(self, models: Sequence[GruNetwork], dropout: float = 0.0) -> None:
         super().__init__()
         self.dropout = nn.Dropout(dropout)
         grus = [model.encoder.gru for model in models]

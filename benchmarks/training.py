@@ -25,7 +25,6 @@ from pathlib import Path
 from statistics import mean
 
 import fits
-import numpy as np
 import torch
 from fits import Bench, Loop, epoch, fit_counted, fit_head_by_epochs, stacked_epoch
 from threadpoolctl import threadpool_limits
@@ -33,15 +32,16 @@ from torch import nn
 from turns import Table, Way, cost, rows, save, take_turns
 
 from undertone import corpora
-from undertone.features import store
-from undertone.training.encoder import EncoderConfig
-from undertone.training.finetune import FinetuneConfig
-from undertone.training.gru import available
-from undertone.training.problem import Problem
-from undertone.training.systems import fit_frozen
+from undertone.models.encoder import EncoderConfig
+from undertone.models.gru import available
+from undertone.pipeline import Resources, read_data, settle
+from undertone.systems.fits import fit_frozen
+from undertone.systems.problem import RANDOM, Problem
+from undertone.training.supervised import FinetuneConfig
 
 THREADS = torch.get_num_threads()  # PyTorch's choice
 N_STACKED = 4
+PATIENCE_S = 1.0  # for a process to start
 EPOCHS_A_JOB = 1  # of the fits that processes share
 KERNELS = {"off": "nn.GRU", "float32": "kernel float32", "bfloat16": "kernel bfloat16"}
 LOOPS = {
@@ -61,8 +61,7 @@ Costs = dict[str, list[tuple[float, float]]]
 
 def compare_steps(bench: Bench) -> Table:
     """Epochs of one fit: everything that makes a step cheaper."""
-    problems = {stride: bench.problem(bench.material(stride), draw=0) for stride in (1, 2, 4)}
-    labelled = {stride: own.labelled(own.budget) for stride, own in problems.items()}
+    labelled = {stride: bench.fits(1, stride)[0] for stride in (1, 2, 4)}
     ways = {
         name: epoch(bench.model(loop.kernel), labelled[loop.stride], loop)
         for name, loop in LOOPS.items()
@@ -111,8 +110,8 @@ def compare_frozen(bench: Bench) -> Table:
         problems = _problems(bench)
         with threadpool_limits(1):
             found = [cost(partial(fit_head_by_epochs, problems[0], n_epochs))]
-            found.append(cost(partial(fit_frozen, problems[0], "random")))
-            later: list[Way] = [partial(fit_frozen, p, "random") for p in problems[1:]]
+            first, *later = [partial(_fit_frozen, bench, problem) for problem in problems]
+            found.append(cost(first))
             found += [_mean_cost(later), _mean_cost(later)]
         found.append(_mean_cost(later))
         for own, one in zip(costs.values(), found, strict=True):
@@ -124,11 +123,13 @@ def compare_frozen(bench: Bench) -> Table:
 def compare_processes(bench: Bench) -> Table:
     """The same few fits in one process with PyTorch's threads, or in a process a core."""
     n_processes = 1 if bench.repeats == 1 else os.cpu_count() or 1
-    labelled = bench.fits(n_processes)
+    labelled = bench.fits(n_processes, bench.shape.stride)
     given = ({kernel: bench.model(kernel) for kernel in ("off", "bfloat16")}, labelled)
     ways: dict[str, Way] = {}
     with ProcessPoolExecutor(n_processes, get_context("spawn"), fits.begin, given) as pool:
-        list(pool.map(time.sleep, [1.0] * n_processes))  # all are there before the clock runs
+        list(
+            pool.map(time.sleep, [PATIENCE_S] * n_processes)
+        )  # all are there before the clock runs
         for kernel in given[0]:
             jobs = [(kernel, position, EPOCHS_A_JOB) for position in range(len(labelled))]
             name = KERNELS[kernel]
@@ -144,7 +145,7 @@ def compare_processes(bench: Bench) -> Table:
 
 def compare_stacking(bench: Bench) -> Table:
     """An epoch of several fits: one after the other, or as a stack."""
-    labelled = bench.fits(N_STACKED)
+    labelled = bench.fits(N_STACKED, bench.shape.stride)
     ways: dict[str, Way] = {}
     for kernel, name in KERNELS.items():
         if _is_here(kernel):
@@ -171,12 +172,11 @@ def main(arguments: list[str] | None = None) -> None:
     """Measure, print and save."""
     options = _options(arguments)
     corpus = corpora.open(options.corpus)
-    table = store.extract(corpus, "log_mel", folder=options.cache, progress=False)
+    task, features = settle(corpus, "classes", "log_mel")
+    resources = Resources(options.cache, progress=False)
     settings = FinetuneConfig(max_epochs=2) if options.quick else FinetuneConfig()
     bench = Bench(
-        corpus=corpus.drop(table.failures),
-        frames=lambda name: np.asarray(table.frames(name)),
-        columns=table.columns,
+        data=read_data(corpus, features, task, resources),
         shape=EncoderConfig(hidden_units=16 if options.quick else 256),
         settings=settings,
         budget=options.labels,
@@ -214,6 +214,11 @@ def _problems(bench: Bench) -> list[Problem]:
     for problem in problems:
         material.steps([*problem.budget, *problem.test])
     return problems
+
+
+def _fit_frozen(bench: Bench, problem: Problem) -> None:
+    fitted = fit_frozen(problem, bench.settings, start=RANDOM)
+    fitted.predict(problem.material, problem.test)
 
 
 def _mean_cost(ways: list[Way]) -> tuple[float, float]:

@@ -198,7 +198,7 @@ def _in_transformers(folder: Path, attention: str) -> Way:
 
 
 def _ours(folder: Path, options: str, *, attention: str = "sdpa", batch: bool = False) -> Way:
-    model = upstream.find(f"{folder}@all{options}")
+    model = upstream.find(f"upstream:{folder}@all{options}")
 
     def run(clips: list[np.ndarray]) -> list[np.ndarray]:
         batches.load(model).module.set_attn_implementation(attention)
@@ -229,7 +229,7 @@ class _OwnLength(torch.nn.Module):
 
 
 def _compiled(folder: Path) -> Way:
-    encoder = batches.load(upstream.find(f"{folder}@all"))
+    encoder = batches.load(upstream.find(f"upstream:{folder}@all"))
     compiled = torch.compile(_OwnLength(encoder.module), dynamic=True)
 
     @torch.inference_mode()
@@ -243,7 +243,7 @@ def _in_onnx(folder: Path, scratch: Path, *, int8: bool) -> Way:
     import onnxruntime
     from onnxruntime.quantization import quantize_dynamic
 
-    encoder = batches.load(upstream.find(f"{folder}@all"))
+    encoder = batches.load(upstream.find(f"upstream:{folder}@all"))
     path = scratch / "encoder.onnx"
     if not path.exists():
         _export(encoder.module, path)
@@ -279,7 +279,7 @@ def _probe(folder: Path, corpus: corpora.Corpus) -> dict[str, list[float]]:
     emotion, speaker = (corpus.table[name].to_numpy(str) for name in ("emotion", "speaker"))
     found = {}
     for options in ("", "+bfloat16", "+bare", "+padded+bfloat16"):
-        model = upstream.find(f"{folder}@all{options}")
+        model = upstream.find(f"upstream:{folder}@all{options}")
         layers = (batches.compute_layers([w], model)[0] for w in waveforms)
         vectors = np.stack([mean_sd(of_one) for of_one in layers])
         found[options] = [_uar(vectors[:, k], emotion, speaker) for k in range(model.n_layers)]

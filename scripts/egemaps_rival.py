@@ -15,49 +15,59 @@ openSMILE is licensed for research and personal use; nothing of it is part of Un
 """
 
 import argparse
-from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import opensmile
-import pandas as pd
+from described import describe
 
-from undertone import atomic, audio, config
-from undertone.corpora.tasks import classes
-from undertone.learning_curve import CurveSettings, Run, open_run
+from undertone import atomic, audio, config, corpora
+from undertone.errors import UndertoneError
+from undertone.evaluation.predictions import predictions_table
+from undertone.experiment import CurveSettings, Run, open_run
+from undertone.experiment.folder import write_parquet
 from undertone.pipeline import Resources
 from undertone.progress import Progress
-from undertone.training.classic import fit_logistic
-from undertone.training.discriminant import Crowd, fit_discriminant
-from undertone.training.seeds import seed_of
-from undertone.training.sweep import Cell, Plan
+from undertone.systems.fits import fit_combined, fit_linear
+from undertone.systems.table import DISCRIMINANT
+from undertone.tasks import CHOICE
+
+RIVALS = {
+    "egemaps_logistic": (partial(fit_linear, block="descriptors"), None),
+    "egemaps_discriminant": (fit_combined, DISCRIMINANT),
+}
 
 
 def main() -> None:
-    """Fit the rival to every draw of a run."""
+    """Fit the rivals to every draw of a run."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--run", type=Path, required=True, help="folder of a finished curve")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the rival")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the rivals")
     parser.add_argument("--cache", type=Path, help="folder of the frame store")
     given = parser.parse_args()
     settings = config.load(CurveSettings, config.read_toml(given.run / "config.toml"))
     run = open_run(settings, given.out, Resources(given.cache))
+    if run.task.kind != CHOICE:
+        raise UndertoneError(f"expected a run that tells emotions apart, not {run.task.name}")
     with Progress(shown=True) as progress:
         predictions = fit_all(run, egemaps(run, progress), progress)
-    given.out.mkdir(parents=True, exist_ok=True)
     atomic.write_text(given.out / "config.toml", config.to_toml(settings))
-    predictions.to_parquet(given.out / "predictions.parquet", index=False)
+    table = predictions_table(predictions, run.tested(run.plan()))
+    write_parquet(given.out / "predictions.parquet", table)
 
 
 def egemaps(run: Run, progress: Progress) -> dict[str, np.ndarray]:
-    """(88,) functionals by utterance."""
+    """(88,) functionals by utterance, of those without a label too."""
     smile = opensmile.Smile(
         feature_set=opensmile.FeatureSet.eGeMAPSv02,
         feature_level=opensmile.FeatureLevel.Functionals,
     )
-    progress.add("eGeMAPS", len(run.corpus))
+    asked = {*run.corpus.table["utterance"], *run.data.unlabelled}
+    rows = corpora.open(run.settings.corpus).table
+    progress.add("eGeMAPS", len(asked))
     found = {}
-    for row in run.corpus.table.itertuples():
+    for row in rows[rows["utterance"].isin(asked)].itertuples():
         whole = np.isnan(row.end_s)
         waveform = audio.read(
             run.corpus.root / row.file,
@@ -70,74 +80,29 @@ def egemaps(run: Run, progress: Progress) -> dict[str, np.ndarray]:
     return found
 
 
-def fit_all(run: Run, vectors: dict[str, np.ndarray], progress: Progress) -> pd.DataFrame:
-    """Predictions of every draw, with the truth beside them."""
-    plan = run.plan()
+def fit_all(
+    run: Run, vectors: dict[str, np.ndarray], progress: Progress
+) -> dict[tuple[str, int], np.ndarray]:
+    """(n_draws, n_tested, n_outputs) by rival and budget, fold by fold as in ``Run.tested``."""
+    plan, settings = run.plan(), run.settings.bag(run.task, ("descriptors",))
+    counts = np.ones(len(next(iter(vectors.values()))))
     progress.add("fits", len(plan.cells))
-    tables = []
-    for cell in plan.cells:
-        for system, fit in RIVALS.items():
-            chances = fit(run, plan, cell, vectors)
-            tables.append(_table(system, cell, plan, chances))
+    found: dict[tuple[str, int, int], list[np.ndarray]] = {}
+    for cell in plan.cells:  # fold by fold
+        material = describe(plan, cell.fold, vectors, counts)
+        problem = plan.problem(cell, material)
+        for name, (fit, section) in RIVALS.items():
+            fitted = fit(problem, settings[section.name] if section else None)
+            values = fitted.predict(material, problem.test)
+            found.setdefault((name, cell.budget, cell.draw), []).append(values)
         progress.advance("fits")
-    truth = run.corpus.table[["utterance", "speaker", "emotion"]]
-    truth = truth.rename(columns={"emotion": "truth"})
-    found = pd.concat(tables)
-    found["prediction"] = found["prediction"].map(
-        dict(enumerate(classes(run.corpus.emotions).outputs))
-    )
-    return found.merge(truth, on="utterance", validate="many_to_one")
-
-
-def fit_by_logistic(run: Run, plan: Plan, cell: Cell, vectors: dict[str, np.ndarray]) -> np.ndarray:
-    """(n_test, n_classes) probabilities of the logistic regression."""
-    budget = [*cell.train, *cell.validation]
-    fitted = fit_logistic(
-        _stack(vectors, budget),
-        np.array([plan.emotion[name] for name in budget]),
-        speakers=np.array([plan.speaker[name] for name in budget], dtype=object),
-        seed=seed_of(plan.seed, cell.name),
-    )
-    return fitted.probabilities(_stack(vectors, plan.tests[cell.fold]), plan.n_classes)
-
-
-def fit_by_discriminant(
-    run: Run, plan: Plan, cell: Cell, vectors: dict[str, np.ndarray]
-) -> np.ndarray:
-    """(n_test, n_classes) probabilities of the self-trained discriminant analysis."""
-    budget, crowd = [*cell.train, *cell.validation], plan.crowds[cell.fold]
-    fitted = fit_discriminant(
-        _stack(vectors, budget),
-        np.array([plan.emotion[name] for name in budget]),
-        crowd=Crowd(
-            _stack(vectors, list(crowd)),
-            np.array(list(crowd.values()), dtype=object),
-            np.array([name not in set(budget) for name in crowd]),
-        ),
-        n_classes=plan.n_classes,
-        settings=run.settings.discriminant,
-    )
-    return fitted.probabilities(_stack(vectors, plan.tests[cell.fold]))
-
-
-RIVALS = {"egemaps_logistic": fit_by_logistic, "egemaps_discriminant": fit_by_discriminant}
-
-
-def _stack(vectors: dict[str, np.ndarray], names: Sequence[str]) -> np.ndarray:
-    return np.stack([vectors[name] for name in names]).astype(np.float64)
-
-
-def _table(system: str, cell: Cell, plan: Plan, chances: np.ndarray) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "system": system,
-            "budget": cell.budget,
-            "draw": cell.draw,
-            "fold": cell.fold,
-            "utterance": plan.tests[cell.fold],
-            "prediction": chances.argmax(axis=1),
-        }
-    )
+    return {
+        (name, budget): np.stack(
+            [np.concatenate(found[name, budget, draw]) for draw in range(run.draws.n_draws)]
+        )
+        for name in RIVALS
+        for budget in run.draws.budgets
+    }
 
 
 if __name__ == "__main__":

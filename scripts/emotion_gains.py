@@ -7,13 +7,11 @@ Out: a row an emotion and a column a budget, with 95 % intervals over speakers a
 """
 
 import argparse
-from collections.abc import Iterator
 from dataclasses import replace
 
-from undertone.evaluation import intervals
-from undertone.evaluation.classes import recalls_of_counts
+from undertone.errors import UndertoneError
 from undertone.evaluation.compare import compare, parse
-from undertone.evaluation.curve import Curves
+from undertone.tasks import CHOICE
 
 
 def main() -> None:
@@ -23,26 +21,18 @@ def main() -> None:
     parser.add_argument("reference", help="FOLDER:SYSTEM that it is held against")
     given = parser.parse_args()
     pair = {"system": given.system, "reference": given.reference}
-    found = compare([replace(parse(place), label=label) for label, place in pair.items()])
-    budgets = found.budgets
+    comparison = compare([replace(parse(place), label=label) for label, place in pair.items()])
+    curves, budgets = comparison.curves, comparison.budgets
+    if curves.task.kind != CHOICE:
+        raise UndertoneError(f"expected runs that tell emotions apart, not {curves.task.name}")
     print(f"| recall with … labels | {' | '.join(map(str, budgets))} |")
     print("|---" * (len(budgets) + 1) + "|")
-    columns = [gains(found.curves, *pair, budget) for budget in budgets]
-    for emotion, *row in zip(found.curves.emotions, *columns, strict=True):
-        print(f"| {emotion} | {' | '.join(row)} |")
-
-
-def gains(curves: Curves, system: str, reference: str, budget: int) -> Iterator[str]:
-    """The difference in recall of each emotion, signed, with its interval."""
-    pair = [curves.counts[name, budget] for name in (system, reference)]
-    ours, theirs = (intervals.value(counts, recalls_of_counts) for counts in pair)
-    found = [
-        intervals.replicates(counts, {"recall": recalls_of_counts}, curves.resamples)["recall"]
-        for counts in pair
-    ]
-    for i, centre in enumerate(ours - theirs):
-        difference = found[0][:, i] - found[1][:, i]
-        yield intervals.summarise(float(centre), difference, n_speakers=curves.n_speakers).signed()
+    for emotion in (e for e in curves.task.outputs if curves.behind[curves.task.position(e)]):
+        gains = [
+            curves.difference(*pair, budget=budget, metric="uar", outputs=(emotion,)).signed()
+            for budget in budgets
+        ]
+        print(f"| {emotion} | {' | '.join(gains)} |")
 
 
 if __name__ == "__main__":

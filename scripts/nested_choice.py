@@ -23,17 +23,18 @@ import numpy as np
 import pandas as pd
 
 from undertone import config
-from undertone.corpora.corpus import Corpus
-from undertone.corpora.splits import Fold, draw_labels, largest_budget, speaker_folds
-from undertone.evaluation.classes import uar
-from undertone.learning_curve import CurveSettings, Run, open_run
+from undertone.corpora.folds import Fold, draw_labels, largest_budget, speaker_folds
+from undertone.corpora.pool import pool
+from undertone.experiment import CurveSettings, Run, open_run
+from undertone.models.discriminant import DiscriminantConfig
 from undertone.pipeline import Resources
 from undertone.progress import Progress
+from undertone.systems.fits import fit_combined
+from undertone.systems.plan import Cell, Draws, Plan
+from undertone.systems.problem import PRETRAINED, Material, Problem
+from undertone.systems.table import DISCRIMINANT
+from undertone.tasks.classes import uar_of_counts
 from undertone.training.normalise import fit_normaliser
-from undertone.training.pretrain import read_pretraining
-from undertone.training.problem import Material, Problem
-from undertone.training.seeds import seed_of
-from undertone.training.systems import fit_combined
 
 INNER_FOLDS, DRAWS, EMPHASES = 4, 2, (0.5, 1.0)
 ALONE = "descriptors alone"
@@ -76,81 +77,81 @@ def conclude(rows: list[tuple[int, str, int, float]], out: Path | None) -> None:
 def score_fold(runs: dict[str, Run], fold: Fold) -> Iterator[tuple[int, str, int, float]]:
     """(fold, candidate, budget, UAR) of every inner fold and draw."""
     first = next(iter(runs.values()))
-    barred = first.corpus.table.loc[
-        ~first.corpus.table["speaker"].isin(fold.train_speakers), "utterance"
-    ]
-    inner_corpus = first.corpus.drop(dict.fromkeys(barred, "a test speaker of the outer fold"))
+    plan, settings = inner_plan(first, fold), settings_of(first)
     materials = {label: material(run, fold) for label, run in runs.items()}
-    for inner in speaker_folds(inner_corpus, INNER_FOLDS, SEED):
-        rows = inner_corpus.table
-        train = rows[rows["speaker"].isin(inner.train_speakers)]
-        crowd = dict(zip(train["utterance"], train["speaker"], strict=True))
-        for found in materials.values():
-            found.crowd = crowd
-        for budget in first.budgets:
-            for draw in range(DRAWS):
-                problem = pose(first, inner_corpus, inner, (budget, draw))
-                for candidate, value in score_candidates(problem, materials, rows):
-                    yield fold.index, candidate, budget, value
+    for cell in plan.cells:
+        crowd = plan.folds[cell.fold].crowd
+        problems = {
+            label: plan.problem(cell, replace(found, crowd=crowd))
+            for label, found in materials.items()
+        }
+        alone = next(iter(problems.values()))
+        yield fold.index, ALONE, cell.budget, score(plan, alone, settings)
+        for label, problem in problems.items():
+            for emphasis in EMPHASES:
+                tried = replace(settings, encoder_emphasis=emphasis)
+                value = score(plan, problem, tried, start=PRETRAINED)
+                yield fold.index, f"{label} × {emphasis}", cell.budget, value
+
+
+def inner_plan(run: Run, fold: Fold) -> Plan:
+    """Folds and draws of labels among the fold's training speakers; it knows nobody else."""
+    rows = run.corpus.table
+    barred = rows.loc[~rows["speaker"].isin(fold.train_speakers), "utterance"]
+    corpus = run.corpus.drop(dict.fromkeys(barred, "a test speaker of the outer fold"))
+    folds = speaker_folds(corpus, INNER_FOLDS, SEED, run.task)
+    data = replace(run.data, corpus=corpus)
+    plan = data.plan(
+        [(inner, pool(corpus, [], inner), []) for inner in folds],
+        Draws(()),
+        shape=run.settings.encoder,
+        seed=SEED,
+    )
+    return replace(
+        plan,
+        cells=tuple(
+            Cell(
+                inner.index,
+                draw,
+                budget,
+                draw_labels(
+                    corpus,
+                    inner,
+                    budget=min(budget, largest_budget(corpus, inner, run.task)),
+                    draw=draw,
+                    seed=SEED,
+                    task=run.task,
+                ),
+            )
+            for inner in folds
+            for budget in run.draws.budgets
+            for draw in range(DRAWS)
+        ),
+    )
+
+
+def settings_of(run: Run) -> DiscriminantConfig:
+    """Of the discriminant analysis in this run."""
+    return run.settings.bag(run.task, ("descriptors",))[DISCRIMINANT.name]
 
 
 def material(run: Run, fold: Fold) -> Material:
     """The fold's encoder with its frames; who is in the crowd is up to the inner fold."""
-    plan, shape = run.plan(), run.settings.encoder
-    found = read_pretraining(
-        plan.encoder_folder(fold.index), n_features=len(plan.frames.columns), shape=shape
-    )
+    plan = run.plan()
+    found = run.sweep(plan).read_pretraining(fold.index)
     assert found is not None, f"{run.out} has no encoder of fold {fold.index}"
-    return Material(
-        frames=plan.frames.frames,
-        columns=plan.frames.columns,
-        normaliser=fit_normaliser(plan.pool(fold.index), stride=shape.stride),
-        shape=shape,
-        pretrained=found.encoder,
-        seed=0,
+    frames = plan.folds[fold.index].frames()
+    return plan.material(
+        fold.index, fit_normaliser(frames, stride=plan.shape.stride), found.encoder
     )
 
 
-def pose(run: Run, corpus: Corpus, inner: Fold, cell: tuple[int, int]) -> Problem:
-    """One draw of labels among the inner training speakers; material is put in later."""
-    budget, draw = cell
-    budget = min(budget, largest_budget(corpus, inner))
-    labels = draw_labels(corpus, inner, budget=budget, draw=draw, seed=SEED)
-    rows = corpus.table.set_index("utterance")
-    emotions = {name: i for i, name in enumerate(sorted(corpus.emotions))}
-    seen = [*labels.train, *labels.validation]
-    return Problem(
-        material=None,  # type: ignore[arg-type]
-        train=seen,
-        validation=[],
-        test=rows.index[rows["speaker"].isin(inner.test_speakers)].tolist(),
-        truth={name: emotions[rows["emotion"][name]] for name in seen},
-        speaker={name: rows["speaker"][name] for name in seen},
-        n_classes=len(emotions),
-        finetuning=run.settings.finetune,
-        discriminant=run.settings.discriminant,
-        seed=seed_of(SEED, inner.index, *cell),
-    )
-
-
-def score_candidates(
-    problem: Problem, materials: dict[str, Material], rows: pd.DataFrame
-) -> Iterator[tuple[str, float]]:
-    """UAR of every candidate on the same draw."""
-    truth = rows.set_index("utterance").loc[problem.test, "emotion"].to_numpy()
-    names = np.array(sorted(rows["emotion"].unique()))
-
-    def uar_of(chances: np.ndarray) -> float:
-        return uar(truth=truth, prediction=names[chances.argmax(axis=1)])
-
-    for i, (label, found) in enumerate(materials.items()):
-        posed = replace(problem, material=found)
-        if i == 0:
-            yield ALONE, uar_of(fit_combined(posed, None))
-        for emphasis in EMPHASES:
-            settings = replace(problem.discriminant, encoder_emphasis=emphasis)
-            chances = fit_combined(replace(posed, discriminant=settings), "pretrained")
-            yield f"{label} × {emphasis}", uar_of(chances)
+def score(plan: Plan, problem: Problem, settings: DiscriminantConfig, *, start: str = "") -> float:
+    """UAR of the discriminant analysis, fitted to a draw, on its inner test speakers."""
+    fitted = fit_combined(problem, settings, start=start)
+    chosen = plan.task.decide(fitted.predict(problem.material, problem.test))
+    truth = np.stack([plan.truth[name] for name in problem.test])
+    return float(uar_of_counts(truth.T @ chosen))
 
 
 def _open(folder: Path, resources: Resources) -> Run:

@@ -16,18 +16,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from nested_choice import DRAWS, INNER_FOLDS, SEED, conclude, pose
+from described import describe
+from nested_choice import conclude, inner_plan, score, settings_of
 
 from undertone import config
-from undertone.corpora.corpus import Corpus
-from undertone.corpora.splits import Fold, speaker_folds
-from undertone.evaluation.classes import uar
+from undertone.corpora.folds import Fold
+from undertone.experiment import CurveSettings, Run, open_run
 from undertone.features.descriptors import emphasis
-from undertone.learning_curve import CurveSettings, Run, open_run
 from undertone.pipeline import Resources
 from undertone.progress import Progress
-from undertone.training.discriminant import Crowd, fit_discriminant
-from undertone.training.problem import Problem
 
 Candidate = tuple[dict[str, np.ndarray], np.ndarray]  # vectors by utterance, what each value counts
 
@@ -52,7 +49,7 @@ def main() -> None:
 
 def candidates(run: Run) -> dict[str, Candidate]:
     """Sets of layers, in the order in which they are shown."""
-    layers = run.layers
+    layers = run.data.layers
     assert layers is not None, f"{run.out} is no run on the frames of an encoder"
     names = layers.vectors.utterances
     values = np.stack([layers.vectors.frames(name) for name in names])  # (n, n_layers, 2 * width)
@@ -83,41 +80,11 @@ def score_fold(
     run: Run, fold: Fold, tried: dict[str, Candidate]
 ) -> Iterator[tuple[int, str, int, float]]:
     """(fold, candidate, budget, UAR) of every inner fold and draw."""
-    rows = run.corpus.table
-    barred = rows.loc[~rows["speaker"].isin(fold.train_speakers), "utterance"]
-    corpus = run.corpus.drop(dict.fromkeys(barred, "a test speaker of the outer fold"))
-    for inner in speaker_folds(corpus, INNER_FOLDS, SEED):
-        for budget in run.budgets:
-            for draw in range(DRAWS):
-                problem = pose(run, corpus, inner, (budget, draw))
-                for name, candidate in tried.items():
-                    yield fold.index, name, budget, _score(problem, candidate, corpus, inner)
-
-
-def _score(problem: Problem, candidate: Candidate, corpus: Corpus, inner: Fold) -> float:
-    vectors, counts = candidate
-    rows = corpus.table.set_index("utterance")
-    crowd = rows[rows["speaker"].isin(inner.train_speakers)]
-    seen = set(problem.budget)
-    fitted = fit_discriminant(
-        _stack(vectors, problem.budget),
-        problem.truths(problem.budget),
-        crowd=Crowd(
-            _stack(vectors, list(crowd.index)),
-            crowd["speaker"].to_numpy(),
-            np.array([name not in seen for name in crowd.index]),
-        ),
-        n_classes=problem.n_classes,
-        settings=problem.discriminant,
-        emphasis=counts,
-    )
-    guess = fitted.probabilities(_stack(vectors, problem.test)).argmax(axis=1)
-    names = np.array(sorted(rows["emotion"].unique()))
-    return uar(truth=rows.loc[problem.test, "emotion"].to_numpy(), prediction=names[guess])
-
-
-def _stack(vectors: dict[str, np.ndarray], names: list[str]) -> np.ndarray:
-    return np.stack([vectors[name] for name in names]).astype(np.float64)
+    plan, settings = inner_plan(run, fold), settings_of(run)
+    for cell in plan.cells:
+        for name, candidate in tried.items():
+            problem = plan.problem(cell, describe(plan, cell.fold, *candidate))
+            yield fold.index, name, cell.budget, score(plan, problem, settings)
 
 
 if __name__ == "__main__":

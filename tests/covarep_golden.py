@@ -1,12 +1,15 @@
 """Golden outputs of the COVAREP reference, and its intermediate results as our steps take them."""
 
+import functools
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
 from undertone.features.covarep import sinusoids
-from undertone.features.covarep.srh import Pitch
+from undertone.features.covarep.iaif import filter_inversely
+from undertone.features.covarep.polarity import Polarity, detect_polarity
+from undertone.features.covarep.srh import HarmonicSums, Pitch, sum_harmonics
 
 NAMES = (
     *("arctic_a0007", "edge_8k", "edge_inverted", "edge_noise", "edge_quiet", "edge_short_0p90s"),
@@ -19,7 +22,7 @@ WITH_STEPS = tuple(n for n in NAMES if not n.startswith("edge"))  # debugging ke
 
 
 class Golden:
-    """One recording with everything the reference computed on the way."""
+    """One recording with everything the reference computed on the way, and our first steps."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self.name = name
@@ -49,6 +52,19 @@ class Golden:
             median_f0_hz=float(self["F0med"]),
         )
 
+    @functools.cached_property
+    def polarity(self) -> Polarity:
+        return detect_polarity(self.samples, self.sample_rate)
+
+    @functools.cached_property
+    def harmonics(self) -> HarmonicSums:
+        return sum_harmonics(self.samples, self.sample_rate)
+
+    @functools.cached_property
+    def flow(self) -> np.ndarray:
+        return filter_inversely(self.upright, self.sample_rate, self.closures)
+
+    @functools.cached_property
     def sinusoids(self) -> sinusoids.Sinusoids:
         plan = sinusoids.plan_frames(len(self.samples), self.sample_rate, self.pitch)
         builder = sinusoids.SinusoidsBuilder(plan, self.sample_rate)

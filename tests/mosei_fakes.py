@@ -8,9 +8,9 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from undertone.corpora.tasks import INTENSITIES
-from undertone.features import covarep, csd
+from undertone.features import covarep, csd_writer
 from undertone.synthesis import Manner, plan_phrase, synthesise
+from undertone.tasks.intensities import INTENSITIES
 
 HOP_S = 0.01
 LABELS = {  # video: (start, end, seven labels) a segment, not in the order of time
@@ -116,7 +116,7 @@ def write_voiced_folder(folder, table, rng, *, frames_per_second=10):
         video: _speak(rows, bank, rng, frames_per_second)
         for video, rows in table.groupby("video", sort=False)
     }
-    csd.write(
+    csd_writer.write(
         folder / "CMU_MOSEI_COVAREP.csd",
         frames,
         columns=covarep.COLUMNS,

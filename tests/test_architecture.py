@@ -12,23 +12,14 @@ import pytest
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "undertone"
 ORDER = (
-    *(
-        "__init__",
-        "errors",
-        "atomic",
-        "config",
-        "progress",
-        "processes",
-        "audio",
-        "synthesis",
-        "corpora",
-    ),
-    *("features", "evaluation", "training", "pipeline", "run_folder", "learning_curve"),
-    *("intensity_curve", "serving", "recipes", "cli", "__main__"),
+    *("__init__", "errors", "atomic", "config", "progress", "processes", "audio"),
+    *("tasks", "models", "synthesis", "corpora", "features", "evaluation", "training", "systems"),
+    *("recogniser", "pipeline", "serving", "experiment", "recipes", "cli"),
+    "__main__",
 )
 MAY_USE_TORCH = SOURCE / "features" / "upstream"  # which the others reach lazily
 OTHERS = {"__pycache__", "py.typed"}
-FREE_OF_TORCH = ("audio", "synthesis", "corpora", "features", "evaluation")
+FREE_OF_TORCH = ("audio", "tasks", "synthesis", "corpora", "features", "evaluation")
 FILES = sorted(SOURCE.rglob("*.py"))
 
 

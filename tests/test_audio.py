@@ -6,6 +6,7 @@ import soundfile
 
 from undertone import audio
 from undertone.errors import UndertoneError
+from undertone.features.extractors import EXTRACTORS
 
 RATE = audio.SAMPLE_RATE
 
@@ -36,7 +37,7 @@ def test_number_of_frames_equals_the_count_of_centres():
 
 
 def test_frame_times_are_the_centres():
-    np.testing.assert_allclose(audio.frame_times_s(5) * RATE, [79, 239, 399, 559, 719])
+    np.testing.assert_allclose(EXTRACTORS["log_mel"].times_s(5) * RATE, [79, 239, 399, 559, 719])
 
 
 def test_file_and_array_agree(tmp_path, tone):
@@ -155,7 +156,6 @@ def test_hour_long_file_is_refused_before_it_is_decoded_but_its_segments_are_rea
             file.write(minute)
     assert "60 minutes" in refusal(path)
     assert "columns file, start, end" in refusal(path)
-    assert audio.duration_s(path) == 3600
     segment = audio.read(path, start_s=3590, end_s=3591)
     np.testing.assert_allclose(segment, audio.from_array(minute[400_000:408_000], 8_000), atol=1e-4)
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-from test_learning_curve import TINY, write_tones
+from test_experiment import TINY, write_tones
 from typer.testing import CliRunner
 
 import undertone
@@ -65,9 +65,9 @@ def test_predict_prints_a_line_a_recording(model, home):
     assert [line.split()[1] for line in table.splitlines()] == ["anger", "sadness"]
     rows = [json.loads(line) for line in run("predict", model, *files, *JSONL).stdout.splitlines()]
     assert rows[0]["p_anger"] + rows[0]["p_sadness"] == pytest.approx(1, abs=1e-5)
-    found = list(csv.DictReader(io.StringIO(run("predict", model, *files, *CSV).stdout)))
-    assert [row["emotion"] for row in found] == ["anger", "sadness"]
-    assert float(found[0]["p_anger"]) == pytest.approx(rows[0]["p_anger"], abs=1e-5)
+    printed = list(csv.DictReader(io.StringIO(run("predict", model, *files, *CSV).stdout)))
+    assert [row["emotion"] for row in printed] == ["anger", "sadness"]
+    assert float(printed[0]["p_anger"]) == pytest.approx(rows[0]["p_anger"], abs=1e-5)
 
 
 JSONL, CSV = ("--format", "jsonl"), ("--format", "csv")
@@ -131,14 +131,42 @@ def test_extract_fills_the_store_and_counts_what_failed(home, tmp_path):
 
 
 def test_finetuning_everything_and_without_an_encoder(home, encoder):
-    for extra in (["--mode", "full", "--encoder", encoder], ["--mode", "full"], ["--labels", "8"]):
+    full = ["--set", "finetune.max_epochs=2"]
+    for extra in (
+        ["--system", "pretrained_full", "--encoder", encoder, *full],
+        ["--system", "scratch", *full],
+        ["--labels", "8"],
+    ):
         done = run(
             *("finetune", "--corpus", f"tones={home}/tones/labels.csv", *extra),
             *("--out", home / "other", "--cache", home / "cache"),
-            *("--set", "folds=0", "--set", "finetune.max_epochs=2", *SMALL[:4]),
+            *("--set", "folds=0", *SMALL[:4]),
         )
         assert f"model in {home}/other" in done.stdout
         assert "Not measured" in (home / "other/README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        (["--system", "magic"], "there is no system 'magic' for classes; there are combined"),
+        (["--system", "functionals_ridge"], "there is no system 'functionals_ridge' for classes"),
+        (["--system", "combined"], "`undertone pretrain` writes, with --encoder FOLDER"),
+        (["--system", "descriptors", "--encoder", "ENCODER"], "leave --encoder out, or take"),
+        (["--system", "image_cnn", "--set", "folds=0"], "--set picture.network=FOLDER"),
+        (["--task", "intensities"], "tones has no labels for the task intensities"),
+        (["--task", "weather"], "there is no task 'weather'; there are classes, intensities"),
+        (["--set", "magic.x=1"], "there are no settings magic; systems have"),
+        (["--set", "discriminant.x=1"], "DiscriminantConfig has no setting x"),
+        (["--labels", "400", "--set", "folds=2"], "400 labels cannot be drawn"),
+    ],
+)
+def test_what_cannot_be_trained_is_told(home, encoder, tmp_path, extra, message):
+    extra = [str(encoder) if word == "ENCODER" else word for word in extra]
+    place = ("--corpus", f"tones={home}/tones/labels.csv", "--out", tmp_path / "model")
+    done = run("finetune", *place, "--cache", home / "cache", *extra, code=2)
+    assert message in done.stderr
+    assert not (tmp_path / "model").exists()
 
 
 def test_a_pool_that_held_the_tested_voices_is_told_whatever_its_name(home):
@@ -191,10 +219,11 @@ def test_curve_and_demo_tell_where_the_report_is(home, monkeypatch):
     done = run("curve", *corpus, *system, "--out", home / "run", "--cache", home / "cache")
     assert done.stdout == f"report: {home}/run/report.html\n"
     monkeypatch.setattr(
-        "undertone.learning_curve.quick_values",
-        lambda: TINY | {"systems": ["functionals_svm", "constant"]},
+        "undertone.experiment.settings.quick_values",
+        lambda: TINY | {"systems": ["scratch", "constant"], "draws": 1},
     )
-    done = run("demo", "--out", home / "demo", "--cache", home / "cache")
+    place = ("--out", home / "demo", "--cache", home / "cache")
+    done = run("demo", *place, "--workers", "1")
     page = (home / "demo/report.html").read_text()
     assert "synthetic" in page[page.index("<body") :][:400]
 
@@ -221,6 +250,9 @@ def test_curve_and_demo_tell_where_the_report_is(home, monkeypatch):
         (["extract", "/absent.wav", "--csv"], "/absent.wav"),
         (["extract", "--corpus", "synthetic", "--features", "magic"], "no features 'magic'"),
         (["predict", "/absent", "a.wav"], "holds no config.json"),
+        (["curve", "--corpus", "x", "--set", "magic.x=1"], "there are no settings magic; systems"),
+        (["curve", "--corpus", "x", "--set", "cnn.x=1"], "CnnConfig has no setting x; it has"),
+        (["curve", "--corpus", "x", "--systems", "magic,constant"], "there is no system magic"),
         (["demo", "--corpora", "/absent"], "is not a folder"),
         (["score", "--truth", "/absent", "--prediction", "/absent"], "/absent"),
     ],
@@ -300,13 +332,13 @@ class Done:
 def run(*arguments: object, code: int = 0) -> Done:
     """Run a command in this process as ``main`` would, and see that it ends as it should."""
     result = CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
-    stderr, found = result.stderr, result.exit_code
+    stderr, status = result.stderr, result.exit_code
     if isinstance(result.exception, undertone.UndertoneError):
-        stderr, found = f"undertone: {result.exception}\n", 2
+        stderr, status = f"undertone: {result.exception}\n", 2
     elif result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
-    assert found == code, f"{found}: {result.stdout}{stderr}"
-    return Done(found, result.stdout, stderr)
+    assert status == code, f"{status}: {result.stdout}{stderr}"
+    return Done(status, result.stdout, stderr)
 
 
 def _raise(error: BaseException):

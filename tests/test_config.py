@@ -1,5 +1,7 @@
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -26,6 +28,20 @@ def test_settings_survive_the_way_through_toml():
     settings = Outer("emodb=/data", budgets=(5,), quick=True, limit=3, inner=Inner(0.5))
     assert config.load(Outer, tomllib.loads(config.to_toml(settings))) == settings
     assert config.load(Outer, tomllib.loads(config.to_toml(Outer("x")))) == Outer("x")
+
+
+def test_sections_that_no_field_is_named_after_go_into_the_field_for_the_rest():
+    @dataclass(frozen=True)
+    class Open:
+        inner: Inner = field(default_factory=Inner)
+        others: Mapping[str, Any] = field(default_factory=dict, metadata=config.REST)
+
+    values = {"inner": {"rate": 0.5}, "cnn": {"blocks": 2}, "finetune": {"patience": 7}}
+    settings = config.load(Open, values)
+    assert settings.others == {"cnn": {"blocks": 2}, "finetune": {"patience": 7}}
+    assert config.load(Open, tomllib.loads(config.to_toml(settings))) == settings
+    with pytest.raises(UndertoneError, match="Open has no setting cnn"):
+        config.load(Open, {"cnn": 3})  # a value is no section
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from corpora_fakes import fake_corpus, fake_table
 from undertone import corpora
 from undertone.corpora import emobox
 from undertone.corpora.audit import audit, audit_fold
-from undertone.corpora.splits import speaker_folds
+from undertone.corpora.folds import speaker_folds
 from undertone.errors import UndertoneError
 
 

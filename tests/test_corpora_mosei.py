@@ -7,8 +7,8 @@ import pytest
 
 from undertone import corpora
 from undertone.corpora import csd, mosei
-from undertone.corpora.tasks import INTENSITIES
 from undertone.errors import UndertoneError
+from undertone.tasks.intensities import INTENSITIES
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def test_labels_are_told_by_segment_with_the_official_folds(folder):
     assert rows.loc["aaa[0]", ["sentiment", *INTENSITIES]].tolist() == pytest.approx(
         [1, 2, 0, 0, 0, 1 / 3, 0]
     )
-    assert mosei.by_split(corpus) == {
+    assert by_split(corpus) == {
         "train": ("aaa[0]", "aaa[1]", "ddd[0]"),
         "valid": ("ccc[0]",),
         "test": ("bbb[0]",),
@@ -157,7 +157,7 @@ def test_entries_that_do_not_fit_are_refused(tmp_path):
 @pytest.mark.corpora
 def test_the_real_labels_have_the_official_folds(corpora_root):
     corpus = corpora.open(f"mosei={corpora_root / 'mosei_labels'}")
-    assert {split: len(rows) for split, rows in mosei.by_split(corpus).items()} == {
+    assert {split: len(rows) for split, rows in by_split(corpus).items()} == {
         "train": 16_327,
         "valid": 1_871,
         "test": 4_662,
@@ -166,3 +166,9 @@ def test_the_real_labels_have_the_official_folds(corpora_root):
     assert [len(videos[split]) for split in ("train", "valid", "test")] == [2249, 300, 676]
     assert not videos["train"] & videos["test"]
     assert len(corpus) == 23_259
+
+
+def by_split(corpus):
+    """Utterances of the official folds."""
+    rows = corpus.table.dropna(subset="split")
+    return {split: tuple(part["utterance"]) for split, part in rows.groupby("split")}

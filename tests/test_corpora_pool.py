@@ -4,7 +4,8 @@ import pytest
 from corpora_fakes import fake_corpus, fake_table, write_audio
 
 from undertone.corpora import folder
-from undertone.corpora.splits import pool, speaker_folds
+from undertone.corpora.folds import speaker_folds
+from undertone.corpora.pool import pool
 
 
 @pytest.fixture
@@ -63,7 +64,9 @@ def test_audio_left_out_of_the_labelled_corpus_is_barred_too(labelled, tmp_path)
     assert pool(labelled.drop({utterance: "who?"}), [copy], fold).parts[1].utterances == []
 
 
-@pytest.mark.parametrize(("name", "root"), [("fake", "/elsewhere"), ("other", "/x/deeper")])
+@pytest.mark.parametrize(
+    ("name", "root"), [("fake", "/elsewhere"), ("other", "/x/deeper"), ("other", "/")]
+)
 def test_more_speech_of_the_labelled_corpus_keeps_its_test_speakers_out(name, root):
     table = fake_table(n_speakers=4)
     labelled = fake_corpus(table)

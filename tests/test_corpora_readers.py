@@ -33,13 +33,13 @@ def test_emodb_reads_the_complete_layout_and_the_listeners(tmp_path):
 
 def test_emodb_knows_its_speakers_and_emotions():
     sexes = {
-        s: emodb.describe(f"{s}a01Wa")["sex"]
+        s: emodb.read_name(f"{s}a01Wa")["sex"]
         for s in sorted(emodb.MALE | {"08", "09", "13", "14", "16"})
     }
     assert "".join(sex[0] for sex in sexes.values()) == "mffmmmffmf"
     assert len(set(emodb.EMOTIONS.values())) == 7
     assert len(emodb.SENTENCES) == 10
-    assert emodb.describe("04a01Wa") is None
+    assert emodb.read_name("04a01Wa") is None
 
 
 def test_emodb_takes_any_format_and_counts_what_it_does_not_know(tmp_path):

@@ -31,11 +31,11 @@ def test_position_tells_women_from_fear(tmp_path):
 
 
 def test_a_speaker_is_sex_and_number():
-    assert shemo.describe("F21A01")["speaker"] != shemo.describe("M21A01")["speaker"]
-    letters = [shemo.describe(f"M01{letter}01")["emotion"] for letter in "AFHNSW"]
+    assert shemo.read_name("F21A01")["speaker"] != shemo.read_name("M21A01")["speaker"]
+    letters = [shemo.read_name(f"M01{letter}01")["emotion"] for letter in "AFHNSW"]
     assert letters == list(shemo.EMOTIONS.values())
     for wrong in ("03a01Fa", "X01A01", "F1A01", "F01B01", "F01A", "F01A01b"):
-        assert shemo.describe(wrong) is None
+        assert shemo.read_name(wrong) is None
 
 
 def test_five_emotions_leave_fear_out_and_say_so(tmp_path):

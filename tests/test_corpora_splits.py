@@ -7,16 +7,16 @@ from corpora_fakes import EMOTIONS, fake_corpus, fake_table, write_audio
 
 from undertone import corpora
 from undertone.corpora import csv
-from undertone.corpora.folds import UNKNOWN_SPEAKER
-from undertone.corpora.splits import (
-    draw_anyhow,
+from undertone.corpora.folds import (
+    UNKNOWN_SPEAKER,
     draw_labels,
     known_speakers,
     largest_budget,
     speaker_folds,
 )
-from undertone.corpora.tasks import classes
 from undertone.errors import UndertoneError
+from undertone.tasks import Classes
+from undertone.tasks.draws import Asked, draw_anyhow
 
 
 def lopsided_table(rng: np.random.Generator) -> pd.DataFrame:
@@ -76,6 +76,17 @@ def test_folds_are_more_even_than_chance(rng):
     assert unevenness(ours) < np.quantile(by_chance, 0.1)
 
 
+def test_each_fold_tests_every_emotion_where_speakers_have_one_each():
+    table = fake_table(n_speakers=8, n_each=5).assign(sex=None)
+    number = table["speaker"].rank(method="dense").astype(int) % 2
+    table["emotion"] = np.where(number, "anger", "sadness")
+    corpus = fake_corpus(table)
+    emotion = corpus.table.drop_duplicates("speaker").set_index("speaker")["emotion"]
+    for seed in range(5):
+        for fold in speaker_folds(corpus, 4, seed):
+            assert sorted(emotion[list(fold.test_speakers)]) == ["anger", "sadness"]
+
+
 def test_each_fold_tests_both_sexes_where_there_are_enough():
     corpus = fake_corpus(fake_table(n_speakers=10))
     sex = corpus.table.drop_duplicates("speaker").set_index("speaker")["sex"]
@@ -121,7 +132,7 @@ def test_draws_are_nested_balanced_and_of_training_speakers(rng, draw):
     fold = speaker_folds(corpus, 3)[1]
     available = table[table["speaker"].isin(fold.train_speakers)]["emotion"].value_counts()
     smaller: set[str] = set()
-    for budget in range(len(EMOTIONS), largest_budget(corpus, fold) + 1, 7):
+    for budget in range(len(EMOTIONS), largest_budget(corpus, fold) + 1, 19):
         labels = draw_labels(corpus, fold, budget=budget, draw=draw)
         drawn = labels.utterances
         assert len(drawn) == len(set(drawn)) == budget
@@ -191,7 +202,7 @@ def test_the_remainder_falls_on_any_emotion():
 
 def test_a_task_draws_its_own_emotions_only():
     corpus = fake_corpus()
-    task = classes(["anger", "sadness"])
+    task = Classes.among(["anger", "sadness"])
     fold = speaker_folds(corpus, 2)[0]
     drawn = draw_labels(corpus, fold, budget=2, draw=0, task=task).utterances
     assert {utterance.split("-")[1] for utterance in drawn} == {"anger", "sadness"}
@@ -221,11 +232,12 @@ def test_draws_of_any_utterances_are_nested_and_do_not_depend_on_the_order(rng):
     utterances = [f"v{i // 4}[{i % 4}]" for i in range(200)]
     speakers = [name.split("[")[0] for name in utterances]
     order = rng.permutation(200)
-    shuffled = [utterances[i] for i in order], [speakers[i] for i in order]
+    rows = pd.DataFrame({"utterance": utterances, "speaker": speakers})
+    shuffled = rows.iloc[order]
     seen: set[str] = set()
     for budget in (5, 20, 60, 200):
-        labels = draw_anyhow(utterances, speakers, budget=budget, draw=1, seed=3)
-        assert labels == draw_anyhow(*shuffled, budget=budget, draw=1, seed=3)
+        labels = draw_anyhow(rows, Asked(budget, draw=1, seed=3))
+        assert labels == draw_anyhow(shuffled, Asked(budget, draw=1, seed=3))
         assert len(set(labels.utterances)) == budget
         assert seen < set(labels.utterances)
         seen = set(labels.utterances)
@@ -234,17 +246,21 @@ def test_draws_of_any_utterances_are_nested_and_do_not_depend_on_the_order(rng):
         ]
         assert not videos[0] & videos[1]
         assert 0.1 * budget <= len(labels.validation) <= 0.2 * budget
-    assert draw_anyhow(utterances, speakers, budget=20, draw=2, seed=3) != draw_anyhow(
-        utterances, speakers, budget=20, draw=1, seed=3
-    )
+    drawn = [
+        set(draw_anyhow(rows, Asked(20, draw=draw, seed=seed)).utterances)
+        for draw, seed in ((1, 3), (2, 3), (1, 4))
+    ]
+    assert drawn[0] != drawn[1] != drawn[2] != drawn[0]
 
 
 def test_one_speaker_leaves_no_validation_of_others():
-    labels = draw_anyhow(["a", "b", "c", "d", "e"], ["v"] * 5, budget=5, draw=0)
+    labels = draw_anyhow(pd.DataFrame({"utterance": list("abcde"), "speaker": "v"}), Asked(5))
     assert (len(labels.train), labels.validation) == (5, [])
 
 
 @pytest.mark.parametrize("budget", [0, 6])
 def test_a_budget_beyond_the_utterances_is_refused(budget):
-    with pytest.raises(UndertoneError, match=f"{budget} labels cannot be drawn from 5"):
-        draw_anyhow(list("abcde"), list("vvwwx"), budget=budget, draw=0)
+    with pytest.raises(UndertoneError, match=f"{budget} labels cannot be drawn from the 5"):
+        draw_anyhow(
+            pd.DataFrame({"utterance": list("abcde"), "speaker": list("vvwwx")}), Asked(budget)
+        )

@@ -1,9 +1,17 @@
+import importlib
+import sys
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
+from undertone.cli import app
 from undertone.errors import UndertoneError
+from undertone.evaluation import predictions
 from undertone.evaluation.compare import Contestant, compare, parse
+from undertone.tasks import Intensities
 
 EMOTIONS = ("anger", "sadness")
 
@@ -35,6 +43,116 @@ def run(tmp_path, rng):
     return write
 
 
+@pytest.fixture
+def run_of_amounts(tmp_path, rng):
+    """Write a run whose system ``good`` misses every truth by so much, and ``median``."""
+    task, n = Intensities(), 40
+    truth = rng.choice(np.arange(10) / 3, (n, 6), p=(0.55, *[0.05] * 9))
+
+    def write(name, miss, *, of=task, draws=3, truth=truth, seed=3):
+        tested = predictions.Tested(
+            task=of,
+            utterances=tuple(f"v{i % 5}[{i}]" for i in range(n)),
+            speakers=tuple(f"v{i % 5}" for i in range(n)),
+            truth=truth,
+            folds=(0,) * n,
+            unit="video",
+        )
+        median = np.broadcast_to(of.floors["median"].fit(truth), (draws, *truth.shape))
+        values = {
+            (system, budget): values
+            for budget in (20, 60)
+            for system, values in [("good", [truth + miss] * draws), ("median", median)]
+        }
+        folder = tmp_path / name
+        folder.mkdir()
+        table = predictions.predictions_table(values, tested)
+        table.to_parquet(folder / "predictions.parquet")
+        (folder / "config.toml").write_text(f'corpus = "mosei=here"\nseed = {seed}\n')
+        return folder
+
+    return write
+
+
+def test_runs_of_amounts_are_compared_in_their_headline_where_lower_is_better(run_of_amounts):
+    near, far = run_of_amounts("near", 0.1), run_of_amounts("far", 0.4)
+    found = compare([Contestant("near", near, "good"), Contestant("far", far, "good")])
+    assert (found.metric_label, found.lower_is_better, found.budgets) == ("MAE", True, (20, 60))
+    assert found.rows() == [
+        ("near", *[".100 [.100, .100]"] * 2),
+        ("far", *[".400 [.400, .400]"] * 2),
+    ]  # and no chance
+    assert found.differences() == [("near − far", *["-.300 [-.300, -.300]"] * 2)]
+
+
+def test_a_floor_of_a_run_of_amounts_is_a_system(run_of_amounts):
+    folder = run_of_amounts("one", 0.1)
+    pair = [Contestant("a", folder, "good"), Contestant("floor", folder, "median")]
+    found = compare(pair, metric="ccc")
+    assert found.metric_label == "CCC"
+    assert found.curves.estimate("floor", 20, "ccc").value == pytest.approx(0)
+    assert found.curves.estimate("a", 20, "ccc").value > 0.9
+    assert found.rows()[0][1] == str(found.curves.estimate("a", 20, "ccc"))
+
+
+def test_another_metric_may_be_asked_for_and_an_unknown_one_is_refused(run):
+    folder = run("some", 0.8)
+    pair = [Contestant("a", folder, "good"), Contestant("b", folder, "constant")]
+    found = compare(pair, metric="wa")
+    assert (found.metric_label, found.lower_is_better) == ("WA", False)
+    assert found.rows()[1][1].startswith(".500 ")
+    with pytest.raises(UndertoneError, match="classes has no metric 'mae'; it has uar, wa, macro"):
+        compare(pair, metric="mae")
+
+
+def test_the_command_heads_its_tables_with_the_metric(run, run_of_amounts, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+    for folder, heads in [
+        (run("some", 0.8), ("UAR with … labels ", "difference in UAR", "chance")),
+        (run_of_amounts("one", 0.1), ("MAE with … labels, lower is better", "difference in MAE")),
+    ]:
+        systems = [f"a={folder}:good", f"b={folder}:good"]
+        done = CliRunner().invoke(app, ["compare", *systems, "--workers", "1"])
+        assert done.exit_code == 0
+        assert all(head in done.output for head in heads)
+    done = CliRunner().invoke(app, ["compare", *systems, "--metric", "spearman", "--workers", "1"])
+    assert "Spearman with … labels" in done.output
+
+
+def test_runs_that_tested_something_else_are_refused(run, run_of_amounts, tmp_path):
+    def compared(one, other):
+        compare([Contestant("a", one, "good"), Contestant("b", other, "good")])
+
+    amounts, classes = run_of_amounts("one", 0.1), run("two", 0.8)
+    (classes / "config.toml").write_text((amounts / "config.toml").read_text())
+    with pytest.raises(UndertoneError, match="task is intensities in one and classes in"):
+        compared(amounts, classes)
+    with pytest.raises(UndertoneError, match=r"draws .* at budget 20; found a: 0, 1, 2; b: 0, 1: "):
+        compared(amounts, run_of_amounts("fewer", 0.1, draws=2))
+    with pytest.raises(UndertoneError, match=r"one truth, video and fold .* v0.* have several"):
+        compared(amounts, run_of_amounts("zeros", 0.1, truth=np.zeros((40, 6))))
+    table = pd.read_parquet(amounts / "predictions.parquet")
+    without = run_of_amounts("without", 0.1)
+    table[table["utterance"] != "v3[3]"].to_parquet(without / "predictions.parquet")
+    with pytest.raises(
+        UndertoneError, match=r"system b at budget 20, .*39 utterances, not so v3\[3\]"
+    ):
+        compared(amounts, without)
+    table.rename(columns={"video": "speaker"}).to_parquet(without / "predictions.parquet")
+    with pytest.raises(UndertoneError, match="unit is video in one and speaker in"):
+        compared(amounts, without)
+
+
+def test_runs_that_tell_other_emotions_apart_are_refused(run):
+    one, other = run("one", 0.8), run("other", 0.8)
+    table = pd.read_parquet(other / "predictions.parquet")
+    table["truth"] = table["truth"].replace("sadness", "fear")
+    table["prediction"] = table["prediction"].replace("sadness", "fear")
+    table.to_parquet(other / "predictions.parquet")
+    with pytest.raises(UndertoneError, match="anger, sadness in one and anger, fear in the other"):
+        compare([Contestant("a", one, "good"), Contestant("b", other, "good")])
+
+
 def test_differences_are_paired_and_signed(run):
     best, worst = run("best", 1.0), run("worst", 0.0)
     found = compare([Contestant("a", best, "good"), Contestant("b", worst, "good")], against="b")
@@ -56,6 +174,19 @@ def test_only_common_budgets_are_compared(run):
     one, other = run("one", 0.8), run("other", 0.8, budgets=(20, 50))
     found = compare([Contestant("a", one, "good"), Contestant("b", other, "good")])
     assert found.budgets == (20,)
+    with pytest.raises(UndertoneError, match="a, b have no budget in common"):
+        compare([Contestant("a", run("early", 0.8, (10,)), "good"), Contestant("b", other, "good")])
+
+
+def test_the_script_shows_the_gain_of_each_emotion(run, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(str(Path(__file__).parent.parent / "scripts"))
+    best, worst = run("best", 1.0), run("worst", 0.0)
+    monkeypatch.setattr(sys, "argv", ["emotion_gains", f"{best}:good", f"{worst}:constant"])
+    importlib.import_module("emotion_gains").main()
+    assert capsys.readouterr().out.splitlines()[2:] == [
+        "| anger | .000 [.000, .000] | .000 [.000, .000] |",
+        "| sadness | +1.000 [+1.000, +1.000] | +1.000 [+1.000, +1.000] |",
+    ]
 
 
 def test_runs_with_other_draws_are_refused(run):

@@ -2,47 +2,81 @@ import time
 
 import numpy as np
 import pytest
+from evaluation_fakes import run
 from scipy import stats
 
 from undertone.evaluation import intervals
-from undertone.evaluation.classes import METRICS, recalls_of_counts, uar_of_counts, wa_of_counts
+from undertone.evaluation.curves import Truth, score
+from undertone.evaluation.estimate import Estimate
+from undertone.tasks import Classes
+from undertone.tasks.classes import METRICS, confusion
+
+TASK = Classes(("a", "b"))
 
 
-def counts_of(right: np.ndarray, n_utterances: np.ndarray | int) -> np.ndarray:
-    """(..., 2, 2) one true emotion in each half of the utterances, ``right`` of each right."""
-    right = np.asarray(right)
-    counts = np.zeros((*right.shape, 2, 2))
-    for emotion in range(2):
-        counts[..., emotion, emotion] = right
-        counts[..., emotion, 1 - emotion] = n_utterances - right
-    return counts
+def uar_of(
+    right: np.ndarray, speaker: np.ndarray, resamples: intervals.Resamples, metric: str = "uar"
+) -> Estimate:
+    """Half of the utterances hold one emotion, the others the other one.
+
+    Args:
+        right: (n_draws, 2, n_utterances) whether each is told right, by true emotion.
+        speaker: (n_utterances,) of both halves.
+        resamples: of the speakers.
+        metric: its estimate is given back.
+    """
+    emotion = np.repeat([0, 1], right.shape[-1])
+    hit = right.reshape(len(right), -1)
+    predictions = TASK.one_hot(np.where(hit, emotion, 1 - emotion))
+    scored = score(predictions, Truth(TASK, TASK.one_hot(emotion), np.tile(speaker, 2), resamples))
+    row = list(TASK.metrics).index(metric)
+    n_speakers = resamples.speakers.shape[1]
+    return intervals.summarise(
+        float(scored.value[row, 0]), scored.replicates[:, row, 0], n_speakers=n_speakers
+    )
 
 
-def width(counts: np.ndarray) -> float:
-    found = intervals.estimate(counts, uar_of_counts, intervals.resample(counts.shape[1]))
-    return found.high - found.low
+def width(right: np.ndarray, speaker: np.ndarray) -> float:
+    estimate = uar_of(right, speaker, intervals.resample(speaker.max() + 1))
+    return estimate.high - estimate.low
 
 
 def test_speakers_who_are_all_right_or_all_wrong_make_the_interval_wide():
-    by_speaker = counts_of(np.array([[20, 20, 20, 20, 20, 20, 0, 0, 0, 0]]), 20)
-    utterances = np.concatenate([np.eye(4)[[0, 3]]] * 120 + [np.eye(4)[[1, 2]]] * 80)
-    by_utterance = utterances.reshape(1, 400, 2, 2)
-    assert by_utterance.sum() == by_speaker.sum()
-    assert width(by_speaker) > 3 * width(by_utterance)
+    right = np.tile(np.repeat([1] * 6 + [0] * 4, 20) > 0, (1, 2, 1))
+    by_speaker = width(right, np.repeat(np.arange(10), 20))
+    by_utterance = width(right, np.arange(200))
+    assert by_speaker > 3 * by_utterance
 
 
 def test_replicates_equal_the_equation_computed_speaker_by_speaker(rng):
-    counts = rng.integers(0, 4, (3, 5, 4, 4))
-    resamples = intervals.resample(5, n_replicates=6, seed=3)
-    found = intervals.replicates(counts, METRICS, resamples)
+    """The metrics that sklearn's definitions give for a table of counts, in every replicate."""
+    whole = run({"a": (0.4,)}, budgets=(20,), n_speakers=5, n_utterances=17)
+    truth, speaker = whole.tested.truth, np.array(whole.tested.speakers, dtype=int)
+    predictions = whole.predictions["a", 20]
+    task, resamples = whole.tested.task, intervals.resample(5, n_replicates=6, seed=3)
+    scored = score(predictions, Truth(task, truth, speaker, resamples))
+    counts = np.array(
+        [
+            [
+                confusion(
+                    truth=np.array(task.outputs)[truth[speaker == s].argmax(axis=1)],
+                    prediction=np.array(task.outputs)[draw[speaker == s].argmax(axis=1)],
+                    emotions=task.outputs,
+                )
+                for s in range(5)
+            ]
+            for draw in predictions
+        ]
+    )
     draws = resamples.draws(3)
-    for name, metric in METRICS.items():
+    for row, metric in enumerate(METRICS.values()):
         for r in range(6):
             of_draw = [
                 metric(sum(resamples.speakers[r, s] * counts[d, s] for s in range(5)))
                 for d in range(3)
             ]
-            assert found[name][r] == pytest.approx(np.sum(draws[r] * of_draw) / 3)
+            expected = np.sum(draws[r] * of_draw) / 3
+            assert scored.replicates[r, row, 0] == pytest.approx(expected)
 
 
 def test_weights_draw_as_many_speakers_as_there_are_and_depend_on_the_seed_alone():
@@ -53,6 +87,7 @@ def test_weights_draw_as_many_speakers_as_there_are_and_depend_on_the_seed_alone
     np.testing.assert_array_equal(first.draws(4), again.draws(4))
     assert (first.speakers != other.speakers).any()
     assert (first.draws(1) == 1).all()
+    assert (first.draws(7) != first.speakers).any()  # as many draws as speakers: another stream
 
 
 def coverage(simulate, n_repetitions=250):
@@ -69,16 +104,14 @@ def test_intervals_over_speakers_cover_what_they_promise(rng, n_speakers):
 
     def right():
         skill = rng.beta(3, 3, n_speakers)
-        return rng.random((2, n_speakers, 20)) < skill[None, :, None]
+        told = rng.random((2, n_speakers, 20)) < skill[None, :, None]
+        return told.reshape(1, 2, -1)
 
     def clustered():
-        return intervals.estimate(
-            counts_of(right().sum(axis=(0, 2))[None] / 2, 20), uar_of_counts, by_speaker
-        )
+        return uar_of(right(), np.repeat(np.arange(n_speakers), 20), by_speaker)
 
     def independent():
-        hits = right().mean(axis=0).reshape(1, -1)
-        return intervals.estimate(counts_of(hits, 1), uar_of_counts, by_utterance)
+        return uar_of(right(), np.arange(n_speakers * 20), by_utterance)
 
     assert coverage(clustered) >= 0.9
     assert coverage(independent) < 0.7
@@ -89,9 +122,9 @@ def test_draws_of_the_labels_are_covered_too(rng):
 
     def simulate():
         skill = 0.5 + rng.normal(0, 0.1, (1, 20)) + rng.normal(0, 0.08, (8, 1))
-        return intervals.estimate(
-            counts_of(rng.binomial(30, skill.clip(0, 1)), 30), uar_of_counts, resamples
-        )
+        n_right = rng.binomial(30, skill.clip(0, 1))
+        right = (np.arange(30) < n_right[:, :, None]).reshape(8, 1, -1)
+        return uar_of(np.tile(right, (1, 2, 1)), np.repeat(np.arange(20), 30), resamples)
 
     assert coverage(simulate) >= 0.9
 
@@ -117,27 +150,17 @@ def test_infinite_replicates_make_an_infinite_end_not_a_missing_one():
 
 
 def test_one_speaker_gives_a_value_and_no_interval():
-    counts = counts_of(np.array([[15], [10]]), 20)
-    found = intervals.estimate(counts, wa_of_counts, intervals.resample(1))
-    assert found.value == pytest.approx(0.625)
-    assert np.isnan([found.low, found.high]).all()
-    assert found.n_speakers == 1
+    n_right = np.array([15, 10])
+    right = np.tile((np.arange(20) < n_right[:, None])[:, None], (1, 2, 1))
+    estimate = uar_of(right, np.zeros(20, dtype=int), intervals.resample(1), metric="wa")
+    assert estimate.value == pytest.approx(0.625)
+    assert np.isnan([estimate.low, estimate.high]).all()
+    assert estimate.n_speakers == 1
 
 
-def test_recalls_count_only_the_speakers_who_show_the_emotion():
-    counts = np.zeros((2, 3, 3, 3))
-    counts[:, :, 0, 0] = 4
-    counts[:, 0, 1, 1] = counts[:, 1, 1, 0] = 2
-    first, second, never = intervals.estimate_each(counts, recalls_of_counts, intervals.resample(3))
-    assert (first.value, first.n_speakers) == (1, 3)
-    assert (second.value, second.n_speakers) == (0.5, 2)
-    assert np.isnan(never.value)
-    assert not never.has_interval
-
-
-def test_two_thousand_replicates_take_well_below_a_second(rng):
-    counts = rng.integers(0, 4, (10, 24, 8, 8))
-    resamples = intervals.resample(24, n_replicates=2_000)
+def test_two_thousand_replicates_take_well_below_a_second():
+    whole = run({"a": (0.4,)}, budgets=(20,), n_draws=10, n_speakers=24, n_utterances=96)
+    assert whole.tested.task.n_replicates == 2_000
     started = time.process_time()
-    intervals.replicates(counts, {"uar": uar_of_counts}, resamples)
+    whole.traced()
     assert time.process_time() - started < 1

@@ -4,12 +4,17 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import balanced_accuracy_score
+from typer.testing import CliRunner
 
+from undertone.cli import app
 from undertone.errors import UndertoneError
-from undertone.evaluation import classes
-from undertone.evaluation.score import score
+from undertone.evaluation import predictions
+from undertone.evaluation.score import score, score_rows
+from undertone.tasks import Classes, Intensities, classes
+from undertone.tasks.intensities import INTENSITIES, METRICS, measure
 
 EMOTIONS = ["anger", "fear", "neutral", "sadness"]
+NAMES = list(INTENSITIES)
 
 
 @pytest.fixture
@@ -35,12 +40,12 @@ def test_it_scores_what_the_metrics_score(truth, prediction):
     assert found.metrics["uar"].value == pytest.approx(balanced_accuracy_score(*columns.values()))
     assert found.metrics["wa"].value == pytest.approx(classes.wa(**columns))
     assert found.metrics["macro_f1"].value == pytest.approx(classes.macro_f1(**columns))
-    assert {k: e.value for k, e in found.recalls.items()} == pytest.approx(
-        classes.recalls(**columns)
-    )
+    recalls = {emotion: e.value for emotion, e in found.by_output["uar"].items()}
+    assert recalls == pytest.approx(classes.recalls(**columns))
     assert (found.n_utterances, found.n_speakers, found.left_out) == (120, 10, {})
     assert all(e.low < e.value < e.high for e in found.metrics.values())
-    assert found.confusion.sum() == 120
+    expected = classes.confusion(**columns, emotions=found.task.outputs)
+    np.testing.assert_array_equal(found.confusion, expected)
 
 
 def test_it_carries_the_floors(truth, prediction):
@@ -150,8 +155,9 @@ def test_an_emotion_that_is_never_true_is_wrong_and_noted(truth, prediction):
     prediction.loc[:9, "prediction"] = "Boredom"
     found = score(truth=truth, prediction=prediction)
     assert found.notes == ("boredom is predicted but never true: counted as wrong",)
-    assert list(found.recalls) == EMOTIONS
-    assert "boredom" in found.emotions
+    assert list(found.by_output["uar"]) == EMOTIONS
+    assert "boredom" in found.task.outputs
+    assert found.by_output["macro_f1"]["boredom"].value == 0
 
 
 def test_rows_hold_metrics_with_floors_then_recalls(truth, prediction):
@@ -163,7 +169,31 @@ def test_rows_hold_metrics_with_floors_then_recalls(truth, prediction):
         str(found.floors["constant"]["uar"]),
         str(found.floors["chance"]["uar"]),
     )
+    assert rows[3][2:] == ("", "")
     assert len(rows) == 3 + 4
+
+
+def test_json_holds_everything_by_output(truth, prediction):
+    found = score(truth=truth, prediction=prediction)
+    plain = json.loads(json.dumps(found.to_dict()))
+    assert (plain["task"], plain["outputs"]) == ("classes", EMOTIONS)
+    assert plain["recalls"] == plain["by_output"]["uar"]
+    assert list(plain["by_output"]) == ["uar", "macro_f1"]  # WA has no value by emotion
+    assert plain["confusion"] == found.confusion.tolist()
+    most = truth["emotion"].value_counts().idxmax()
+    recalls = plain["floors_by_output"]["constant"]["uar"]
+    assert {name: e["value"] for name, e in recalls.items()} == {
+        name: float(name == most) for name in EMOTIONS
+    }
+
+
+def test_behind_a_recall_stand_the_speakers_who_have_the_emotion(truth, prediction):
+    truth.loc[truth["speaker"] < "07", "emotion"] = "neutral"
+    found = score(truth=truth, prediction=prediction)
+    n_fear = truth.loc[truth["emotion"] == "fear", "speaker"].nunique()
+    assert found.by_output["uar"]["fear"].n_speakers == n_fear < 4
+    assert found.by_output["uar"]["neutral"].n_speakers == found.metrics["uar"].n_speakers == 10
+    assert found.floors_by_output["chance"]["uar"]["fear"].n_speakers == n_fear
 
 
 @pytest.mark.parametrize(
@@ -171,7 +201,7 @@ def test_rows_hold_metrics_with_floors_then_recalls(truth, prediction):
     [
         (
             lambda t, p: (t.drop(columns="emotion"), p),
-            "a column emotion .or emo, label, .*truth. in the truth",
+            "a column emotion .or emo, label, .*truth.,.* in the truth; found utterance, speaker",
         ),
         (lambda t, p: (t.drop(columns="speaker"), p), "a column speaker"),
         (lambda t, p: (t.drop(columns="utterance"), p), "a column utterance"),
@@ -204,7 +234,7 @@ def test_files_that_cannot_be_read_and_unknown_tasks_are_errors(tmp_path, truth)
         (tmp_path / name).write_bytes(content)
         with pytest.raises(UndertoneError, match=name):
             score(truth=truth, prediction=tmp_path / name)
-    with pytest.raises(UndertoneError, match="no task 'moods' to score; there is classes"):
+    with pytest.raises(UndertoneError, match="no task 'moods'; there are classes, intensities"):
         score(truth=truth, prediction=truth, task="moods")
 
 
@@ -216,3 +246,185 @@ def test_names_that_look_like_numbers_stay_names(tmp_path):
     found = score(truth=tmp_path / "t.csv", prediction=tmp_path / "p.csv")
     assert (found.n_speakers, found.metrics["wa"].value) == (2, 1)
     assert found.notes == ()
+
+
+@pytest.fixture
+def amounts(rng):
+    table = pd.DataFrame({"utterance": [f"u{i:03}" for i in range(90)]})
+    table["speaker"] = [f"{i % 9}" for i in range(90)]
+    table[NAMES] = rng.choice(np.arange(10) / 3, (90, 6), p=(0.55, *[0.05] * 9))
+    return table
+
+
+@pytest.fixture
+def guesses(amounts, rng):
+    guess = amounts[["utterance"]].copy()
+    guess[NAMES] = np.clip(amounts[NAMES] + rng.normal(0, 0.5, (90, 6)), 0, 3)
+    return guess
+
+
+def test_it_scores_amounts_as_the_metrics_measure(amounts, guesses):
+    found = score(truth=amounts, prediction=guesses)
+    expected = measure(truth=amounts[NAMES].to_numpy(), prediction=guesses[NAMES].to_numpy())
+    for name in METRICS:
+        assert found.metrics[name].value == pytest.approx(expected[name].mean())
+        values = [found.by_output[name][emotion].value for emotion in NAMES]
+        assert values == pytest.approx(expected[name].tolist())
+        assert found.metrics[name].low < found.metrics[name].value < found.metrics[name].high
+    assert (found.n_utterances, found.n_speakers, found.notes) == (90, 9, ())
+
+
+def test_it_carries_floors_of_amounts_that_no_constant_beats(amounts, guesses):
+    floors = score(truth=amounts, prediction=guesses, task="intensities").floors
+    assert list(floors) == ["always 0", "median", "mean"]
+    assert floors["always 0"]["mae"].value == pytest.approx(amounts[NAMES].to_numpy().mean())
+    for constant in np.arange(0, 3, 0.1):
+        assert floors["median"]["mae"].value <= np.abs(amounts[NAMES].to_numpy() - constant).mean()
+    assert floors["mean"]["presence_auc"].value == 0.5
+
+
+def test_amounts_are_joined_by_utterance_and_columns_by_name(amounts, guesses):
+    shuffled = guesses.sample(frac=1, random_state=1)[["utterance", *NAMES[::-1]]]
+    renamed = shuffled.rename(columns={"happy": "Happiness", "sad": "SADNESS"})
+    expected = score(truth=amounts, prediction=guesses, task="intensities").to_dict()
+    assert score(truth=amounts, prediction=renamed, task="intensities").to_dict() == expected
+
+
+def test_videos_stand_in_for_speakers_with_a_note(amounts, guesses):
+    by_video = amounts.rename(columns={"speaker": "video"})
+    found = score(truth=by_video, prediction=guesses, task="intensities")
+    same = score(truth=amounts, prediction=guesses, task="intensities")
+    assert found.metrics == same.metrics
+    assert "videos are resampled in their place" in found.notes[0]
+
+
+def test_predictions_outside_the_range_are_noted(amounts, guesses):
+    guesses.loc[0, "fear"] = 4.0
+    found = score(truth=amounts, prediction=guesses, task="intensities")
+    assert found.notes[0].startswith("1 predictions lie outside 0 to 3")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t, p: (t.drop(columns="fear"), p), "a column fear in the truth"),
+        (lambda t, p: (t, p.drop(columns="sad")), "a column sad .or sadness. in the prediction"),
+        (lambda t, p: (t.drop(columns="speaker"), p), "a column speaker"),
+        (lambda t, p: (t.assign(speaker=None), p), "no honest interval"),
+        (lambda t, p: (t, p.assign(sad="much")), "numbers in the column sad .* found 'much'"),
+        (lambda t, p: (t, p.assign(sad=np.inf)), "finite numbers in the column sad"),
+        (lambda t, p: (t.assign(fear=3.5), p), "from 0 to 3 in the truth; u000, u001, u002 and 87"),
+        (lambda t, p: (t, p[2:]), r"2 not in the prediction \(u000, u001\)"),
+        (lambda t, p: (t.assign(fear=[None, *t["fear"][1:]]), p), "1 empty in the truth"),
+        (lambda t, p: (pd.concat([t, t[:1]]), p), "u000 occur more than once"),
+    ],
+)
+def test_errors_on_amounts_say_what_was_expected_and_found(amounts, guesses, change, message):
+    broken_truth, broken_prediction = change(amounts, guesses)
+    with pytest.raises(UndertoneError, match=message):
+        score(truth=broken_truth, prediction=broken_prediction, task="intensities")
+
+
+def test_what_is_missing_of_amounts_may_be_left_out_and_counted(amounts, guesses):
+    found = score(truth=amounts, prediction=guesses[2:], task="intensities", missing="drop")
+    assert (found.n_utterances, found.left_out) == (88, {"not in the prediction": 2})
+
+
+def test_rows_of_amounts_hold_means_then_emotions_and_json_everything(amounts, guesses):
+    found = score(truth=amounts, prediction=guesses, task="intensities")
+    rows = found.rows()
+    assert [row[0] for row in rows[6:9]] == ["CCC", "MAE happy", "MAE sad"]
+    assert {len(row) for row in rows} == {5}
+    assert rows[5][2] == ".000 [.000, .000]"  # a constant's Spearman correlation counts as 0
+    plain = json.loads(json.dumps(found.to_dict()))
+    assert plain["by_output"]["ccc"]["fear"]["value"] == found.by_output["ccc"]["fear"].value
+    assert plain["floors_by_output"]["mean"]["mae"]["sad"]["n_speakers"] == 9
+
+
+@pytest.mark.corpora
+def test_the_command_reproduces_the_floor_of_cmu_mosei(tmp_path, corpora_root):
+    table = pd.read_csv(corpora_root / "mosei_labels" / "labels.csv")
+    test = table[table["split"] == "test"]
+    n = test.groupby("video").cumcount().astype(str)
+    test = test.assign(utterance=test["video"] + "[" + n + "]")[["utterance", "video", *NAMES]]
+    test.to_csv(tmp_path / "truth.csv", index=False)
+    zeros = test.assign(**dict.fromkeys(NAMES, 0)).drop(columns="video")
+    zeros.to_csv(tmp_path / "zeros.csv", index=False)
+    command = ["score", "--json"]
+    command += ["--truth", str(tmp_path / "truth.csv"), "--prediction", str(tmp_path / "zeros.csv")]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0
+    found = json.loads(done.output)
+    mae = found["by_output"]["mae"]
+    expected = (0.4697, 0.1444, 0.1632, 0.0440, 0.1172, 0.0426)
+    assert [round(mae[name]["value"], 4) for name in NAMES] == list(expected)
+    assert round(found["metrics"]["mae"]["value"], 4) == 0.1635
+    assert round(100 * found["metrics"]["accuracy"]["value"], 2) == 87.23
+    assert found["metrics"] == found["floors"]["always 0"]
+    assert found["n_speakers"] == 676
+    assert found["metrics"]["mae"]["low"] < 0.1635 < found["metrics"]["mae"]["high"]
+
+
+def test_the_task_is_read_off_the_columns_of_the_truth(truth, prediction, amounts, guesses):
+    assert score(truth=truth, prediction=prediction).task == Classes(tuple(EMOTIONS))
+    assert score(truth=amounts, prediction=guesses).task == Intensities()
+    both = truth.merge(amounts.drop(columns="speaker"), on="utterance")
+    with pytest.raises(UndertoneError, match=r"the tasks classes and intensities: say .*--task"):
+        score(truth=both, prediction=guesses)
+    found = score(truth=both, prediction=guesses, task="intensities")
+    expected = score(truth=amounts, prediction=guesses)
+    assert found.metrics["mae"].value == pytest.approx(expected.metrics["mae"].value)
+    neither = "a column emotion .*or the columns happy, .* of the task intensities in the truth; f"
+    with pytest.raises(UndertoneError, match=neither):
+        score(truth=amounts.drop(columns="fear"), prediction=guesses)
+
+
+def test_rows_score_what_the_tables_score(truth, prediction, amounts, guesses, rng):
+    task = Classes(tuple(EMOTIONS))
+    order = rng.permutation(120)  # of rows and so of speakers
+    chosen = np.array([EMOTIONS.index(name) for name in prediction["prediction"]])
+    of_rows = score_rows(
+        task,
+        truth=task.truth(truth)[order],
+        values=(0.4 * task.one_hot(chosen) + 0.6 * rng.dirichlet([50] * 4, 120))[order],
+        speakers=truth["speaker"].to_numpy()[order],
+        left_out={"never drawn": 3},
+        notes=["of a cross-validation"],
+    )
+    of_tables = score(truth=truth, prediction=prediction).to_dict()
+    told = {"left_out": {"never drawn": 3}, "notes": ["of a cross-validation"]}
+    assert of_rows.to_dict() == of_tables | told
+    of_rows = score_rows(
+        Intensities(),
+        truth=amounts[NAMES].to_numpy(),
+        values=guesses[NAMES].to_numpy(),
+        speakers=amounts["speaker"],
+        n_replicates=50,
+        seed=3,
+    )
+    of_tables = score(truth=amounts, prediction=guesses, n_replicates=50, seed=3)
+    assert of_rows.to_dict() == of_tables.to_dict()
+
+
+@pytest.mark.parametrize("unit", ["speaker", "video"])
+def test_one_fit_of_a_run_is_truth_and_prediction(truth, amounts, guesses, rng, unit):
+    for task, table, values in [
+        (Classes(tuple(EMOTIONS)), truth, rng.dirichlet(np.ones(4), 120)),
+        (Intensities(), amounts, guesses[NAMES].to_numpy()),
+    ]:
+        tested = predictions.Tested(
+            task=task,
+            utterances=tuple(table["utterance"]),
+            speakers=tuple(table["speaker"]),
+            truth=task.truth(table),
+            folds=(0,) * len(table),
+            unit=unit,
+        )
+        run = predictions.predictions_table({("svm", 20): np.stack([values, values[::-1]])}, tested)
+        one = run[run["draw"] == 0]
+        found = score(truth=one, prediction=one)
+        expected = score_rows(task, truth=tested.truth, values=values, speakers=table["speaker"])
+        assert found.to_dict()["by_output"] == expected.to_dict()["by_output"]
+        assert len(found.notes) == (unit == "video")
+        with pytest.raises(UndertoneError, match="keep the rows of one system, budget and draw"):
+            score(truth=run, prediction=run)

@@ -5,6 +5,9 @@ from undertone.features import log_mel
 from undertone.features.descriptors import (
     PARTS,
     Speech,
+    _speech,
+    cepstra_in_motion,
+    cepstra_of_voice,
     describe,
     durations,
     emphasis,
@@ -12,8 +15,10 @@ from undertone.features.descriptors import (
     modulation,
 )
 from undertone.features.functionals import functionals
+from undertone.features.vectors import mean_sd
 
 N_BANDS = log_mel.N_BANDS
+BANDS_HZ = ((0.5, 1.5), (1.5, 3), (3, 5), (5, 8), (8, 12), (12, 20))
 
 
 def speech(n_frames=300, energy=None, log_f0=None, voiced=None, loud=None, mel=None):
@@ -61,6 +66,86 @@ def test_the_slope_of_f0_is_found():
     found = f0_in_motion(speech(log_f0=np.log(100.0) + 0.2 * time_s))
     assert found[-1] == pytest.approx(0.2)
     assert found[0] == pytest.approx(0.2 * time_s[-1])
+
+
+@pytest.fixture
+def sawtooth(rng):
+    """Mel bands that rise at once and fall slowly, each in its own measure: no change is even."""
+    phase = np.arange(97) % 12
+    shape = np.where(phase < 2, phase / 2, 1 - (phase - 2) / 10)
+    return 3 + shape[:, None] * rng.uniform(0.5, 4, size=N_BANDS) + 0.1 * rng.random((97, N_BANDS))
+
+
+def plain_cepstra(mel):
+    """The orthonormal cosine transform, term by term."""
+    n_bands = mel.shape[1]
+    place = np.pi * (np.arange(n_bands) + 0.5) / n_bands
+    rows = [np.sqrt((1 if k == 0 else 2) / n_bands) * np.cos(k * place) for k in range(20)]
+    return mel @ np.array(rows).T
+
+
+def test_cepstra_in_motion_are_of_the_change_over_forty_milliseconds(sawtooth):
+    values = plain_cepstra(sawtooth)
+    change = np.array([values[i + 2] - values[i - 2] for i in range(2, len(values) - 2)])
+    expected = [change.std(axis=0), *(np.quantile(change, q, axis=0) for q in (0.9, 0.1))]
+    found = cepstra_in_motion(speech(97, mel=sawtooth)).reshape(3, -1)
+    np.testing.assert_allclose(found, expected, atol=1e-9)
+    assert np.median(np.abs(found[1] + found[2])) > 0.1  # so that a sign shows
+
+
+def test_cepstra_of_the_voice_are_of_voiced_frames_alone(sawtooth, rng):
+    voiced = rng.random(97) < 0.4
+    values = plain_cepstra(sawtooth)[voiced]
+    found = cepstra_of_voice(speech(97, mel=sawtooth, voiced=voiced))
+    np.testing.assert_allclose(found, [*values.mean(axis=0), *values.std(axis=0)], atol=1e-9)
+
+
+def test_movement_of_f0_follows_its_equations():
+    """F0 jumps up and sinks slowly; what happens around a pause is no movement."""
+    phase = np.arange(150) % 30
+    log_f0 = np.log(140.0) + np.where(phase < 6, 0.1 * phase, 0.6 - 0.02 * (phase - 6))
+    log_f0[60:80] = 9.0
+    voiced = np.ones(150, dtype=bool)
+    voiced[60:80] = False
+    change = [log_f0[i + 1] - log_f0[i] for i in range(149) if voiced[i] and voiced[i + 1]]
+    time_s, heard = np.flatnonzero(voiced) / 100, log_f0[voiced]
+    slope = np.cov(time_s, heard, bias=True)[0, 1] / time_s.var()
+    spread = [np.ptp(heard), np.abs(change).mean(), np.std(change)]
+    expected = [*spread, np.quantile(change, 0.9), np.quantile(change, 0.1), slope]
+    np.testing.assert_allclose(f0_in_motion(speech(150, log_f0=log_f0, voiced=voiced)), expected)
+    assert expected[3] > 4 * -expected[4] > 0
+
+
+def test_the_modulation_spectrum_is_of_windowed_signals(sawtooth):
+    """A ramp and a sawtooth: without a window, power leaks from the lowest band into all others."""
+    n = len(sawtooth)
+    energy, log_f0 = np.linspace(-5, 9, n), np.log(90 + np.linspace(0, 1, n) ** 3 * 200)
+    groups = [sawtooth[:, k : k + 8].mean(axis=1) for k in range(0, N_BANDS, 8)]
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n) / (n - 1))
+    rates_hz = np.arange(257) * 100 / 512
+    expected = []
+    for signal in (energy, *groups, log_f0):
+        tone = np.exp(-2j * np.pi * rates_hz[:, None] * np.arange(n) / 100)
+        power = np.abs(tone @ ((signal - signal.mean()) * window)) ** 2
+        sums = [power[(low <= rates_hz) & (rates_hz < high)].sum() for low, high in BANDS_HZ]
+        expected.append(np.log(np.array(sums) / n + 1e-6))
+    found = modulation(speech(n, energy=energy, log_f0=log_f0, mel=sawtooth))
+    np.testing.assert_allclose(found.reshape(6, -1), np.transpose(expected), rtol=1e-6)
+
+
+def test_speech_is_loud_within_thirty_decibels_of_its_loud_frames():
+    frames = np.zeros((100, len(log_mel.COLUMNS)))
+    level_db = np.where(np.arange(100) < 40, -12.0, np.where(np.arange(100) < 70, -40.0, -44.0))
+    frames[:, log_mel.COLUMNS.index("log_energy")] = level_db / 10 * np.log(10)
+    assert _speech(frames, log_mel.COLUMNS).loud.sum() == 70
+
+
+def test_means_and_deviations_are_of_what_is_finite(rng):
+    layers = rng.normal(3, 2, size=(2, 7, 5)).astype(np.float32)
+    expected = np.concatenate([layers.mean(axis=1), layers.std(axis=1)], axis=1)
+    np.testing.assert_allclose(mean_sd(layers), expected, rtol=1e-5)
+    holey = np.insert(layers, [2, 4], np.nan, axis=1)
+    np.testing.assert_allclose(mean_sd(holey), expected, rtol=1e-5)
 
 
 def test_durations_count_stretches_and_pauses():

@@ -1,6 +1,10 @@
 import numpy as np
 
-from undertone.features.functionals import STATISTICS, functionals, names
+from undertone.features.functionals import STATISTICS, functionals
+
+
+def names(columns):
+    return [f"{column}_{statistic}" for column in columns for statistic in STATISTICS]
 
 
 def test_values_equal_their_definitions(rng):

@@ -140,6 +140,29 @@ def test_segments_of_one_file_are_told_apart(tmp_path, rng):
     np.testing.assert_allclose(frames.frames("a2")[0, 1], whole[1600:].std(), rtol=1e-6)
 
 
+def test_segments_that_share_a_start_an_end_or_a_length_share_no_frames(tmp_path, rng):
+    write_noise(tmp_path, ["a.wav"], rng)
+    spans = {
+        "whole": (np.nan, np.nan),
+        "first": (0.0, 0.1),
+        "as long": (0.1, 0.2),
+        "same end": (0.05, 0.2),
+        "same start": (0.05, 0.15),
+        "open end": (0.05, np.nan),
+        "again": (0.05, 0.15),
+    }
+    starts, ends = zip(*spans.values(), strict=True)
+    segments = {"utterance": [*spans], "start_s": starts, "end_s": ends}
+    found = run(corpus_of(tmp_path, ["a.wav"] * len(spans), **segments), tmp_path / "store")
+    samples = audio.read(tmp_path / "a.wav")
+    for name, (start_s, end_s) in spans.items():
+        first = 0 if np.isnan(start_s) else round(start_s * RATE)
+        last = len(samples) if np.isnan(end_s) else round(end_s * RATE)
+        assert len(found.frames(name)) == audio.n_frames(last - first)
+        np.testing.assert_allclose(found.frames(name)[0, 1], samples[first:last].std(), rtol=1e-5)
+    assert len(COUNTED) == len(set(spans.values()))
+
+
 def test_bad_files_are_recorded_and_cost_the_others_nothing(tmp_path, corpus):
     (corpus.root / "03.wav").write_bytes(b"")
     (corpus.root / "04.wav").unlink()

@@ -5,8 +5,8 @@ import pytest
 from mosei_fakes import frame_entries, write_folder
 
 import undertone
+from undertone.models.encoder import EncoderConfig
 from undertone.pipeline import PretrainSettings, Resources, extract_corpora
-from undertone.training.encoder import EncoderConfig
 from undertone.training.pretrain import PretrainConfig
 
 

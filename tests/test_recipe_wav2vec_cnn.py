@@ -5,6 +5,7 @@ from upstream_fakes import write_encoder
 
 from undertone import audio
 from undertone.errors import UndertoneError
+from undertone.evaluation.report.tables import Row
 from undertone.pipeline import Resources
 from undertone.recipes import wav2vec_cnn
 
@@ -37,16 +38,17 @@ def test_the_recipe_compares_on_the_same_labels_and_names_what_others_got(tmp_pa
     resources = Resources(tmp_path / "store", workers=1, progress=False)
     found = wav2vec_cnn.reproduce(values | TINY, tmp_path / "run", resources)
     ours, published = found.tables
-    systems = [(features, system) for features, system, *_ in ours.rows]
+    rows = [(row.name, *row.cells) for row in ours.rows]
+    systems = [(features, system) for features, system, *_ in rows]
     assert systems[:6] == [
         ("upstream", s) for s in ("layers", "linear", "svm", "cnn", "constant", "chance")
     ]
     assert systems[6:] == [("log_mel", s) for s in ("functionals_svm", "cnn", "constant", "chance")]
-    floors = [uar.value for _, system, *_, uar in ours.rows if system == "constant"]
+    floors = [uar.value for _, system, *_, uar in rows if system == "constant"]
     assert floors == pytest.approx([1 / 3, 1 / 3])
-    assert {labels for _, system, labels, *_ in ours.rows if system != "chance"} == {"45"}
-    assert [row[3:] for row in ours.rows if row[1] == "chance"] == [(".333", ".333")] * 2
-    assert ("Yazdani (2022)", ".783", ".652") in published.rows
+    assert {labels for _, system, labels, *_ in rows if system != "chance"} == {"45"}
+    assert [row[3:] for row in rows if row[1] == "chance"] == [(".333", ".333")] * 2
+    assert Row("Yazdani (2022)", (".783", ".652")) in published.rows
     found.show()
     assert "Whisper-large-v3" in capsys.readouterr().out
     assert found.report.exists()

@@ -3,16 +3,22 @@
 import importlib
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-from upstream_fakes import write_encoder
 
 from undertone import atomic, audio, config
-from undertone.learning_curve import CurveSettings
+from undertone.evaluation.compare import compare, parse
+from undertone.evaluation.predictions import predictions_table
+from undertone.experiment import CurveSettings, run_curve
+from undertone.models.encoder import EncoderConfig
+from undertone.pipeline import Resources
+from undertone.training.pretrain import PretrainConfig
 
 EMOTIONS = ("anger", "neutral", "sadness")
 SCRIPTS = Path(__file__).parent.parent / "scripts"
@@ -36,46 +42,112 @@ def run(tmp_path, rng):
             soundfile.write(tmp_path / rows[-1][0], colour, audio.SAMPLE_RATE)
     table = pd.DataFrame(rows, columns=["file", "speaker", "emotion"])
     table.to_csv(tmp_path / "labels.csv", index=False)
-    settings = CurveSettings(
-        corpus=str(tmp_path / "labels.csv"),
-        features=f"upstream:{write_encoder(tmp_path / 'hubert', 'hubert-layer')}@auto",
-        budgets=(9,),
-        folds=3,
-    )
-    atomic.write_text(tmp_path / "run" / "config.toml", config.to_toml(settings))
-    return tmp_path / "run"
+    corpus = str(tmp_path / "labels.csv")
+    return CurveSettings(corpus, features="log_mel", budgets=(9,), draws=2, folds=3)
+
+
+def called(script, monkeypatch, *options):
+    """Run a script as from a shell."""
+    monkeypatch.setattr(sys, "argv", [script.__name__, *map(str, options)])
+    script.main()
+
+
+@pytest.fixture
+def posed(script, monkeypatch):
+    """Every plan and problem of a nested choice, of one draw."""
+    asked, score = [], script("nested_choice").score
+
+    def spy(*given, **start):
+        asked.append(given[:2])
+        return score(*given, **start)
+
+    monkeypatch.setattr(script("nested_choice"), "DRAWS", 1)
+    for name in ("nested_choice", "nested_layers"):
+        monkeypatch.setattr(script(name), "score", spy)
+    return asked
+
+
+def check_that_nobody_else_is_posed(posed):
+    assert posed
+    for plan, problem in posed:
+        assert len(set(plan.speaker.values())) == 4  # of six, two are tested outside
+        assert {*problem.budget, *problem.test, *problem.material.crowd} <= set(plan.speaker)
 
 
 @pytest.mark.slow
-def test_layers_are_chosen_by_training_speakers_alone(script, run, tmp_path, monkeypatch):
-    nested, asked = script("nested_layers"), []
-    score = nested._score
-    monkeypatch.setattr(
-        nested, "_score", lambda *given: asked.append((given[0], given[2])) or score(*given)
-    )
-    arguments = ["--run", run, "--out", tmp_path / "out.json", "--cache", tmp_path / "store"]
-    monkeypatch.setattr(sys, "argv", ["nested_layers.py", *map(str, arguments)])
-    nested.main()
+def test_layers_are_chosen_by_training_speakers_alone(script, run, tmp_path, monkeypatch, posed):
+    from upstream_fakes import write_encoder
+
+    encoder = write_encoder(tmp_path / "hubert", "hubert-layer")
+    run = replace(run, features=f"upstream:{encoder}@auto")
+    atomic.write_text(tmp_path / "run" / "config.toml", config.to_toml(run))
+    where = ["--run", tmp_path / "run", "--cache", tmp_path / "store"]
+    called(script("nested_layers"), monkeypatch, *where, "--out", tmp_path / "out.json")
     found = json.loads((tmp_path / "out.json").read_text())
     assert set(found["chosen"]) == {"0", "1", "2"}
     scores = pd.DataFrame(found["scores"]).groupby("candidate")["uar"].mean()
     assert len(scores) == 9  # four layers and five ways to put them together
     assert scores["means of all, middle most (the default)"] > 0.4  # chance is .33
-    for problem, corpus in asked:
-        assert corpus.table["speaker"].nunique() == 4  # of six, two are tested outside
-        named = set(corpus.table["utterance"])
-        assert {*problem.budget, *problem.test} <= named
+    check_that_nobody_else_is_posed(posed)
+
+
+@pytest.mark.slow
+def test_pretraining_is_chosen_by_training_speakers_alone(
+    script, run, tmp_path, monkeypatch, posed
+):
+    run = replace(
+        run,
+        budgets=(9, "all"),  # more than the inner training speakers have
+        draws=1,
+        systems=("combined", "constant"),
+        replicates=2,
+        encoder=EncoderConfig(hidden_units=4),
+        pretrain=PretrainConfig(max_epochs=1),
+    )
+    run_curve(run, tmp_path / "run", Resources(tmp_path / "store", workers=1, progress=False))
+    where = [f"ours={tmp_path / 'run'}", "--cache", tmp_path / "store"]
+    called(script("nested_choice"), monkeypatch, *where, "--out", tmp_path / "out.json")
+    found = json.loads((tmp_path / "out.json").read_text())
+    assert set(found["chosen"]) == {"0", "1", "2"}
+    scores = pd.DataFrame(found["scores"]).groupby(["candidate", "budget"])["uar"].mean()
+    assert len(scores) == 2 * 3  # descriptors alone, and the encoder counting half or fully
+    assert scores["descriptors alone", 48] > 0.8  # chance is .33
+    check_that_nobody_else_is_posed(posed)
+
+
+def test_rivals_have_the_draws_of_the_run(script, run, tmp_path, monkeypatch):
+    smile = SimpleNamespace(
+        Smile=lambda **_: SimpleNamespace(process_signal=_octaves),
+        FeatureSet=SimpleNamespace(eGeMAPSv02=None),
+        FeatureLevel=SimpleNamespace(Functionals=None),
+    )
+    monkeypatch.setitem(sys.modules, "opensmile", smile)  # its licence keeps it out of the tests
+    atomic.write_text(tmp_path / "run" / "config.toml", config.to_toml(run))
+    options = ["--run", tmp_path / "run", "--cache", tmp_path / "store", "--out", tmp_path / "out"]
+    called(script("egemaps_rival"), monkeypatch, *options)
+    table = pd.read_parquet(tmp_path / "out" / "predictions.parquet")
+    for _, rows in table.groupby("system"):
+        assert len(rows) == 2 * 72  # every utterance is tested once a draw
+        assert (rows["prediction"] == rows["truth"]).mean() > 0.8  # chance is .33
+    rivals = [f"{name}={tmp_path / 'out'}:egemaps_{name}" for name in ("logistic", "discriminant")]
+    assert compare(list(map(parse, rivals))).budgets == (9,)
+
+
+def _octaves(waveform, rate):
+    """A row of log powers."""
+    bands = np.abs(np.fft.rfft(waveform)[1:4097].reshape(8, -1)) ** 2
+    return pd.DataFrame([np.log(bands.mean(axis=1))])
 
 
 def test_gains_by_emotion_are_differences_of_recalls(script, tmp_path, monkeypatch, capsys):
     fakes = importlib.import_module("evaluation_fakes")
     skill = {name: fakes.SKILL[name] for name in ("pretrained_frozen", "scratch_full")}
-    predictions = fakes.predictions(skill)
+    made = fakes.run(skill)
+    predictions = predictions_table(made.predictions, made.tested)
     predictions.to_parquet(tmp_path / "predictions.parquet")
     (tmp_path / "config.toml").write_text('corpus = "twelve"\n')
     pair = [f"{tmp_path}:pretrained_frozen", f"{tmp_path}:scratch_full"]
-    monkeypatch.setattr(sys, "argv", ["emotion_gains.py", *pair])
-    script("emotion_gains").main()
+    called(script("emotion_gains"), monkeypatch, *pair)
     _, _, *rows = capsys.readouterr().out.splitlines()
     assert [row.split(" | ")[0] for row in rows] == [f"| {name}" for name in sorted(fakes.EMOTIONS)]
     of_one = predictions[(predictions["truth"] == "anger") & (predictions["budget"] == 20)]

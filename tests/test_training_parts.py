@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from undertone.errors import UndertoneError
-from undertone.training import batches
-from undertone.training.encoder import POOLINGS, Encoder, pooled_size
+from undertone.models import padding
+from undertone.models.encoder import POOLINGS, Encoder, pooled_size
 from undertone.training.losses import DISTANCES, View, masked_reconstruction
 from undertone.training.masking import draw_hidden
-from undertone.training.normalise import fit_normaliser
+from undertone.training.normalise import fit_normaliser, lazily
 from undertone.training.seeds import generator, seed_of
 
 
@@ -42,6 +42,24 @@ def test_a_step_is_the_mean_of_its_frames(rng):
     np.testing.assert_allclose(strided, expected, rtol=1e-5, atol=1e-6)
 
 
+def test_steps_are_means_of_z_scores_far_from_neutral_values(rng):
+    """Mean 3, standard deviation .2, stride 4, a rest of three frames."""
+    pool = [rng.normal([3, -40], [0.2, 7], size=(n, 2)) for n in (60, 31, 4)]
+    everything = np.concatenate(pool)
+    mean, sd = everything.mean(axis=0), everything.std(axis=0)
+    normaliser = fit_normaliser(pool, stride=4)
+    np.testing.assert_allclose(normaliser.mean, mean, rtol=1e-5)
+    np.testing.assert_allclose(normaliser.sd, sd, rtol=1e-4)
+    other = rng.normal([3.1, -50], [0.3, 5], size=(23, 2))
+    expected = [((other[i : i + 4] - mean) / sd).mean(axis=0) for i in range(0, 23, 4)]
+    found = normaliser.apply(other.astype(np.float32))
+    assert found.shape == (6, 2)
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+    whole = lazily(lambda: other.astype(np.float32), normaliser)
+    np.testing.assert_array_equal(whole[1:5], found[1:5])
+    np.testing.assert_array_equal(whole[2:][1:], found[3:])
+
+
 def test_an_empty_pool_is_refused():
     with pytest.raises(UndertoneError, match="at least one utterance"):
         fit_normaliser([])
@@ -49,7 +67,7 @@ def test_an_empty_pool_is_refused():
 
 def test_an_epoch_holds_every_utterance_once_and_like_lengths_together(rng):
     lengths = rng.integers(10, 500, size=101)
-    planned = batches.plan_batches(lengths, 16, rng)
+    planned = padding.plan_batches(lengths, 16, rng)
     assert sorted(np.concatenate(planned)) == list(range(101))
     padded = sum(lengths[b].max() * len(b) for b in planned)
     shuffled = rng.permutation(101)
@@ -59,20 +77,20 @@ def test_an_epoch_holds_every_utterance_once_and_like_lengths_together(rng):
 
 def test_batches_by_speaker_hold_every_utterance_once_and_speakers_together(rng):
     speakers = rng.permutation(np.repeat(np.arange(5), [30, 17, 8, 2, 1]))
-    planned = batches.plan_by_speaker(speakers, 16, rng)
+    planned = padding.plan_by_speaker(speakers, 16, rng)
     assert sorted(np.concatenate(planned)) == list(range(len(speakers)))
     for batch in planned[:-1]:
-        assert 16 <= len(batch) < 16 + batches.OF_A_SPEAKER
+        assert 16 <= len(batch) < 16 + padding.OF_A_SPEAKER
     changes = sum((np.diff(speakers[batch]) != 0).sum() + 1 for batch in planned)
     assert changes <= 4 + 3 + 1 + 1 + 1  # groups of up to eight
-    again = batches.plan_by_speaker(speakers, 16, rng)
+    again = padding.plan_by_speaker(speakers, 16, rng)
     assert not np.array_equal(np.concatenate(planned), np.concatenate(again))
 
 
 def test_padding_is_zero_and_marked_as_such(rng):
     utterances = [rng.normal(size=(n, 3)).astype(np.float32) for n in (5, 2)]
-    steps, lengths = batches.pad(utterances)
-    real = batches.is_real(lengths, 5)
+    steps, lengths = padding.pad(utterances)
+    real = padding.is_real(lengths, 5)
     assert lengths.tolist() == [5, 2]
     assert real.sum(1).tolist() == [5, 2]
     assert (steps[real == 0] == 0).all()
@@ -119,10 +137,10 @@ def test_an_utterance_is_pooled_alike_alone_and_in_a_batch(rng, pooling):
     encoder = Encoder(4, hidden_units=32, layers=2).eval()
     utterances = [rng.normal(size=(n, 4)).astype(np.float32) for n in (60, 33, 1)]
     with torch.no_grad():
-        steps, lengths = batches.pad(utterances)
+        steps, lengths = padding.pad(utterances)
         together = POOLINGS[pooling](encoder(steps, lengths), lengths)
         for row, utterance in zip(together, utterances, strict=True):
-            steps, lengths = batches.pad([utterance])
+            steps, lengths = padding.pad([utterance])
             alone = POOLINGS[pooling](encoder(steps, lengths), lengths)[0]
             torch.testing.assert_close(row, alone, atol=1e-5, rtol=1e-4)
     assert together.shape == (3, pooled_size(32, pooling))

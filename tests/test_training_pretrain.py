@@ -5,10 +5,19 @@ import pytest
 import torch
 
 from undertone.errors import UndertoneError
+from undertone.models.encoder import EncoderConfig
 from undertone.training import checkpoint
-from undertone.training.encoder import EncoderConfig
-from undertone.training.losses import OBJECTIVES
-from undertone.training.pretrain import PretrainConfig, pretrain
+from undertone.training.losses import OBJECTIVES, View
+from undertone.training.masking import draw_hidden
+from undertone.training.pretrain import (
+    Crop,
+    Pretext,
+    PretrainConfig,
+    _crops,
+    _hold_out,
+    _loss,
+    pretrain,
+)
 
 SHAPE = EncoderConfig(hidden_units=16, layers=2, stride=1)
 SETTINGS = PretrainConfig(
@@ -133,6 +142,139 @@ def test_a_stopped_run_of_any_objective_goes_on_to_the_same_losses(utterances, t
         pretrain(utterances, shape=SHAPE, settings=settings, seed=1, folder=tmp_path, report=stop)
     again = pretrain(utterances, shape=SHAPE, settings=settings, seed=1, folder=tmp_path)
     assert again.history == whole.history
+
+
+@pytest.fixture
+def far_view(rng):
+    """Steps around 3, none of them near 0; some are hidden."""
+    lengths = [12, 12, 9, 5]
+    steps = rng.normal(3, 0.5, size=(4, 12, 3)).astype(np.float32)
+    hidden = draw_hidden(lengths, share=0.3, spans=2, rng=rng)
+    for row, length in enumerate(lengths):
+        steps[row, length:] = 0
+    centroids = torch.from_numpy(rng.normal(3, 0.5, size=(100, 3))).float()
+    owners = torch.tensor([0, 1, 0, 1])
+    parts = (torch.from_numpy(hidden), torch.tensor(lengths), owners, centroids)
+    return View(torch.from_numpy(steps), *parts, speakers=torch.zeros(4))
+
+
+def states_and_loss(objective, view):
+    torch.manual_seed(0)
+    model = Pretext(3, SHAPE, {objective: OBJECTIVES[objective]}).eval()
+    kept = []
+    model.encoder.register_forward_hook(lambda module, given, states: kept.append((given, states)))
+    with torch.no_grad():
+        loss = model(view)
+        ((seen, _), states), dense = kept[0], model.dense[objective]
+        return seen, states, loss, dense(states)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_the_encoder_sees_nothing_of_hidden_steps(far_view, objective, rng):
+    """Their values are nowhere in its states; in a loss they are the target or nothing."""
+    hidden = far_view.hidden.bool()
+    noise = torch.from_numpy(rng.normal(0, 2, size=tuple(far_view.steps.shape))).float()
+    other = dataclasses.replace(far_view, steps=far_view.steps + noise * hidden[:, :, None])
+    seen, states, loss, _ = states_and_loss(objective, far_view)
+    assert (seen[hidden] == 0).all()
+    torch.testing.assert_close(seen[~hidden], far_view.steps[~hidden], rtol=0, atol=0)
+    _, others, other_loss, outputs = states_and_loss(objective, other)
+    torch.testing.assert_close(others, states, rtol=0, atol=0)
+    torch.testing.assert_close(other_loss, OBJECTIVES[objective].loss(outputs, other))
+    if "contrast" in objective:
+        assert other_loss == loss
+    else:
+        assert abs(other_loss - loss) > 0.01
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_the_encoder_sees_what_is_not_hidden(far_view, objective):
+    before = states_and_loss(objective, far_view)[1]
+    row, step = torch.argwhere((far_view.hidden == 0) & (far_view.steps[:, :, 0] != 0))[0]
+    changed = far_view.steps.clone()
+    changed[row, step] += 1
+    after = states_and_loss(objective, dataclasses.replace(far_view, steps=changed))[1]
+    assert (after[row, step:] != before[row, step:]).any()
+
+
+def test_training_hides_the_steps_that_are_drawn_and_no_others(rng):
+    """From sequences to the encoder: about the share that is set, in every one."""
+    crops = [Crop(rng.normal(3, 0.5, size=(n, 3)).astype(np.float32), 0) for n in (40, 33, 20)]
+    settings = dataclasses.replace(SETTINGS, mask_share=0.25)
+    seen = []
+    model = Pretext(3, SHAPE, settings.objectives)
+    model.encoder.register_forward_hook(lambda module, given, states: seen.append(given[0]))
+    _loss(model, crops, settings, np.random.default_rng(5))
+    gone = [(row[: len(crop.steps)] == 0).all(1) for row, crop in zip(seen[0], crops, strict=True)]
+    assert [int(of_one.sum()) for of_one in gone] == [10, 8, 5]
+    for row, crop, hidden in zip(seen[0], crops, gone, strict=True):
+        np.testing.assert_array_equal(row[: len(hidden)][~hidden], crop.steps[~hidden.numpy()])
+
+
+def test_losses_are_added_by_their_weights(far_view):
+    torch.manual_seed(0)
+    model = Pretext(3, SHAPE, OBJECTIVES).eval()
+    model.centroids.copy_(far_view.centroids)
+    with torch.no_grad():
+        states = model.encoder(far_view.steps * (1 - far_view.hidden[:, :, None]), far_view.lengths)
+        losses = [
+            o.weight * o.loss(model.dense[n](states), far_view) for n, o in OBJECTIVES.items()
+        ]
+        torch.testing.assert_close(model(far_view), sum(losses))
+    assert len({objective.weight for objective in OBJECTIVES.values()}) > 1
+
+
+@pytest.mark.parametrize(("distance", "power"), [("l1", 1), ("l2", 2)])
+def test_the_distance_that_is_set_is_measured(rng, distance, power):
+    crops = [Crop(rng.normal(3, 0.5, size=(n, 3)).astype(np.float32), 0) for n in (40, 33)]
+    settings = dataclasses.replace(SETTINGS, distance=distance)
+    model, views = Pretext(3, SHAPE, settings.objectives), []
+    model.register_forward_pre_hook(lambda module, given: views.append(given[0]))
+    with torch.no_grad():
+        loss = _loss(model, crops, settings, np.random.default_rng(5))
+        hidden = views[0].hidden.bool()
+        seen = views[0].steps * ~hidden[:, :, None]
+        outputs = model.dense["reconstruction"](model.encoder(seen, views[0].lengths))
+        error = (outputs - views[0].steps)[hidden].abs() ** power
+    torch.testing.assert_close(loss, error.mean())
+
+
+def test_gradients_are_clipped_before_each_step(utterances, monkeypatch):
+    norms, step = [], torch.optim.Adam.step
+
+    def measured(self, *given):
+        gradients = [p.grad for group in self.param_groups for p in group["params"]]
+        norms.append(torch.cat([g.flatten() for g in gradients]).norm().item())
+        return step(self, *given)
+
+    monkeypatch.setattr(torch.optim.Adam, "step", measured)
+    settings = dataclasses.replace(SETTINGS, max_epochs=1, clip_norm=0.01)
+    pretrain(utterances, shape=SHAPE, settings=settings, seed=1)
+    np.testing.assert_allclose(norms, 0.01, rtol=1e-3)
+
+
+def test_crops_follow_each_other_from_a_random_start(rng):
+    whole = Crop(np.arange(130)[:, None], 7)
+    starts = set()
+    for _ in range(200):
+        crops = _crops([whole], 40, rng)
+        steps = np.concatenate([crop.steps[:, 0] for crop in crops])
+        assert [len(crop.steps) for crop in crops] == [40, 40, 40]
+        assert {crop.speaker for crop in crops} == {7}
+        np.testing.assert_array_equal(steps, np.arange(steps[0], steps[0] + 120))
+        starts.add(int(steps[0]))
+    assert starts == set(range(11))
+    (short,) = _crops([whole.part(slice(39))], 40, rng)
+    assert len(short.steps) == 39
+
+
+def test_what_is_held_out_is_not_trained_on():
+    pool = [Crop(np.full((5, 1), number), number) for number in range(30)]
+    train, held_out = _hold_out(pool, 0.2, seed=1)
+    numbers = [crop.speaker for crop in train], [crop.speaker for crop in held_out]
+    assert (len(train), len(held_out)) == (24, 6)
+    assert sorted(numbers[0] + numbers[1]) == list(range(30))
+    assert numbers[1] != [crop.speaker for crop in _hold_out(pool, 0.2, seed=2)[1]]
 
 
 def test_contrast_by_speaker_needs_two_utterances_of_one(utterances):

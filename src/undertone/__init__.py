@@ -18,16 +18,16 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "CurveSettings": "undertone.learning_curve",
-    "FinetuneSettings": "undertone.pipeline",
+    "CurveSettings": "undertone.experiment",
+    "FinetuneSettings": "undertone.recogniser.build",
     "PretrainSettings": "undertone.pipeline",
     "Resources": "undertone.pipeline",
     "UndertoneError": "undertone.errors",
-    "curve": "undertone.learning_curve",
+    "curve": "undertone.experiment",
     "extract": "undertone.pipeline",
     "extract_file": "undertone.features.store",
     "finetune": "undertone.pipeline",
-    "load": "undertone.training.recognizer",
+    "load": "undertone.recogniser.folder",
     "predict": "undertone.serving.predict",
     "pretrain": "undertone.pipeline",
     "score": "undertone.evaluation.score",

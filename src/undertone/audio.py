@@ -39,9 +39,7 @@ SEGMENT_SLACK_S = 0.1  # a segment may end this much after its file: tables are 
 AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".aiff", ".aif")
 
 _BLOCK_S = 30  # decoded at once
-_UNKNOWN_LENGTH = (
-    2**31 - 2**16
-)  # a WAV that was written to a pipe announces at least this many bytes
+_UNKNOWN_LENGTH = 2**31 - 2**16  # bytes that a WAV announces at least where a pipe wrote it
 
 
 def n_frames(n_samples: int) -> int:
@@ -51,15 +49,6 @@ def n_frames(n_samples: int) -> int:
     (100, 1, 1, 1, 2)
     """
     return max(1, (n_samples - FIRST_CENTRE - 1) // HOP_LENGTH + 1)
-
-
-def frame_times_s(n: int, frames_per_second: float = FRAMES_PER_SECOND) -> np.ndarray:
-    """Return the centres of ``n`` frames in seconds, shape (n,).
-
-    >>> frame_times_s(2) * SAMPLE_RATE
-    array([ 79., 239.])
-    """
-    return (np.arange(n) + 0.5) / frames_per_second - 1 / SAMPLE_RATE
 
 
 def read(path: Path | str, *, start_s: float = 0.0, end_s: float | None = None) -> np.ndarray:
@@ -97,12 +86,6 @@ def from_array(samples: np.ndarray, sample_rate: int, *, name: str = "the array"
     if sample_rate == SAMPLE_RATE:
         return mono
     return soxr.resample(mono, sample_rate, SAMPLE_RATE).astype(np.float32, copy=False)
-
-
-def duration_s(path: Path | str) -> float:
-    """Return the length of a file in seconds, from its header alone."""
-    with _open(Path(path)) as file:
-        return file.frames / file.samplerate
 
 
 def _open(path: Path) -> soundfile.SoundFile:

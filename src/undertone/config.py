@@ -4,9 +4,11 @@ In:  a dataclass type, nested mappings of plain values (TOML), ``section.name=va
 Out: an instance of the dataclass, or TOML text that reads back to an equal instance.
 """
 
+import contextlib
 import dataclasses
 import json
 import math
+import os
 import re
 import tomllib
 import types
@@ -18,6 +20,7 @@ from typing import Any, TypeVar
 from undertone.errors import UndertoneError
 
 Settings = TypeVar("Settings")
+REST = {"rest": True}  # metadata of a field that takes the sections no other field is named after
 BARE_FRACTION = re.compile(r"[+-]?\.\d+")
 
 
@@ -32,6 +35,7 @@ def load(kind: type[Settings], values: Mapping[str, Any]) -> Settings:
         UndertoneError: an unknown name, a missing one without default, or a value of another type.
     """
     fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    values = _with_rest(values, fields)
     if unknown := values.keys() - fields.keys():
         raise UndertoneError(
             f"{kind.__name__} has no setting {', '.join(sorted(unknown))}; "
@@ -42,7 +46,12 @@ def load(kind: type[Settings], values: Mapping[str, Any]) -> Settings:
         name: _convert(f"{kind.__name__}.{name}", types_by_name[name], value)
         for name, value in values.items()
     }
-    if missing := [n for n, f in fields.items() if _is_required(f) and n not in taken]:
+    required = (
+        name
+        for name, field in fields.items()
+        if field.default is field.default_factory is dataclasses.MISSING
+    )
+    if missing := [name for name in required if name not in taken]:
         raise UndertoneError(f"{kind.__name__} needs a value for {', '.join(missing)}")
     return kind(**taken)
 
@@ -57,6 +66,13 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise UndertoneError(f"{path} cannot be read as settings: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UndertoneError(f"{path} is not valid TOML: {error}") from None
+
+
+def cache_folder() -> Path:
+    """``$UNDERTONE_CACHE``, or ``undertone`` in the user's folder of caches."""
+    if named := os.environ.get("UNDERTONE_CACHE"):
+        return Path(named).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "undertone")
 
 
 def check_ranges(settings: object, **ranges: tuple[float, float]) -> None:
@@ -76,7 +92,11 @@ def check_ranges(settings: object, **ranges: tuple[float, float]) -> None:
 
 def to_toml(settings: object) -> str:
     """TOML text of a settings dataclass; ``load`` of what it parses to equals the settings."""
-    return "\n".join(_toml_lines(dataclasses.asdict(settings), ())) + "\n"  # type: ignore[call-overload]
+    values = dataclasses.asdict(settings)  # type: ignore[call-overload]
+    for field in dataclasses.fields(settings):  # type: ignore[arg-type]
+        if field.metadata == REST:
+            values |= values.pop(field.name)
+    return "\n".join(_toml_lines(values, ())) + "\n"
 
 
 def merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
@@ -112,8 +132,16 @@ def override(values: Mapping[str, Any], assignments: list[str]) -> dict[str, Any
     return result
 
 
-def _is_required(field: dataclasses.Field[Any]) -> bool:
-    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+def _with_rest(
+    values: Mapping[str, Any], fields: Mapping[str, dataclasses.Field[Any]]
+) -> Mapping[str, Any]:
+    """Sections that no field is named after, in the field marked ``REST``, if there is one."""
+    takes = next((name for name, field in fields.items() if field.metadata == REST), None)
+    others = {n: v for n, v in values.items() if n not in fields and isinstance(v, Mapping)}
+    if takes is None or not others:
+        return values
+    kept = {name: value for name, value in values.items() if name not in others}
+    return kept | {takes: {**kept.get(takes, {}), **others}}
 
 
 def _convert(name: str, kind: Any, value: Any) -> Any:
@@ -121,8 +149,12 @@ def _convert(name: str, kind: Any, value: Any) -> Any:
         return load(kind, value)  # type: ignore[arg-type]
     if typing.get_origin(kind) is tuple and isinstance(value, list | tuple):
         return tuple(_convert(name, typing.get_args(kind)[0], item) for item in value)
+    if typing.get_origin(kind) is Mapping:
+        return value
     if isinstance(kind, types.UnionType):
-        return _convert_to_any_of(name, typing.get_args(kind), value)
+        for one in typing.get_args(kind):
+            with contextlib.suppress(UndertoneError):
+                return _convert(name, one, value)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if isinstance(kind, type) and type(value) is kind:
@@ -130,16 +162,9 @@ def _convert(name: str, kind: Any, value: Any) -> Any:
     raise UndertoneError(f"{name} must be {_spell(kind)}, found {value!r}")
 
 
-def _convert_to_any_of(name: str, kinds: tuple[Any, ...], value: Any) -> Any:
-    for kind in kinds:
-        try:
-            return _convert(name, kind, value)
-        except UndertoneError:
-            continue
-    raise UndertoneError(f"{name} must be {' or '.join(map(_spell, kinds))}, found {value!r}")
-
-
 def _spell(kind: Any) -> str:
+    if isinstance(kind, types.UnionType):
+        return " or ".join(map(_spell, typing.get_args(kind)))
     if typing.get_origin(kind) is tuple:
         return f"a list, each {_spell(typing.get_args(kind)[0])}"
     return {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}.get(

@@ -12,23 +12,27 @@ from pathlib import Path
 from undertone import corpora
 from undertone.config import check_ranges
 from undertone.corpora.corpus import Corpus
-from undertone.corpora.splits import known_speakers
+from undertone.corpora.folds import in_official_folds, known_speakers, labelled_rows
 from undertone.errors import UndertoneError
 from undertone.evaluation.score import Score
 from undertone.features import mosei, store
-from undertone.features.extractors import get, settled
+from undertone.features.name import FeatureName, parse
 from undertone.features.store import FrameTable
-from undertone.features.upstream.source import PREFIX, asks_to_choose, find, with_every_layer
+from undertone.features.upstream.source import find
 from undertone.features.vectors import summarise
+from undertone.models.encoder import EncoderConfig
 from undertone.progress import Progress
-from undertone.training.card import Facts, write_card
-from undertone.training.encoder import EncoderConfig
-from undertone.training.layers import Layers
+from undertone.recogniser.build import Build, FinetuneSettings, short_name
+from undertone.recogniser.card import Facts, write_card
+from undertone.recogniser.folder import Inputs, PretrainedEncoder, Recogniser, load_encoder
+from undertone.systems.layers import Layers
+from undertone.systems.plan import Data
+from undertone.tasks import Task, task_of
 from undertone.training.normalise import fit_normaliser, normalise
 from undertone.training.pretrain import PretrainConfig
 from undertone.training.pretrain import pretrain as pretrain_encoder
-from undertone.training.recognizer import Inputs, PretrainedEncoder, Recognizer, load_encoder
-from undertone.training.trial import FinetuneSettings, Trial, short_name
+
+USUAL_FEATURES = "log_mel"
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ class Resources:
 class PretrainSettings:
     """Settings of the step ``pretrain``."""
 
-    features: str = "log_mel"
+    features: str = USUAL_FEATURES
     seed: int = 0
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     pretrain: PretrainConfig = field(default_factory=PretrainConfig)
@@ -53,46 +57,63 @@ class PretrainSettings:
         check_ranges(self, seed=(0, 2**62))
 
 
-def read_frames(corpus: Corpus, features: str, resources: Resources) -> tuple[Corpus, FrameTable]:
+def settle(corpus: Corpus, task: str, features: str) -> tuple[Task, FeatureName]:
+    """What is predicted and from which frames, where one of them or both are left to the corpus."""
+    usual = mosei.NAME_OF_FRAMES if mosei.holds_frames(corpus) else USUAL_FEATURES
+    return task_of(corpus.table, corpus.name, task), parse(features or usual).settled()
+
+
+def read_data(corpus: Corpus, features: FeatureName, task: Task, resources: Resources) -> Data:
+    """A labelled corpus with its frames, and those of all layers where an encoder gives them."""
+    layers = _open_layers(corpus, features, resources) if features.is_upstream else None
+    read, table = read_frames(corpus, features, resources)
+    labelled = usable(in_official_folds(read), task)
+    others = read.table[read.table["speaker"].notna()]
+    others = others[~others["utterance"].isin(labelled.table["utterance"])]
+    unlabelled = dict(zip(others["utterance"], others["speaker"], strict=True))
+    return Data(task, labelled, table, layers, unlabelled)
+
+
+def read_frames(
+    corpus: Corpus, features: FeatureName | str, resources: Resources
+) -> tuple[Corpus, FrameTable]:
     """Frames of a corpus, and the corpus without the utterances that have none."""
-    table = extract(corpus, features, resources)
+    features = parse(features)
+    every = features.every_layer() if features.chooses_layer else features
+    table = extract(corpus, every, resources)
     return corpus.drop(table.failures), table
 
 
 def extract(
-    corpus: str | Corpus, features: str = "log_mel", resources: Resources | None = None
+    corpus: str | Corpus,
+    features: FeatureName | str = USUAL_FEATURES,
+    resources: Resources | None = None,
 ) -> FrameTable:
     """Frames of every utterance of a corpus, from the store or computed into it."""
     resources = resources or Resources()
     opened = _open(corpus)
     if mosei.holds_frames(opened):
-        return _read_frames_given(opened, features, resources)
+        return _read_frames_given(opened, parse(features), resources)
     return store.extract(
         opened,
-        features,
+        parse(features),
         folder=resources.cache,
         workers=resources.workers,
         progress=resources.progress,
     )
 
 
-def open_layers(corpus: Corpus, features: str, resources: Resources) -> Layers | None:
-    """All layers of the encoder that ``features`` names, and the vectors of them.
-
-    None where the features are not those of an encoder.
-    """
-    if not features.startswith(PREFIX):
-        return None
-    every = with_every_layer(features)
-    table = extract(corpus, every, resources)
-    model = find(every)
-    candidates = model.layers if asks_to_choose(features) else find(features).layers
+def _open_layers(corpus: Corpus, features: FeatureName, resources: Resources) -> Layers:
+    """All layers of the encoder that ``features`` names, and the vectors of them."""
+    every = features.every_layer()
+    table, model = extract(corpus, every, resources), find(every)
+    candidates = model.layers if features.chooses_layer else find(features).layers
     return Layers(table, summarise(table), model.n_layers, candidates)
 
 
-def _read_frames_given(corpus: Corpus, features: str, resources: Resources) -> FrameTable:
+def _read_frames_given(corpus: Corpus, features: FeatureName, resources: Resources) -> FrameTable:
     """The frames that a corpus without recordings brings, and what was repaired in them."""
-    if features != "covarep":
+    if str(features) != mosei.NAME_OF_FRAMES:
         raise UndertoneError(
             f"{corpus.name} holds covarep frames and no recordings: ask for --features covarep, "
             f"found {features}"
@@ -155,12 +176,11 @@ def pretrain(
         "held_out_loss": result.best.held_out_loss,
         "history": [[e.loss, e.held_out_loss] for e in result.history],
     }
-    extractor = get(settings.features)
-    inputs = Inputs(settled(settings.features), extractor.version, extractor.columns, normaliser)
+    inputs = Inputs.of(parse(settings.features).settled(), normaliser)
     encoder = PretrainedEncoder(inputs, settings.encoder, result.encoder, notes)
     facts = Facts(
         title="Encoder of speech, pre-trained without labels",
-        features=f"{settings.features}, {len(extractor.columns)} columns",
+        features=f"{settings.features}, {len(inputs.columns)} columns",
         method=_describe_pretraining(settings),
         measured=f"Held-out loss {result.best.held_out_loss:.4f} after epoch "
         f"{result.best.epoch + 1} of {len(result.history)}. What it is worth for "
@@ -177,7 +197,7 @@ def finetune(
     encoder: Path | str | None = None,
     settings: FinetuneSettings | None = None,
     resources: Resources | None = None,
-) -> tuple[Recognizer, Score | None]:
+) -> tuple[Recogniser, Score | None]:
     """Train a recogniser on labels and write its folder.
 
     Args:
@@ -193,38 +213,28 @@ def finetune(
     """
     settings, resources = settings or FinetuneSettings(), resources or Resources()
     pretrained = load_encoder(encoder) if encoder is not None else None
-    features = pretrained.inputs.features if pretrained else settled(settings.features)
-    read, table = read_frames(_open(corpus), features, resources)
-    labelled = usable(read)
-    trial = Trial(labelled, _others(read, labelled), table, pretrained, settings, features)
+    opened = _open(corpus)
+    asked = pretrained.inputs.features if pretrained else settings.features
+    task, features = settle(opened, settings.task, asked)
+    data = read_data(opened, features, task, resources)
+    build = Build(data, features, pretrained, settings)
     with Progress(shown=resources.progress) as progress:
-        progress.add("fits", settings.folds + 1)
-        found = trial.cross_validate(progress) if settings.folds else None
-        recognizer = trial.fit_all()
+        progress.add("fits", len(build.folds))
+        score = build.cross_validate(progress) if settings.folds else None
+        recogniser = build.fit_all()
         progress.advance("fits")
-    recognizer.save(Path(out), write_card(trial.facts(found), [trial.corpus]))
-    return recognizer, found
+    recogniser.save(Path(out), write_card(build.facts(score), [data.corpus]))
+    return recogniser, score
 
 
-def usable(corpus: Corpus) -> Corpus:
-    """The utterances with emotion and speaker; the others are counted in ``left_out``."""
-    unlabelled = set(corpus.table["utterance"]) - set(corpus.labelled.table["utterance"])
-    if len(unlabelled) == len(corpus):
+def usable(corpus: Corpus, task: Task) -> Corpus:
+    """The utterances with label and speaker; the others are counted in ``left_out``."""
+    names = corpus.table["utterance"][~task.is_labelled(corpus.table)]
+    if len(names) == len(corpus):
         raise UndertoneError(f"{corpus.name} has no emotion labels: it can only be a pool")
-    known = known_speakers(corpus.drop(dict.fromkeys(unlabelled, "no emotion label")))
-    if not len(known):
-        raise UndertoneError(
-            f"no labelled utterance of {corpus.name} names its speaker: folds that keep speakers "
-            "apart need a column speaker"
-        )
-    return known
-
-
-def _others(corpus: Corpus, labelled: Corpus) -> dict[str, str]:
-    """Speaker by utterance, of the utterances of known speakers that have no label."""
-    rows = corpus.table[corpus.table["speaker"].notna()]
-    rows = rows[~rows["utterance"].isin(labelled.table["utterance"])]
-    return dict(zip(rows["utterance"], rows["speaker"], strict=True))
+    labelled = corpus.drop(dict.fromkeys(names, "no emotion label"))
+    labelled_rows(labelled, task)  # refuses one of which no speaker is known
+    return known_speakers(labelled)
 
 
 def _open(corpus: str | Corpus) -> Corpus:

@@ -5,54 +5,35 @@ Everything goes to standard error, so that standard output stays what the caller
 
 import sys
 import time
-from types import TracebackType
 from typing import Self
 
 SECONDS_BETWEEN_LINES = 15.0
 
 
 class Progress:
-    """Counts of named kinds of work.
+    """Counts of named kinds of work; silent, or of the kind that suits standard error.
 
     Use as a context: ``with Progress(shown=True) as progress``, then ``add`` and ``advance``.
     """
 
-    def __init__(self, *, shown: bool = True) -> None:
-        self._view = _Silent() if not shown else _Bars() if sys.stderr.isatty() else _Lines()
+    def __new__(cls, *, shown: bool = True) -> "Progress":
+        kind = (_Bars if sys.stderr.isatty() else _Lines) if shown else Progress
+        return super().__new__(kind)
 
     def __enter__(self) -> Self:
-        self._view.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._view.stop()
+    def __exit__(self, *error: object) -> None: ...
 
     def add(self, name: str, total: int, done: int = 0) -> None:
         """Announce ``total`` pieces of the work ``name``, ``done`` of them finished before."""
-        self._view.add(name, total, done)
 
     def advance(self, name: str, count: int = 1) -> None:
         """Count ``count`` more pieces as finished."""
-        self._view.advance(name, count)
 
 
-class _Silent:
-    def start(self) -> None: ...
-
-    def stop(self) -> None: ...
-
-    def add(self, name: str, total: int, done: int) -> None: ...
-
-    def advance(self, name: str, count: int) -> None: ...
-
-
-class _Bars(_Silent):
-    def __init__(self) -> None:
+class _Bars(Progress):
+    def __init__(self, *, shown: bool = True) -> None:
         from rich import progress
         from rich.console import Console
 
@@ -67,29 +48,30 @@ class _Bars(_Silent):
         )
         self._tasks: dict[str, progress.TaskID] = {}
 
-    def start(self) -> None:
+    def __enter__(self) -> Self:
         self._progress.start()
+        return self
 
-    def stop(self) -> None:
+    def __exit__(self, *error: object) -> None:
         self._progress.stop()
 
-    def add(self, name: str, total: int, done: int) -> None:
+    def add(self, name: str, total: int, done: int = 0) -> None:
         self._tasks[name] = self._progress.add_task(name, total=total, completed=done)
 
-    def advance(self, name: str, count: int) -> None:
+    def advance(self, name: str, count: int = 1) -> None:
         self._progress.advance(self._tasks[name], count)
 
 
-class _Lines(_Silent):
-    def __init__(self) -> None:
+class _Lines(Progress):
+    def __init__(self, *, shown: bool = True) -> None:
         self._counts: dict[str, list[int]] = {}
         self._began = self._last = time.monotonic()
 
-    def add(self, name: str, total: int, done: int) -> None:
+    def add(self, name: str, total: int, done: int = 0) -> None:
         self._counts[name] = [done, total]
         self._say()
 
-    def advance(self, name: str, count: int) -> None:
+    def advance(self, name: str, count: int = 1) -> None:
         self._counts[name][0] += count
         done, total = self._counts[name]
         if done == total or time.monotonic() - self._last > SECONDS_BETWEEN_LINES:

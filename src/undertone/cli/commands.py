@@ -7,28 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from undertone.cli.options import (
-    Cache,
-    Config,
-    Corpus,
-    Features,
-    Quiet,
-    Seed,
-    Set,
-    Unlabelled,
-    Workers,
-    budgets_of,
-    settings_of,
-)
-from undertone.cli.printing import (
-    print_csv,
-    print_frames,
-    print_jsonl,
-    print_rows,
-    print_score,
-    print_table,
-    show_report,
-)
+from undertone.cli import options, printing
+from undertone.cli.options import Cache, Config, Quiet, Seed, Set, Task, Unlabelled, Workers
 from undertone.config import load
 from undertone.errors import UndertoneError
 
@@ -62,10 +42,10 @@ def demo(
     quiet: Quiet = False,
 ) -> None:
     """A small learning curve on synthetic voices, or on EmoDB if it is found."""
-    from undertone.learning_curve import curve, demo_settings
+    from undertone.experiment import curve, demo_settings
     from undertone.pipeline import Resources
 
-    show_report(curve(demo_settings(corpora), out, Resources(cache, workers, not quiet)))
+    printing.show_report(curve(demo_settings(corpora), out, Resources(cache, workers, not quiet)))
 
 
 @app.command()
@@ -80,6 +60,10 @@ def curve(
     fold_files: Annotated[
         Path | None, typer.Option(help="Folder of EmoBox's folds of this corpus.")
     ] = None,
+    task: Task = None,
+    systems: Annotated[
+        str | None, typer.Option(help="Systems to compare, as descriptors,linear,constant.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("runs/curve"),
     quick: Annotated[bool, typer.Option("--quick", help="A first look, in minutes.")] = False,
     transductive: Annotated[
@@ -93,8 +77,8 @@ def curve(
     quiet: Quiet = False,
 ) -> None:
     """How good with 20, 50, 100, 200 labels, and what is pre-training worth?"""
-    from undertone.learning_curve import CurveSettings, quick_values
-    from undertone.learning_curve import curve as run
+    from undertone.experiment import CurveSettings, quick_values
+    from undertone.experiment import curve as run
     from undertone.pipeline import Resources
 
     if corpus is None and config is None:
@@ -103,15 +87,21 @@ def curve(
         "corpus": corpus,
         "unlabelled": unlabelled,
         "features": features,
-        "budgets": budgets_of(budgets),
+        "budgets": options.budgets_of(budgets),
         "draws": draws,
         "folds": folds,
         "fold_files": None if fold_files is None else str(fold_files),
+        "task": task,
+        "systems": None if systems is None else [name.strip() for name in systems.split(",")],
         "seed": seed,
         "transductive": transductive or None,
     }
-    values = settings_of(config, given, assignments, beneath=quick_values() if quick else {})
-    show_report(run(load(CurveSettings, values), out, Resources(cache, workers, not quiet)))
+    values = options.settings_of(
+        config, given, assignments, beneath=quick_values() if quick else {}
+    )
+    printing.show_report(
+        run(load(CurveSettings, values), out, Resources(cache, workers, not quiet))
+    )
 
 
 @app.command()
@@ -144,11 +134,11 @@ def reproduce(
         "corpus": corpus,
         "unlabelled": unlabelled,
         "upstream": upstream,
-        "budgets": budgets_of(budgets),
+        "budgets": options.budgets_of(budgets),
         "draws": draws,
         "seed": seed,
     }
-    values = settings_of(config, given, assignments)
+    values = options.settings_of(config, given, assignments)
     resources = Resources(cache, workers, not quiet)
     RECIPES[recipe](values, out or Path("runs") / recipe, resources, quick=quick).show()
 
@@ -158,7 +148,7 @@ def extract(
     *,
     audio: Annotated[list[Path] | None, typer.Argument(help="Recordings.")] = None,
     corpus: Annotated[list[str] | None, typer.Option(help="Corpus, NAME=PATH.")] = None,
-    features: Features = "log_mel",
+    features: Annotated[str, typer.Option(help="Name of the frame extractor.")] = "log_mel",
     as_csv: Annotated[bool, typer.Option("--csv", help="Frames to standard output.")] = False,
     workers: Workers = None,
     cache: Cache = None,
@@ -174,7 +164,7 @@ def extract(
             raise UndertoneError(
                 "extract prints the frames of one recording with --csv; for many give --corpus"
             )
-        print_frames(audio[0], features)
+        printing.print_frames(audio[0], features)
         return
     for line in extract_corpora(corpus or [], features, Resources(cache, workers, not quiet)):
         print(line)
@@ -197,7 +187,7 @@ def pretrain(
     from undertone.pipeline import PretrainSettings, Resources
     from undertone.pipeline import pretrain as run
 
-    values = settings_of(config, {"features": features, "seed": seed}, assignments)
+    values = options.settings_of(config, {"features": features, "seed": seed}, assignments)
     settings = load(PretrainSettings, values)
     best = run(unlabelled, out, settings, Resources(cache, workers, not quiet)).notes
     print(f"encoder in {out}: held-out loss {best['held_out_loss']:.4f}, epoch {best['epoch']}")
@@ -206,14 +196,14 @@ def pretrain(
 @app.command()
 def finetune(
     *,
-    corpus: Corpus,
+    corpus: Annotated[str, typer.Option(help="Labelled corpus, NAME=PATH, or synthetic.")],
     out: Annotated[Path, typer.Option(help="Folder of the model.")],
     encoder: Annotated[Path | None, typer.Option(help="Folder that pretrain wrote.")] = None,
     labels: Annotated[int | None, typer.Option(min=2, help="Use only this many labels.")] = None,
-    mode: Annotated[
-        Literal["combined", "frozen", "full"] | None,
-        typer.Option(help="Descriptors beside the encoder; the encoder kept; all of it trained."),
+    system: Annotated[
+        str | None, typer.Option(help="One of those that a curve compares; the recommended one.")
     ] = None,
+    task: Task = None,
     features: Annotated[str | None, typer.Option(help="Extractor, without an encoder.")] = None,
     config: Config = None,
     assignments: Set = None,
@@ -226,12 +216,12 @@ def finetune(
     from undertone.pipeline import FinetuneSettings, Resources
     from undertone.pipeline import finetune as run
 
-    given = {"labels": labels, "mode": mode, "features": features, "seed": seed}
-    settings = load(FinetuneSettings, settings_of(config, given, assignments))
+    given = {"system": system, "task": task, "labels": labels, "features": features, "seed": seed}
+    settings = load(FinetuneSettings, options.settings_of(config, given, assignments))
     resources = Resources(cache, workers, not quiet)
     _, found = run(corpus, out, encoder=encoder, settings=settings, resources=resources)
     if found is not None:
-        print_score(found)
+        printing.print_score(found)
     print(f"model in {out}")
 
 
@@ -243,10 +233,14 @@ def predict(
         Literal["table", "csv", "jsonl"], typer.Option("--format", help="How to print.")
     ] = "table",
 ) -> None:
-    """Recordings to emotions with probabilities; exit status 1 if any file failed."""
+    """Recordings to emotions, probabilities or intensities; exit status 1 if any file failed."""
     from undertone.serving.predict import predict as run
 
-    printers = {"table": print_table, "csv": print_csv, "jsonl": print_jsonl}
+    printers = {
+        "table": printing.print_table,
+        "csv": printing.print_csv,
+        "jsonl": printing.print_jsonl,
+    }
     if not printers[form](run(model, audio)):
         sys.exit(1)
 
@@ -257,8 +251,8 @@ def score(
     truth: Annotated[Path, typer.Option(help="Table of utterance, speaker and labels.")],
     prediction: Annotated[Path, typer.Option(help="Table of utterance and predictions.")],
     task: Annotated[
-        str, typer.Option(help="What is predicted: classes or intensities.")
-    ] = "classes",
+        str, typer.Option(help="classes or intensities; read off the truth's columns.")
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     drop_missing: Annotated[
         bool, typer.Option("--drop-missing", help="Leave out utterances without a partner.")
@@ -267,16 +261,13 @@ def score(
     """Anybody's predictions, with the same metrics, intervals and floors."""
     from undertone.evaluation.score import score as run
 
-    found = run(
-        truth=truth,
-        prediction=prediction,
-        task=task,
-        missing="drop" if drop_missing else "error",
+    result = run(
+        truth=truth, prediction=prediction, task=task, missing="drop" if drop_missing else "error"
     )
     if as_json:
-        print(json.dumps(found.to_dict(), indent=2))
+        print(json.dumps(result.to_dict(), indent=2))
     else:
-        print_score(found)
+        printing.print_score(result)
 
 
 @app.command()
@@ -285,11 +276,24 @@ def compare(
     against: Annotated[
         str | None, typer.Option(help="Label that the others are held against; the last.")
     ] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="Of the runs' task, as wa or ccc; UAR or MAE.")
+    ] = None,
+    workers: Workers = None,
 ) -> None:
-    """Systems of several runs with the same draws: UAR, and paired differences."""
+    """Systems of several runs with the same draws, of any task, and paired differences."""
     from undertone.evaluation.compare import compare as run
     from undertone.evaluation.compare import parse
+    from undertone.processes import available_cores
 
-    found = run([parse(text) for text in systems], against)
-    print_rows(["UAR with … labels", *map(str, found.budgets)], found.rows())
-    print_rows(["difference", *map(str, found.budgets)], found.differences())
+    comparison = run(
+        [parse(text) for text in systems], against, metric, workers=workers or available_cores()
+    )
+    budgets = [str(budget) for budget in comparison.budgets]
+    lower = ", lower is better" if comparison.lower_is_better else ""
+    printing.print_rows(
+        [f"{comparison.metric_label} with … labels{lower}", *budgets], comparison.rows()
+    )
+    printing.print_rows(
+        [f"difference in {comparison.metric_label}", *budgets], comparison.differences()
+    )

@@ -8,9 +8,10 @@ import typer
 from undertone.config import override, read_toml
 from undertone.errors import UndertoneError
 
-Corpus = Annotated[str, typer.Option(help="Labelled corpus, NAME=PATH, or synthetic.")]
 Unlabelled = Annotated[list[str] | None, typer.Option(help="Corpus without labels; repeatable.")]
-Features = Annotated[str, typer.Option(help="Name of the frame extractor.")]
+Task = Annotated[
+    str | None, typer.Option(help="What is predicted: classes or intensities; by the labels.")
+]
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes; default: one a core.")]
 Cache = Annotated[Path | None, typer.Option(help="Folder of the frame store.")]
 Config = Annotated[Path | None, typer.Option(help="TOML file of settings.")]

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from undertone.evaluation.score import Score
     from undertone.serving.predict import Prediction
 
-WIDE = 90  # columns that hold a table of scores with their intervals
+NAME, ESTIMATE = 25, 22  # columns of a row's name and of a number with its interval
 
 
 def show_report(report: Path) -> None:
@@ -29,20 +29,20 @@ def print_frames(file: Path, features: str) -> None:
         writer.writerow([f"{time_s:.7g}", *(f"{value:.7g}" for value in row)])
 
 
-def print_score(found: "Score") -> None:
+def print_score(score: "Score") -> None:
     from rich.console import Console
     from rich.table import Table
 
     console = Console()
-    table = Table(title=f"{found.n_utterances} utterances, {found.n_speakers} speakers")
-    for column in ("", "prediction", *found.floors):
+    table = Table(title=f"{score.n_utterances} utterances, {score.n_speakers} speakers")
+    narrow = console.width < NAME + ESTIMATE * (1 + len(score.floors))
+    table.add_column("")
+    for column in ("prediction", *score.floors):
         table.add_column(column, no_wrap=True)
-    for row in found.rows():  # an interval stands below its number where the terminal is narrow
-        table.add_row(
-            *(cell.replace(" [", "\n[") if console.width < WIDE else cell for cell in row)
-        )
+    for row in score.rows():  # an interval stands below its number where the terminal is narrow
+        table.add_row(*(cell.replace(" [", "\n[") if narrow else cell for cell in row))
     console.print(table)
-    for note in (*(f"{n} left out: {why}" for why, n in found.left_out.items()), *found.notes):
+    for note in (*(f"{n} left out: {why}" for why, n in score.left_out.items()), *score.notes):
         console.print(note)
 
 
@@ -64,15 +64,15 @@ def print_table(predictions: Iterable["Prediction"]) -> bool:
             fine = False
             print(f"undertone: {p.error}", file=sys.stderr)
             continue
-        chances = "  ".join(f"{name} {chance:.3f}" for name, chance in p.probabilities.items())
-        print(f"{p.file}  {p.emotion}  {chances}", flush=True)
+        values = (f"{name} {value:.3f}" for name, value in p.values.items())
+        print("  ".join(filter(None, (p.file, p.emotion, *values))), flush=True)
     return fine
 
 
 def print_csv(predictions: Iterable["Prediction"]) -> bool:
     rows = [p.to_dict() for p in predictions]
     columns = max(rows, key=len, default={}).keys()
-    writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
+    writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
     writer.writerows(rows)
     return all(row["error"] is None for row in rows)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from undertone.corpora.corpus import Corpus
 from undertone.corpora.folds import Fold
+from undertone.errors import describe_some
 
 
 @dataclass(frozen=True)
@@ -35,32 +36,28 @@ class Audit:
     def findings(self) -> list[str]:
         """What is wrong, a sentence each; empty for a clean split."""
         sentences = {
-            _count(self.shared_speakers, "speaker is", "speakers are")
-            + " on both sides": self.shared_speakers,
-            _count(self.shared_utterances, "utterance is", "utterances are")
-            + " on both sides": self.shared_utterances,
+            _both_sides(self.shared_speakers, "speaker"): self.shared_speakers,
+            _both_sides(self.shared_utterances, "utterance"): self.shared_utterances,
             "emotions with a single utterance": self.emotions_of_one_utterance,
             "emotions of a single speaker": self.emotions_of_one_speaker,
             "emotions that are tested but never trained": self.emotions_never_trained,
         }
-        found = [f"{text}: {_some(names)}" for text, names in sentences.items() if names]
+        lines = [f"{text}: {describe_some(names, 5)}" for text, names in sentences.items() if names]
         if self.n_unknown_speakers_train or self.n_unknown_speakers_test:
-            found.append(
+            lines.append(
                 f"unknown speakers: {self.n_unknown_speakers_train} training and "
                 f"{self.n_unknown_speakers_test} test utterances"
             )
-        return found
+        return lines
 
 
 def audit(train: pd.DataFrame, test: pd.DataFrame) -> Audit:
-    """Compare the two sides of a split.
-
-    Args:
-        train: utterances to learn from, validation included.
-        test: utterances to be tested.
-    """
-    emotions = _labelled(train, test)
-    by_emotion = emotions.groupby("emotion")
+    """Compare the utterances to learn from, validation included, with those to be tested."""
+    columns = ["utterance", "speaker", "emotion"]
+    sides = [side.reindex(columns=columns).astype(object) for side in (train, test)]
+    by_emotion = pd.concat(sides).dropna(subset="emotion").groupby("emotion")
+    taught, asked = (set(side["emotion"].dropna()) for side in sides)
+    known = "emotion" in train and "emotion" in test
     return Audit(
         n_train=len(train),
         n_test=len(test),
@@ -70,24 +67,17 @@ def audit(train: pd.DataFrame, test: pd.DataFrame) -> Audit:
         n_unknown_speakers_test=int(test["speaker"].isna().sum()),
         emotions_of_one_utterance=_alone(by_emotion["utterance"].nunique()),
         emotions_of_one_speaker=_alone(by_emotion["speaker"].nunique()),
-        emotions_never_trained=_never_trained(train, test),
+        emotions_never_trained=tuple(sorted(asked - taught)) if known else (),
     )
 
 
 def audit_fold(corpus: Corpus, fold: Fold) -> Audit:
     """The audit of one fold: the labelled utterances of its two groups of speakers."""
-    rows = corpus.labelled.table
+    rows = corpus.labelled.table if "emotion" in corpus.table else corpus.table
     return audit(
         rows[rows["speaker"].isin(fold.train_speakers)],
         rows[rows["speaker"].isin(fold.test_speakers)],
     )
-
-
-def _labelled(train: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame:
-    columns = ["utterance", "speaker", "emotion"]
-    sides = [side.reindex(columns=columns).astype(object) for side in (train, test)]
-    rows = pd.concat(sides)
-    return rows[rows["emotion"].notna()]
 
 
 def _shared(train: pd.Series, test: pd.Series) -> tuple[str, ...]:
@@ -98,16 +88,5 @@ def _alone(counts: pd.Series) -> tuple[str, ...]:
     return tuple(sorted(counts.index[counts == 1]))
 
 
-def _never_trained(train: pd.DataFrame, test: pd.DataFrame) -> tuple[str, ...]:
-    if "emotion" not in train or "emotion" not in test:
-        return ()
-    return tuple(sorted(set(test["emotion"].dropna()) - set(train["emotion"].dropna())))
-
-
-def _count(names: tuple[str, ...], one: str, many: str) -> str:
-    return f"{len(names)} {one if len(names) == 1 else many}"
-
-
-def _some(names: tuple[str, ...], n_shown: int = 5) -> str:
-    more = f" and {len(names) - n_shown} more" if len(names) > n_shown else ""
-    return ", ".join(names[:n_shown]) + more
+def _both_sides(names: tuple[str, ...], noun: str) -> str:
+    return f"{len(names)} {noun}{' is' if len(names) == 1 else 's are'} on both sides"

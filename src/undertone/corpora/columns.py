@@ -78,20 +78,14 @@ def read_cells(path: Path) -> pd.DataFrame:
 
 
 def require(cells: pd.DataFrame, needed: tuple[str, ...], where: Path) -> None:
-    """Refuse a table that lacks a column.
-
-    Args:
-        cells: of ``read_cells``.
-        needed: names of this package.
-        where: the table's path, for the message.
-    """
+    """Refuse a table of ``read_cells`` that lacks a column, by this package's names."""
     missing = [name for name in needed if name not in cells]
     if not missing:
         return
-    found = ", ".join(map(str, cells.columns))
+    present = ", ".join(map(str, cells.columns))
     accepted = "; ".join(f"{name} may be called {', '.join(SYNONYMS[name])}" for name in missing)
     raise UndertoneError(
-        f"{where} has no column {' and no column '.join(missing)}; it has {found} "
+        f"{where} has no column {' and no column '.join(missing)}; it has {present} "
         f"({accepted}). Where it is not known, add the column and leave its cells empty."
     )
 

@@ -24,22 +24,9 @@ from undertone.errors import UndertoneError
 
 TEXT_COLUMNS = ("utterance", "file", "speaker", "sex", "language", "transcript")
 TIME_COLUMNS = ("start_s", "end_s")
-COLUMNS = (
-    "utterance",
-    "file",
-    "start_s",
-    "end_s",
-    "speaker",
-    "sex",
-    "language",
-    "transcript",
-)
+COLUMNS = ("utterance", "file", "start_s", "end_s", "speaker", "sex", "language", "transcript")
 SEXES = ("female", "male")
 LEFT_OUT_COLUMNS = ("utterance", "file", "reason")
-
-
-def _nothing_left_out() -> pd.DataFrame:
-    return pd.DataFrame(columns=list(LEFT_OUT_COLUMNS), dtype=object)
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +39,7 @@ class Corpus:
     licence: str
     citation: str
     synthetic: bool = False
-    left_out: pd.DataFrame = field(default_factory=_nothing_left_out)  # LEFT_OUT_COLUMNS
+    left_out: pd.DataFrame = field(default_factory=lambda: left_out([]))  # LEFT_OUT_COLUMNS
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "root", Path(self.root))
@@ -84,17 +71,13 @@ class Corpus:
     def voices(self, utterances: Sequence[str] | None = None) -> tuple[str | None, ...]:
         """``corpus/speaker`` of these utterances, or of all; None where it is unknown."""
         speaker = dict(zip(self.table["utterance"], self.table["speaker"], strict=True))
-        asked = speaker if utterances is None else utterances
+        names = speaker if utterances is None else utterances
         return tuple(
-            None if speaker[name] is None else f"{self.name}/{speaker[name]}" for name in asked
+            None if speaker[name] is None else f"{self.name}/{speaker[name]}" for name in names
         )
 
     def drop(self, utterances: Mapping[str, str]) -> "Corpus":
-        """The corpus without these utterances.
-
-        Args:
-            utterances: the reason by utterance; it is recorded in ``left_out``.
-        """
+        """The corpus without these utterances; the reason by utterance goes to ``left_out``."""
         dropped = self.table["utterance"].isin(list(utterances))
         if unknown := set(utterances) - set(self.table["utterance"]):
             raise UndertoneError(

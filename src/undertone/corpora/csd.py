@@ -21,13 +21,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from undertone.errors import UndertoneError
+from undertone.errors import UndertoneError, needs
 
 if TYPE_CHECKING:
     import h5py
 
 SEGMENT = re.compile(r"(?P<video>.+)\[(?P<index>\d+)\]")
-INSTALL = "pip install 'undertone[mosei]'"
 DIMENSIONS = ("dimension names", "dimension namescomputational sequence version")
 
 
@@ -158,12 +157,9 @@ def _fill(
 
 
 def _h5py() -> ModuleType:
-    try:
-        import h5py
-    except ImportError:
-        raise UndertoneError(
-            f"computational sequences need the package h5py; install it with `{INSTALL}`"
-        ) from None
+    needs("h5py", extra="mosei", what="computational sequences")
+    import h5py
+
     return h5py
 
 

@@ -1,6 +1,7 @@
 """A table of files with their speakers and emotions: the way to bring your own corpus.
 
-In:  a CSV (commas, semicolons or tabs) with the columns file, speaker and emotion, and optionally
+In:  a CSV (commas, semicolons or tabs) with the columns file, speaker and emotion (or a task's
+     amounts as numbers: happy, sad, anger, surprise, disgust, fear), and optionally
      start and end (seconds or timedeltas), sex, language, transcript and utterance; the synonyms
      are in ``corpora.columns``. Paths are relative to the table.
 Out: ``Corpus``, its root the table's folder; other columns are kept as text. A file that is not
@@ -16,11 +17,12 @@ import pandas as pd
 from undertone.corpora import columns
 from undertone.corpora.corpus import COLUMNS, Corpus, left_out, name_utterances
 from undertone.corpora.folder import TABLES
-from undertone.corpora.tasks import canonical_emotion, names_no_emotion
 from undertone.errors import UndertoneError
+from undertone.tasks import AMOUNTS, TASKS, Task
+from undertone.tasks.names import canonical_emotion, names_no_emotion
 
-NEEDED = ("file", "speaker", "emotion")
-LETTERS = frozenset("asnhufdcox")  # of MSP-Podcast's EmoClass, see ``corpora.tasks``
+NEEDED = ("file", "speaker")
+LETTERS = frozenset("asnhufdcox")  # of MSP-Podcast's EmoClass, see ``tasks.names``
 
 
 def read(path: Path, *, name: str | None = None) -> Corpus:
@@ -35,10 +37,15 @@ def read(path: Path, *, name: str | None = None) -> Corpus:
     """
     path = Path(path)
     cells = columns.read_cells(path)
-    columns.require(cells, NEEDED, path)
-    _check_letters(cells["emotion"], path)
+    of_amounts = tasks_of_amounts(cells)
+    columns.require(cells, NEEDED if of_amounts else (*NEEDED, "emotion"), path)
     table = columns.standardise(cells)
-    table["emotion"] = table["emotion"].map(_emotion, na_action="ignore")
+    if "emotion" in cells:
+        _check_letters(cells["emotion"], path)
+        table["emotion"] = table["emotion"].map(_emotion, na_action="ignore")
+    for task in of_amounts:
+        for column in task.label_columns:
+            table[column] = _amounts(table[column], task, path)
     table["file"] = _normalised(table["file"], path.parent)
     for column in COLUMNS:
         if column not in table:
@@ -63,14 +70,34 @@ def _corpus(table: pd.DataFrame, path: Path, name: str | None) -> Corpus:
     )
 
 
+def tasks_of_amounts(cells: pd.DataFrame) -> list[type[Task]]:
+    """The tasks of amounts whose labels a table has, by its columns."""
+    kinds = (kind for kind in TASKS.values() if kind.kind == AMOUNTS)
+    return [kind for kind in kinds if set(kind.label_columns) <= set(cells)]
+
+
+def _amounts(cells: pd.Series, task: type[Task], path: Path) -> pd.Series:
+    """Numbers within the task's range; NaN where a cell is empty."""
+    numbers = pd.to_numeric(cells, errors="coerce").astype(float)
+    wrong = (numbers.isna() & cells.notna()) | (numbers < task.low) | (numbers > task.high)
+    if wrong.any():
+        raise UndertoneError(
+            f"{path} has {cells[wrong].iloc[0]!r} in the column {cells.name}, row "
+            f"{cells.index[wrong][0] + 2} (the column names are row 1; {int(wrong.sum())} such "
+            f"cells); the task {task.name} takes numbers from {task.low:g} to {task.high:g}: mend "
+            "or empty those cells"
+        )
+    return numbers
+
+
 def _emotion(text: str) -> str | None:
     return None if names_no_emotion(text) else canonical_emotion(text)
 
 
 def _check_letters(emotions: pd.Series, path: Path) -> None:
     """Single letters mean one thing in MSP-Podcast and another in EmoDB: W, L, E and T tell."""
-    found = {text.strip().casefold() for text in emotions}
-    if odd := sorted(letter for letter in found - LETTERS if len(letter) == 1 and letter.isalpha()):
+    others = {text.strip().casefold() for text in emotions} - LETTERS
+    if odd := sorted(text for text in others if len(text) == 1 and text.isalpha()):
         raise UndertoneError(
             f"{path} has the emotion {odd[0].upper()!r}; single letters are read as MSP-Podcast's "
             "(A anger, S sad, H happy, U surprise, F fear, D disgust, C contempt, N neutral, "
@@ -122,18 +149,18 @@ def _times(row: pd.Series) -> str:
 
 def _reasons_to_leave_out(table: pd.DataFrame, path: Path) -> pd.Series:
     """Why a row cannot be used; None where it can."""
-    there = {
+    exists = {
         file: (path.parent / file).is_file()
         for file in table["file"].unique()
         if isinstance(file, str)
     }
-    if not any(there.values()):
-        tried = f"; tried {path.parent / next(iter(there))}" if there else ""
+    if not any(exists.values()):
+        tried = f"; tried {path.parent / next(iter(exists))}" if exists else ""
         raise UndertoneError(
             f"none of the {len(table)} files that {path} lists is there{tried}. "
             "Paths are relative to the table: is it in the folder it was made for?"
         )
     reason = table["file"].map(
-        lambda file: ("file not found", None)[there[file]], na_action="ignore"
+        lambda file: ("file not found", None)[exists[file]], na_action="ignore"
     )
     return reason.mask(table["file"].isna(), "no file named").astype(object)

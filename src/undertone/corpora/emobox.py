@@ -13,7 +13,7 @@ in speakers: see ``corpora.audit``.
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -21,13 +21,21 @@ import pandas as pd
 
 from undertone.corpora import emodb, ravdess
 from undertone.corpora.corpus import Corpus
-from undertone.corpora.folds import Fold, usable_rows
-from undertone.corpora.tasks import canonical_emotion, names_no_emotion
+from undertone.corpora.folds import Fold, labelled_rows
 from undertone.errors import UndertoneError
+from undertone.tasks.names import canonical_emotion, names_no_emotion
 
 FOLD = re.compile(r"fold_?(\d+)")
 FILE = re.compile(r"(?P<corpus>.+)_(?P<side>train|valid|test)_fold_?\d+\.jsonl?")
 COLUMNS = ("utterance", "file", "start_s", "end_s", "speaker", "emotion")
+# The talker of IEMOCAP is the last letter; the first is who wore the motion-capture markers.
+SPEAKERS: Mapping[str, re.Pattern[str]] = {
+    "emodb": emodb.GRAMMAR,
+    "ravdess": ravdess.GRAMMAR,
+    "cremad": re.compile(r"(?P<speaker>10\d\d)[_-][A-Z]{3}[_-][A-Z]{3}[_-](LO|MD|HI|XX?)"),
+    "shemo": re.compile(r"(?P<speaker>[FM]\d\d)[AFHNSW]\d+"),
+    "iemocap": re.compile(r"(?P<speaker>Ses0[1-5])[FM]_.+_(?P<talker>[FM])\w*\d+"),
+}
 
 
 @dataclass(frozen=True)
@@ -46,16 +54,13 @@ def speaker_of(corpus: str, stem: str) -> str | None:
     >>> speaker_of("iemocap", "Ses01F_impro01_M000"), speaker_of("cremad", "1001_IEO_ANG_HI")
     ('Ses01M', '1001')
     """
-    parser = SPEAKERS.get(corpus)
-    return None if parser is None else parser(stem)
+    if corpus not in SPEAKERS or (match := SPEAKERS[corpus].fullmatch(stem)) is None:
+        return None
+    return match["speaker"] + match.groupdict().get("talker", "")
 
 
 def read_folds(folder: Path) -> list[PublishedFold]:
-    """All folds of one corpus, in the order of their numbers.
-
-    Args:
-        folder: such as EmoBox's ``data/emodb``.
-    """
+    """All folds of one corpus, such as EmoBox's ``data/emodb``, in the order of their numbers."""
     folder = Path(folder)
     places = {
         int(match[1]): place
@@ -67,7 +72,8 @@ def read_folds(folder: Path) -> list[PublishedFold]:
             f"expected EmoBox folds (fold_1, fold_2, …) in {folder}, found none; "
             "name the folder of one corpus, such as data/emodb"
         )
-    labels = _label_map(folder)
+    mapped = folder / "label_map.json"
+    labels = json.loads(mapped.read_text(encoding="utf-8")) if mapped.is_file() else {}
     listed = _listed_speakers(folder)
     return [_read_fold(places[index], index, labels, listed) for index in sorted(places)]
 
@@ -84,7 +90,7 @@ def disjoint_folds(folder: Path, corpus: Corpus) -> list[Fold]:
             hold other utterances than the corpus.
     """
     published = read_folds(folder)
-    rows = usable_rows(corpus)
+    rows = labelled_rows(corpus)
     tested = [rows[rows["utterance"].isin(_names(fold.test))] for fold in published]
     times = Counter(speaker for of_one in tested for speaker in of_one["speaker"].unique())
     if shared := sorted(speaker for speaker, n in times.items() if n > 1):
@@ -116,22 +122,18 @@ def _read_fold(
     place: Path, index: int, labels: Mapping[str, str], listed: Mapping[str, str]
 ) -> PublishedFold:
     # Some folds were published twice, as fold1 and fold_1: the first name in order is read.
-    sides: dict[str, Path] = {}
+    sides: dict[str, tuple[Path, re.Match[str]]] = {}
     for path in sorted(place.iterdir(), reverse=True):
         if match := FILE.fullmatch(path.name):
-            sides[match["side"]] = path
+            sides[match["side"]] = path, match
     if missing := {"train", "test"} - sides.keys():
         raise UndertoneError(f"{place} has no {' and no '.join(sorted(missing))} list of a fold")
     tables = {
-        side: _table(_records(path), _corpus_name(path), labels=labels, listed=listed)
-        for side, path in sides.items()
+        match["side"]: _table(_records(path), match["corpus"], labels=labels, listed=listed)
+        for path, match in sides.values()
     }
     nothing = pd.DataFrame(columns=list(COLUMNS), dtype=object)
     return PublishedFold(index, tables["train"], tables["test"], tables.get("valid", nothing))
-
-
-def _corpus_name(path: Path) -> str:
-    return FILE.fullmatch(path.name)["corpus"]  # type: ignore[index]
 
 
 def _records(path: Path) -> list[dict]:
@@ -170,47 +172,9 @@ def _either(record: Mapping[str, str], first: str, second: str) -> str:
     )
 
 
-def _label_map(folder: Path) -> Mapping[str, str]:
-    path = folder / "label_map.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-
-
 def _listed_speakers(folder: Path) -> Mapping[str, str]:
     path = folder / "data.seg.wrd.stm"
     if not path.is_file():
         return {}
     lines = [line.split(maxsplit=3) for line in path.read_text(encoding="utf-8").splitlines()]
     return {line[0]: line[2] for line in lines if len(line) > 2}
-
-
-def _of_emodb(stem: str) -> str | None:
-    return (emodb.describe(stem) or {}).get("speaker")
-
-
-def _of_ravdess(stem: str) -> str | None:
-    return (ravdess.describe(stem) or {}).get("speaker")
-
-
-def _of_crema_d(stem: str) -> str | None:
-    match = re.fullmatch(r"(10\d\d)[_-][A-Z]{3}[_-][A-Z]{3}[_-](LO|MD|HI|XX?)", stem)
-    return match and match[1]
-
-
-def _of_shemo(stem: str) -> str | None:
-    match = re.fullmatch(r"([FM]\d\d)[AFHNSW]\d+", stem)
-    return match and match[1]
-
-
-def _of_iemocap(stem: str) -> str | None:
-    """The talker is the last letter; the first is who wore the motion-capture markers."""
-    match = re.fullmatch(r"(Ses0[1-5])[FM]_.+_([FM])\w*\d+", stem)
-    return match and match[1] + match[2]
-
-
-SPEAKERS: Mapping[str, Callable[[str], str | None]] = {
-    "emodb": _of_emodb,
-    "ravdess": _of_ravdess,
-    "cremad": _of_crema_d,
-    "shemo": _of_shemo,
-    "iemocap": _of_iemocap,
-}

@@ -49,9 +49,9 @@ LISTENERS = "erkennung.txt"
 def read(path: Path) -> Corpus:
     """The corpus in a folder, or as much of it as is there."""
     root = Path(path)
-    found = grammar.read(root, describe, example="03a01Fa.wav", corpus="EmoDB")
-    table = found.table
-    if (listeners := _find_listeners(root)) is not None:
+    named = grammar.read(root, read_name, example="03a01Fa.wav", corpus="EmoDB")
+    table = named.table
+    if (listeners := grammar.find_beside(root, LISTENERS)) is not None:
         table["agreement"] = table["utterance"].map(read_agreement(listeners))
     return Corpus(
         name="emodb",
@@ -59,14 +59,14 @@ def read(path: Path) -> Corpus:
         table=table,
         licence="CC0-1.0",
         citation="Burkhardt et al. (2005), A database of German emotional speech, Interspeech.",
-        left_out=found.left_out,
+        left_out=named.left_out,
     )
 
 
-def describe(stem: str) -> dict[str, str | None] | None:
+def read_name(stem: str) -> dict[str, str | None] | None:
     """What a file name without ending tells; None where it is no name of EmoDB.
 
-    >>> describe("03a01Fa")["emotion"], describe("03a01Fa")["sex"]
+    >>> read_name("03a01Fa")["emotion"], read_name("03a01Fa")["sex"]
     ('happiness', 'male')
     """
     match = GRAMMAR.fullmatch(stem)
@@ -93,7 +93,7 @@ def read_agreement(path: Path) -> dict[str, float]:
     agreement = {}
     for line in lines[1:]:
         file, *percentages = line.split()[:2] or [""]
-        if describe(stem := file.partition(".")[0]) is None:
+        if read_name(stem := file.partition(".")[0]) is None:
             continue
         try:
             agreement[stem] = float(percentages[0].replace(",", ".")) / 100
@@ -102,9 +102,3 @@ def read_agreement(path: Path) -> dict[str, float]:
                 f"expected a percentage after {file} in {path}, found {line!r}"
             ) from None
     return agreement
-
-
-def _find_listeners(root: Path) -> Path | None:
-    """In the folder, or beside it where it is the folder ``wav`` itself."""
-    places = (root / LISTENERS, root.resolve().parent / LISTENERS)
-    return next((place for place in places if place.is_file()), None)

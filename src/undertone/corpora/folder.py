@@ -21,12 +21,7 @@ KNOWN_OF_A_FILE = ("speaker", "sex", "language", "transcript")
 
 
 def read(path: Path, *, name: str | None = None) -> Corpus:
-    """Every audio file below a folder.
-
-    Args:
-        path: the folder.
-        name: of the corpus; the folder's name if None.
-    """
+    """Every audio file below a folder; its own name is the corpus's where none is given."""
     root = Path(path)
     files = relative_names(find_audio(root), root)
     utterances = pd.Series(name_utterances(files))
@@ -55,13 +50,13 @@ def find_audio(root: Path) -> list[Path]:
     if not root.is_dir():
         what = "a file there" if root.exists() else "no such folder"
         raise UndertoneError(f"expected a folder of audio at {root}; there is {what}")
-    found = sorted(path for path in root.rglob("*") if _is_audio(path, root))
-    if not found:
+    paths = sorted(path for path in root.rglob("*") if _is_audio(path, root))
+    if not paths:
         raise UndertoneError(
             f"no audio found in {root} or below; expected files ending in "
             f"{', '.join(sorted(AUDIO_SUFFIXES))}"
         )
-    return found
+    return paths
 
 
 def relative_names(paths: Iterable[Path], root: Path) -> list[str]:
@@ -88,5 +83,5 @@ def _describe(table: pd.DataFrame, described: Path) -> None:
     known = known[~known["file"].duplicated(keep=False)].set_index("file")
     for column in KNOWN_OF_A_FILE:
         if column in known:
-            told = table["file"].map(known[column])
-            table[column] = told.astype(object).where(told.notna(), None)
+            values = table["file"].map(known[column])
+            table[column] = values.astype(object).where(values.notna(), None)

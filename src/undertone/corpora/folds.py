@@ -1,14 +1,14 @@
-"""Which speakers are tested together: folds that share none.
+"""Which speakers are tested together, and which labels of the others are given.
 
-In:  a labelled corpus, a number of folds, a seed.
-Out: ``Fold``: speakers to test and speakers to train on, disjoint.
+In:  a labelled corpus, a number of folds, a label budget, a seed.
+Out: ``Fold``: speakers to test and speakers to train on, disjoint; draws of training labels.
 
 All depends on the names of speakers and utterances and on the seed, never on the order of rows. An
 utterance without a speaker may belong to any speaker: it is neither tested nor trained on.
 ``known_speakers`` takes such out of a corpus, counted.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,8 +16,12 @@ import pandas as pd
 
 from undertone.corpora.corpus import Corpus
 from undertone.errors import UndertoneError
+from undertone.tasks import Task, task_of
+from undertone.tasks.draws import VALIDATION_SHARE, Asked, LabelDraw
 
 UNKNOWN_SPEAKER = "unknown speaker: it could be on both sides of a fold"
+VALIDATION_UNUSED = {"valid": "in the official validation fold: not used"}
+IN_NO_FOLD = "in no official fold: not used"
 N_SWEEPS = 10  # of exchanges between folds; a few suffice
 N_STARTS = 300  # divided by the number of speakers: groupings tried
 
@@ -40,7 +44,40 @@ def known_speakers(corpus: Corpus) -> Corpus:
     return corpus.drop(dict.fromkeys(unknown, UNKNOWN_SPEAKER))
 
 
-def speaker_folds(corpus: Corpus, n_folds: int, seed: int = 0) -> list[Fold]:
+def official_folds(corpus: Corpus) -> list[Fold]:
+    """The one fold that a corpus's column ``split`` tells; none where it has no such column.
+
+    Raises:
+        UndertoneError: nobody trains or nobody is tested.
+    """
+    if "split" not in corpus.table:
+        return []
+    speakers = {
+        split: tuple(sorted(rows["speaker"].dropna().unique()))
+        for split in ("train", "test")
+        for rows in [corpus.table[corpus.table["split"] == split]]
+    }
+    for split, names in speakers.items():
+        if not names:
+            raise UndertoneError(
+                f"no segment of the official {split} videos in {corpus.root} has frames: "
+                "are the features, the labels and the folds of the same release?"
+            )
+    return [Fold(0, speakers["test"], speakers["train"])]
+
+
+def in_official_folds(corpus: Corpus) -> Corpus:
+    """The corpus without utterances that its official folds neither train on nor test; counted."""
+    if "split" not in corpus.table:
+        return corpus
+    unused = corpus.table[~corpus.table["split"].isin(["train", "test"])]
+    reasons = unused["split"].map(VALIDATION_UNUSED, na_action="ignore").fillna(IN_NO_FOLD)
+    return corpus.drop(dict(zip(unused["utterance"], reasons, strict=True)))
+
+
+def speaker_folds(
+    corpus: Corpus, n_folds: int, seed: int = 0, task: Task | None = None
+) -> list[Fold]:
     """Every speaker with a label tested in exactly one fold.
 
     The groups are alike in number of speakers, and as alike as exchanges of two speakers make them
@@ -50,8 +87,10 @@ def speaker_folds(corpus: Corpus, n_folds: int, seed: int = 0) -> list[Fold]:
         corpus: with emotions and speakers; rows that lack one of them are passed over.
         n_folds: as many as there are speakers leaves one speaker out at a time.
         seed: chooses among groupings that are equally good.
+        task: whose labels count; what the corpus has labels for by default.
     """
-    rows = usable_rows(corpus)
+    task = task or task_of(corpus.table, corpus.name)
+    rows = labelled_rows(corpus, task)
     speakers = sorted(rows["speaker"].unique())
     if n_folds < 2:
         raise UndertoneError(f"the number of folds must be 2 or more, found {n_folds}")
@@ -65,7 +104,9 @@ def speaker_folds(corpus: Corpus, n_folds: int, seed: int = 0) -> list[Fold]:
             f"{n_folds} folds need {n_folds} speakers with labels; {corpus.name} has "
             f"{len(speakers)}: set the number of folds to {len(speakers)} or fewer"
         )
-    groups = _balanced_groups(_shares(rows, speakers), n_folds, np.random.default_rng([seed, 0]))
+    shares, rng = _shares(rows, speakers, task), np.random.default_rng([seed, 0])
+    tried = [_grouping(shares, n_folds, rng) for _ in range(max(1, N_STARTS // len(shares)))]
+    groups = min(tried, key=lambda of_each: float((_sums(shares, of_each) ** 2).sum()))  # most even
     return [
         Fold(
             index,
@@ -76,12 +117,11 @@ def speaker_folds(corpus: Corpus, n_folds: int, seed: int = 0) -> list[Fold]:
     ]
 
 
-def usable_rows(corpus: Corpus) -> pd.DataFrame:
-    """Rows with emotion and speaker, in the order of their names."""
-    labelled = corpus.labelled.table
-    if labelled.empty:
-        raise UndertoneError(f"{corpus.name} has no emotion labels: it can only be a pool")
-    rows = labelled[labelled["speaker"].notna()]
+def labelled_rows(corpus: Corpus, task: Task | None = None) -> pd.DataFrame:
+    """Rows with a label and a speaker, in the order of their names."""
+    task = task or task_of(corpus.table, corpus.name)
+    rows = corpus.table[task.is_labelled(corpus.table)]
+    rows = rows[rows["speaker"].notna()]
     if rows.empty:
         raise UndertoneError(
             f"no labelled utterance of {corpus.name} names its speaker: folds that keep speakers "
@@ -90,31 +130,56 @@ def usable_rows(corpus: Corpus) -> pd.DataFrame:
     return rows.sort_values("utterance", ignore_index=True)
 
 
-def _shares(rows: pd.DataFrame, speakers: Sequence[str]) -> np.ndarray:
+def largest_budget(corpus: Corpus, fold: Fold, task: Task | None = None) -> int:
+    """How many labelled utterances the fold's training speakers hold."""
+    return int(labelled_rows(corpus, task)["speaker"].isin(fold.train_speakers).sum())
+
+
+def draw_labels(
+    corpus: Corpus,
+    fold: Fold,
+    *,
+    budget: int,
+    draw: int = 0,
+    seed: int = 0,
+    task: Task | None = None,
+    validation_share: float = VALIDATION_SHARE,
+) -> LabelDraw:
+    """The labels that a system is given in a fold, as its task draws them.
+
+    Args:
+        corpus: labelled.
+        fold: whose training speakers the labels are of.
+        budget: how many, validation included.
+        draw: number of the draw; each number is another sample.
+        seed: of the whole sweep.
+        task: what the corpus has labels for by default.
+        validation_share: of the budget; 0 for no validation.
+    """
+    task = task or task_of(corpus.table, corpus.name)
+    rows = labelled_rows(corpus, task)
+    rows = rows[rows["speaker"].isin(fold.train_speakers)]
+    return task.draw(rows, Asked(budget, draw, fold.index, seed, validation_share))
+
+
+def _shares(rows: pd.DataFrame, speakers: Sequence[str], task: Task) -> np.ndarray:
     """(n_speakers, n_quantities): each speaker's share of the utterances, emotions and sexes.
 
     Squared deviations are summed later, so that a quantity's weight is its column's scale: the
     emotions together weigh as much as all utterances, and so do the two sexes.
     """
-    counts = pd.crosstab(rows["speaker"], rows["emotion"]).loc[list(speakers)].to_numpy(float)
+    number = pd.Index(speakers).get_indexer(pd.Index(rows["speaker"]))
+    n_utterances = np.bincount(number, minlength=len(speakers)).astype(float)
+    amounts = np.zeros((len(speakers), len(task.outputs)))
+    np.add.at(amounts, number, task.truth(rows))
     sex = rows.drop_duplicates("speaker").set_index("speaker")["sex"].loc[list(speakers)]
     is_of_sex = np.stack([(sex == name).to_numpy(float) for name in ("female", "male")], axis=1)
-    quantities = (counts.sum(axis=1, keepdims=True), counts, is_of_sex)
+    quantities = (n_utterances[:, None], amounts, is_of_sex)
     return np.concatenate([_scaled(quantity) for quantity in quantities], axis=1)
 
 
 def _scaled(quantity: np.ndarray) -> np.ndarray:
     return quantity / np.maximum(quantity.sum(axis=0), 1) / np.sqrt(quantity.shape[1])
-
-
-def _balanced_groups(shares: np.ndarray, n_groups: int, rng: np.random.Generator) -> np.ndarray:
-    """(n_speakers,) group of each: the most even of several groupings."""
-    n_starts = max(1, N_STARTS // len(shares))
-    return min((_grouping(shares, n_groups, rng) for _ in range(n_starts)), key=_unevenness(shares))
-
-
-def _unevenness(shares: np.ndarray) -> Callable[[np.ndarray], float]:
-    return lambda groups: float((_sums(shares, groups) ** 2).sum())
 
 
 def _sums(shares: np.ndarray, groups: np.ndarray) -> np.ndarray:

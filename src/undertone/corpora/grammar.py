@@ -1,7 +1,7 @@
 """Corpora whose file names tell everything.
 
 In:  a folder and a function that tells what a file's name says.
-Out: ``Found``: a table of utterances, named by the stems of their files, and what was left out.
+Out: ``Named``: a table of utterances, named by the stems of their files, and what was left out.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ from undertone.errors import UndertoneError
 
 
 @dataclass(frozen=True)
-class Found:
+class Named:
     """Utterances read off file names, and the files that are none."""
 
     table: pd.DataFrame  # COLUMNS and label columns
@@ -25,17 +25,17 @@ class Found:
 
 def read(
     root: Path,
-    describe: Callable[[str], Mapping[str, str | None] | None],
+    read_name: Callable[[str], Mapping[str, str | None] | None],
     *,
     corpus: str,
     example: str,
     refuse: Callable[[str], str | None] = lambda stem: None,
-) -> Found:
+) -> Named:
     """Read what the names of a folder's audio files tell.
 
     Args:
         root: the folder.
-        describe: columns by name from a stem; None where the corpus has no such name.
+        read_name: columns by name from a stem; None where the corpus has no such name.
         corpus: how the corpus is called, for messages.
         example: a file name of the corpus, for messages.
         refuse: why an utterance of the corpus is left out; None where it stays.
@@ -46,12 +46,16 @@ def read(
     rows: dict[str, Mapping[str, object]] = {}
     excluded = []
     for file, path in zip(relative_names(paths := find_audio(root), root), paths, strict=True):
-        described = describe(path.stem)
-        reason = _reason(corpus, known=described is not None, first=rows.get(path.stem))
-        if reason := reason or refuse(path.stem):
-            excluded.append({"utterance": path.stem, "file": file, "reason": reason})
+        described = read_name(path.stem)
+        place = {"utterance": path.stem, "file": file}
+        if described is None:
+            excluded.append({**place, "reason": f"not a file name of {corpus}"})
+        elif first := rows.get(path.stem):
+            excluded.append({**place, "reason": f"the same utterance as {first['file']}"})
+        elif reason := refuse(path.stem):
+            excluded.append({**place, "reason": reason})
         else:
-            rows[path.stem] = {"utterance": path.stem, "file": file, **(described or {})}
+            rows[path.stem] = {**place, **described}
     if not rows:
         raise UndertoneError(
             f"none of the {len(excluded)} audio files in {root} is one of {corpus} to be used; "
@@ -60,10 +64,10 @@ def read(
         )
     table = pd.DataFrame(list(rows.values()))
     labels = [column for column in table if column not in COLUMNS]
-    return Found(table.reindex(columns=[*COLUMNS, *labels]), left_out(excluded))
+    return Named(table.reindex(columns=[*COLUMNS, *labels]), left_out(excluded))
 
 
-def _reason(corpus: str, *, known: bool, first: Mapping[str, object] | None) -> str | None:
-    if not known:
-        return f"not a file name of {corpus}"
-    return None if first is None else f"the same utterance as {first['file']}"
+def find_beside(root: Path, name: str) -> Path | None:
+    """A table in the folder, or beside it where it is the folder of the audio itself."""
+    places = (root / name, root.resolve().parent / name)
+    return next((place for place in places if place.is_file()), None)

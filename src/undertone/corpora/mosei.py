@@ -20,8 +20,8 @@ import pandas as pd
 
 from undertone.corpora import columns, csd
 from undertone.corpora.corpus import COLUMNS, Corpus, left_out
-from undertone.corpora.tasks import INTENSITIES
 from undertone.errors import UndertoneError
+from undertone.tasks.intensities import INTENSITIES
 
 LABELS = ("sentiment", *INTENSITIES)
 FRAMES_FILE = "CMU_MOSEI_COVAREP.csd"
@@ -39,9 +39,6 @@ EXPECTED = (
 
 def read(path: Path) -> Corpus:
     """Labels with their folds.
-
-    Args:
-        path: the folder.
 
     Raises:
         UndertoneError: labels or folds are not there, or a video is in two folds.
@@ -69,28 +66,19 @@ def read(path: Path) -> Corpus:
     )
 
 
-def by_split(corpus: Corpus) -> dict[str, tuple[str, ...]]:
-    """Utterances of the official folds: "train", "valid", "test"; no video is in two."""
-    rows = corpus.table
-    return {
-        split: tuple(rows.loc[rows["split"] == split, "utterance"])
-        for split in ("train", "valid", "test")
-    }
-
-
 def find(folder: Path, word: str) -> Path | None:
     """The computational sequence whose name holds a word; ``deploy`` writes ``.csd`` twice."""
-    found = sorted(
+    paths = sorted(
         path
         for path in folder.iterdir()
         if word in path.name.lower() and ".csd" in path.name.lower() and path.name[0] != "."
     )
-    if len(found) > 1:
+    if len(paths) > 1:
         raise UndertoneError(
             f"expected one file *{word}*.csd in {folder}; found "
-            f"{', '.join(path.name for path in found)}: keep one"
+            f"{', '.join(path.name for path in paths)}: keep one"
         )
-    return found[0] if found else None
+    return paths[0] if paths else None
 
 
 def read_splits(folder: Path) -> dict[str, str]:

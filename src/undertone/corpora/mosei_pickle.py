@@ -66,15 +66,7 @@ def load(path: Path | str) -> Any:
 
 
 def convert(pickled: Path | str, folder: Path | str) -> Path:
-    """Write a pickle's frames and folds as a folder of ``corpora.mosei``; add the labels to it.
-
-    Args:
-        pickled: the file.
-        folder: to write to; created where it is not.
-
-    Returns:
-        The folder.
-    """
+    """Write a pickle's frames and folds as a folder of ``corpora.mosei``; add the labels to it."""
     content, folder = load(pickled), Path(folder)
     parts = _parts(content, Path(pickled))
     folder.mkdir(parents=True, exist_ok=True)
@@ -88,7 +80,7 @@ def convert(pickled: Path | str, folder: Path | str) -> Path:
             entries.setdefault(identifier, []).append(entry)
     csd.write(
         folder / FRAMES_FILE,
-        ((identifier, _joined(found)) for identifier, found in entries.items()),
+        ((identifier, _joined(pieces)) for identifier, pieces in entries.items()),
         root="COVAREP",
         metadata={"computational sequence description": f"converted from {Path(pickled).name}"},
     )
@@ -177,8 +169,8 @@ def _without_padding(steps: np.ndarray) -> np.ndarray:
     return steps[filled[0] : filled[-1] + 1] if len(filled) else steps[:0]
 
 
-def _joined(found: list[csd.Entry]) -> csd.Entry:
+def _joined(pieces: list[csd.Entry]) -> csd.Entry:
     return csd.Entry(
-        np.concatenate([entry.features for entry in found]),
-        np.concatenate([entry.intervals_s for entry in found]),
+        np.concatenate([entry.features for entry in pieces]),
+        np.concatenate([entry.intervals_s for entry in pieces]),
     )

@@ -98,10 +98,10 @@ class _Guard:
         twins = {utterance: self._twins(path) for utterance, path in _paths(corpus)}
         return {
             utterance: SAME_AUDIO_BARRED
-            if any(self.barred_by_path[twin] for twin in found)
+            if any(self.barred_by_path[path] for path in paths)
             else ALREADY_IN
-            for utterance, found in twins.items()
-            if found
+            for utterance, paths in twins.items()
+            if paths
         }
 
     def _twins(self, path: Path) -> list[Path]:

@@ -38,33 +38,28 @@ SENTENCES: Mapping[str, str] = {
 
 
 def read(path: Path, *, with_songs: bool = False) -> Corpus:
-    """The spoken utterances in a folder.
-
-    Args:
-        path: the folder.
-        with_songs: keep the sung utterances as well.
-    """
-    found = grammar.read(
+    """The spoken utterances in a folder, and the sung ones too if these are asked for."""
+    named = grammar.read(
         Path(path),
-        describe,
+        read_name,
         corpus="RAVDESS",
         example="03-01-06-01-02-01-12.wav",
-        refuse=_refuse if not with_songs else _refuse_video,
+        refuse=_refuse_video if with_songs else _refuse,
     )
     return Corpus(
         name="ravdess",
         root=Path(path),
-        table=found.table,
+        table=named.table,
         licence="CC BY-NC-SA 4.0",
         citation="Livingstone and Russo (2018), PLoS ONE 13(5), e0196391.",
-        left_out=found.left_out,
+        left_out=named.left_out,
     )
 
 
-def describe(stem: str) -> dict[str, str | None] | None:
+def read_name(stem: str) -> dict[str, str | None] | None:
     """What a file name without ending tells; None where it is no name of RAVDESS.
 
-    >>> describe("03-01-06-01-02-01-12")["emotion"], describe("03-01-06-01-02-01-12")["sex"]
+    >>> read_name("03-01-06-01-02-01-12")["emotion"], read_name("03-01-06-01-02-01-12")["sex"]
     ('fear', 'female')
     """
     match = GRAMMAR.fullmatch(stem)

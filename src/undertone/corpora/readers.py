@@ -4,43 +4,38 @@ In:  ``name=PATH``, ``PATH.csv``, ``PATH`` of a folder, or ``synthetic``.
 Out: ``Corpus``.
 
 A name of ``READERS`` chooses that reader. With any other name, or none, a table is read as a table,
-a folder whose ``labels.csv`` or ``metadata.csv`` tells emotions is read by it, and any other folder
+a folder whose ``labels.csv`` or ``metadata.csv`` tells labels is read by it, and any other folder
 is unlabelled audio; the name is then the corpus's own.
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from undertone.corpora import columns, csv, emodb, folder, mosei, ravdess, shemo
 from undertone.corpora.corpus import Corpus
-from undertone.corpora.tasks import names_no_emotion
 from undertone.errors import UndertoneError
+from undertone.tasks.names import names_no_emotion
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".txt")
 
 
-def _read_synthetic(path: Path | None) -> Corpus:
+def _read_synthetic(path: Path | None, *, labelled: bool = True) -> Corpus:
     from undertone.corpora import synthetic  # lazily: it brings the synthesiser
 
-    return synthetic.read(path)
-
-
-def _read_synthetic_unlabelled(path: Path | None) -> Corpus:
-    from undertone.corpora import synthetic
-
-    return synthetic.read_unlabelled(path)
+    return synthetic.read(path) if labelled else synthetic.read_unlabelled(path)
 
 
 READERS: Mapping[str, Callable[..., Corpus]] = {
     "emodb": emodb.read,
     "ravdess": ravdess.read,
     "shemo": shemo.read,
-    "shemo5": shemo.read_five,
+    "shemo5": partial(shemo.read, five=True),
     "mosei": mosei.read,
     "folder": folder.read,
     "csv": csv.read,
     "synthetic": _read_synthetic,
-    "synthetic-unlabelled": _read_synthetic_unlabelled,
+    "synthetic-unlabelled": partial(_read_synthetic, labelled=False),
 }
 GENERATED = ("synthetic", "synthetic-unlabelled")  # their path may be absent: a cache
 
@@ -99,13 +94,15 @@ def _read_by_content(path: Path, name: str | None) -> Corpus:
             )
         return csv.read(path, name=name)
     table = folder.find_table(path)
-    if table is not None and _tells_emotions(table):
+    if table is not None and _tells_labels(table):
         return csv.read(table, name=name)
     return folder.read(path, name=name)
 
 
-def _tells_emotions(table: Path) -> bool:
+def _tells_labels(table: Path) -> bool:
     cells = columns.read_cells(table)
     if any(column not in cells for column in csv.NEEDED):
         return False
-    return not cells["emotion"].map(names_no_emotion).all()
+    if csv.tasks_of_amounts(cells):
+        return True
+    return "emotion" in cells and not cells["emotion"].map(names_no_emotion).all()

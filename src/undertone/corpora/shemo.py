@@ -19,8 +19,8 @@ from typing import Any
 
 from undertone.corpora import grammar
 from undertone.corpora.corpus import Corpus
-from undertone.corpora.tasks import canonical_emotion
 from undertone.errors import UndertoneError
+from undertone.tasks.names import canonical_emotion
 
 GRAMMAR = re.compile(r"(?P<sex>[FM])(?P<number>\d\d)(?P<emotion>[AFHNSW])(?P<take>\d{2,3})")
 SEXES: Mapping[str, str] = {"F": "female", "M": "male"}
@@ -37,20 +37,15 @@ TOO_RARE = "fear, which is too rare: five emotions were asked for"
 
 
 def read(path: Path, *, five: bool = False) -> Corpus:
-    """The corpus in a folder, or as much of it as is there.
-
-    Args:
-        path: the folder.
-        five: leave fear out.
-    """
+    """The corpus in a folder, or as much of it as is there; ``five`` leaves fear out."""
     root = Path(path)
-    found = grammar.read(root, describe, example="F03S02.wav", corpus="ShEMO")
-    table = found.table
+    named = grammar.read(root, read_name, example="F03S02.wav", corpus="ShEMO")
+    table = named.table
     table["named_emotion"] = table["emotion"]
-    if (corrections := _find_corrections(root)) is not None:
-        told = read_corrections(corrections, set(table["utterance"]))
+    if (corrections := grammar.find_beside(root, CORRECTIONS)) is not None:
+        corrected = read_corrections(corrections, set(table["utterance"]))
         for column in ("emotion", "transcript"):
-            values = table["utterance"].map({name: row[column] for name, row in told.items()})
+            values = table["utterance"].map({name: row[column] for name, row in corrected.items()})
             table[column] = values.where(values.notna(), table[column])
     corpus = Corpus(
         name="shemo",
@@ -59,21 +54,16 @@ def read(path: Path, *, five: bool = False) -> Corpus:
         licence="for academic use, see its authors' page",
         citation="Mohamad Nezami, Jamshid Lou and Karami (2019), ShEMO: a large-scale validated "
         "database for Persian speech emotion detection, Language Resources and Evaluation 53(1).",
-        left_out=found.left_out,
+        left_out=named.left_out,
     )
     afraid = table.loc[table["emotion"] == "fear", "utterance"]
     return corpus.drop(dict.fromkeys(afraid, TOO_RARE)) if five else corpus
 
 
-def read_five(path: Path) -> Corpus:
-    """The corpus without fear."""
-    return read(path, five=True)
-
-
-def describe(stem: str) -> dict[str, str | None] | None:
+def read_name(stem: str) -> dict[str, str | None] | None:
     """What a file name without ending tells; None where it is no name of ShEMO.
 
-    >>> describe("F03S02")["speaker"], describe("M21F01")["emotion"], describe("F21F01")["sex"]
+    >>> read_name("F03S02")["speaker"], read_name("M21F01")["emotion"], read_name("F21F01")["sex"]
     ('F03', 'fear', 'female')
     """
     match = GRAMMAR.fullmatch(stem)
@@ -98,24 +88,19 @@ def read_corrections(path: Path, utterances: set[str]) -> dict[str, dict[str, st
     """
     try:
         rows: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        by_name = {Path(name).stem: _told(row) for name, row in rows.items()}
-        by_old = {Path(row.get("speech_name", n)).stem: _told(row) for n, row in rows.items()}
+        by_name = {Path(name).stem: _labels(row) for name, row in rows.items()}
+        by_old = {Path(row.get("speech_name", n)).stem: _labels(row) for n, row in rows.items()}
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         what = f"no {error}" if isinstance(error, KeyError) else str(error)
         raise UndertoneError(
             f"{path} is not the table of corrected labels: {what}; expected emotion and transcript "
             "by file name"
         ) from None
-    return min((by_name, by_old), key=lambda told: len(utterances ^ set(told)))
+    return min((by_name, by_old), key=lambda labels: len(utterances ^ set(labels)))
 
 
-def _told(row: Mapping[str, str]) -> dict[str, str | None]:
+def _labels(row: Mapping[str, str]) -> dict[str, str | None]:
     return {
         "emotion": canonical_emotion(row["emotion"]),
         "transcript": row.get("transcript") or None,
     }
-
-
-def _find_corrections(root: Path) -> Path | None:
-    places = (root / CORRECTIONS, root.resolve().parent / CORRECTIONS)
-    return next((place for place in places if place.is_file()), None)

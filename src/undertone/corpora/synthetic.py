@@ -26,6 +26,7 @@ import pandas as pd
 import soundfile
 
 from undertone.audio import SAMPLE_RATE
+from undertone.config import cache_folder
 from undertone.corpora.corpus import COLUMNS, Corpus
 from undertone.errors import UndertoneError
 from undertone.synthesis import Manner, plan_phrase, synthesise
@@ -116,7 +117,8 @@ def read_unlabelled(path: Path | None = None) -> Corpus:
 
 def read_part(part: Part, path: Path | None = None) -> Corpus:
     """Read a part from the folder where it is kept; generate it on the first call."""
-    root = _cache_folder(path) / f"{part.name}-v{VERSION}"
+    home = cache_folder() if path is None else Path(path).expanduser()
+    root = home / f"{part.name}-v{VERSION}"
     if not root.exists():
         _generate(part, root)
     if not (root / INDEX).is_file():
@@ -202,16 +204,6 @@ def utter(speaker: Speaker, emotion: str, seed: list[int]) -> np.ndarray:
     gain_db = LEVEL_DB + rng.uniform(-GAIN_DB, GAIN_DB)
     speech *= 10 ** (gain_db / 20) / np.sqrt(np.mean(speech**2))
     return (speech * min(1.0, 0.98 / np.abs(speech).max())).astype(np.float32)
-
-
-def _cache_folder(path: Path | None) -> Path:
-    if path is not None:
-        return Path(path).expanduser()
-    if kept := os.environ.get("UNDERTONE_CACHE"):
-        return Path(kept).expanduser()
-    if xdg := os.environ.get("XDG_CACHE_HOME"):
-        return Path(xdg) / "undertone"
-    return Path.home() / ".cache" / "undertone"
 
 
 def _generate(part: Part, root: Path) -> None:

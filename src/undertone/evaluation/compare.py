@@ -1,22 +1,29 @@
 """Systems of several runs side by side, paired, where the runs share speakers, folds and draws.
 
-In:  ``LABEL=FOLDER:SYSTEM`` of finished runs: folders with ``config.toml`` and
+In:  ``LABEL=FOLDER:SYSTEM`` of finished runs, of any one task: folders with ``config.toml`` and
      ``predictions.parquet``.
-Out: ``Comparison``: every system at every budget that all have, and its paired difference to one.
+Out: ``Comparison``: every system at every budget that all have, and its paired difference to one,
+     in the task's headline metric or another.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+from pyarrow import parquet
 
 from undertone.config import read_toml
 from undertone.errors import UndertoneError
-from undertone.evaluation.curve import COLUMNS, Curves, trace
+from undertone.evaluation.curves import Curves, trace
 from undertone.evaluation.estimate import decimal
+from undertone.evaluation.predictions import columns_needed, read_predictions, task_told, unit_told
+from undertone.tasks import Task
 
+PREDICTIONS = "predictions.parquet"
 SHARED = ("corpus", "draws", "folds", "fold_files", "seed")  # or the draws are not the same
+# The task is read off the predictions: settings may leave it to the corpus.
 
 
 @dataclass(frozen=True)
@@ -30,32 +37,43 @@ class Contestant:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Contestants on the same speakers and draws."""
+    """Contestants on the same speakers and draws, in one metric."""
 
     labels: tuple[str, ...]
     against: str
     curves: Curves
+    metric: str
 
     @property
     def budgets(self) -> tuple[int, ...]:
         return self.curves.budgets_of(*self.labels)
 
+    @property
+    def metric_label(self) -> str:
+        return self.curves.task.metrics[self.metric].label
+
+    @property
+    def lower_is_better(self) -> bool:
+        return self.curves.task.metrics[self.metric].lower_is_better
+
     def rows(self) -> list[tuple[str, ...]]:
-        """A label and its UAR at each budget, for everyone and for chance."""
-        chance = decimal(self.curves.chance())
-        found = [
-            (label, *(str(self.curves.estimate(label, budget)) for budget in self.budgets))
+        """A label and its metric at each budget, for all and for chance where there is one."""
+        rows = [
+            (label, *(str(self.curves.estimate(label, b, self.metric)) for b in self.budgets))
             for label in self.labels
         ]
-        return [*found, ("chance", *(chance for _ in self.budgets))]
+        if (chance := self.curves.chance(self.metric)) is not None:
+            rows.append(("chance", *(decimal(chance) for _ in self.budgets)))
+        return rows
 
     def differences(self) -> list[tuple[str, ...]]:
-        """A label and its paired difference in UAR at each budget, for all others."""
+        """A label and its paired difference in the metric at each budget, for all others."""
+        difference, metric = self.curves.difference, self.metric
         return [
             (
                 f"{label} − {self.against}",
                 *(
-                    self.curves.difference(label, self.against, budget=budget).signed()
+                    difference(label, self.against, budget=budget, metric=metric).signed()
                     for budget in self.budgets
                 ),
             )
@@ -73,56 +91,86 @@ def parse(text: str) -> Contestant:
     return Contestant(label if equals else text, Path(folder), system)
 
 
-def compare(contestants: Sequence[Contestant], against: str | None = None) -> Comparison:
+def compare(
+    contestants: Sequence[Contestant],
+    against: str | None = None,
+    metric: str | None = None,
+    *,
+    workers: int = 1,
+) -> Comparison:
     """Score contestants together.
 
     Args:
         contestants: at least two, each under a label of its own.
         against: label that the others are held against; the last by default.
+        metric: name of a metric of the runs' task; its headline by default.
+        workers: processes; they change no number.
 
     Raises:
-        UndertoneError: a run lacks the system, or the runs' draws are not the same.
+        UndertoneError: a run lacks the system, or the runs' utterances or draws are not the same.
     """
     labels = tuple(contestant.label for contestant in contestants)
+    against = against or labels[-1]
     if len(set(labels)) < max(2, len(labels)):
         raise UndertoneError(
             f"compare needs two systems or more under different labels, found {', '.join(labels)}"
         )
-    against = against or labels[-1]
     if against not in labels:
         raise UndertoneError(f"there is no {against!r} to compare with among {', '.join(labels)}")
-    table = pd.concat([_predictions(contestant) for contestant in contestants], ignore_index=True)
-    _check_same_draws(contestants)
-    common = set.intersection(*(set(t["budget"]) for _, t in table.groupby("system")))
-    if not common:
-        raise UndertoneError(f"{', '.join(labels)} have no budget in common")
-    table = table[table["budget"].isin(common)]
-    return Comparison(labels, against, trace(table, emotions=sorted(table["truth"].unique())))
-
-
-def _predictions(contestant: Contestant) -> pd.DataFrame:
-    path = contestant.folder / "predictions.parquet"
-    if not path.is_file():
-        raise UndertoneError(f"{contestant.folder} holds no finished run: there is no {path}")
-    table = pd.read_parquet(path, columns=list(COLUMNS))
-    found = table[table["system"] == contestant.system]
-    if found.empty:
+    table, task = _read_together(contestants)
+    if metric is not None and metric not in task.metrics:
         raise UndertoneError(
-            f"{contestant.folder} holds no system {contestant.system!r}; it holds "
-            f"{', '.join(table['system'].unique())}"
+            f"the task {task.name} has no metric {metric!r}; it has {', '.join(task.metrics)}"
         )
-    return found.assign(system=contestant.label)
+    predictions, tested = read_predictions(table, task)
+    curves = trace(
+        predictions, task=task, truth=tested.truth, speakers=tested.speakers, workers=workers
+    )
+    return Comparison(labels, against, curves, metric or task.headline)
 
 
-def _check_same_draws(contestants: Sequence[Contestant]) -> None:
-    first, *others = contestants
-    expected = read_toml(first.folder / "config.toml")
-    for other in others:
-        settings = read_toml(other.folder / "config.toml")
-        for name in SHARED:
-            ours, theirs = expected.get(name) or None, settings.get(name) or None
-            if ours != theirs:
+def _read_together(contestants: Sequence[Contestant]) -> tuple[pd.DataFrame, Task]:
+    """The rows of all at the budgets that all have, each under its label in place of the system."""
+    first, *others = [_read(contestant) for contestant in contestants]
+    for other, contestant in zip(others, contestants[1:], strict=True):
+        for name, ours in first.facts.items():
+            if ours != (theirs := other.facts[name]):
                 raise UndertoneError(
-                    f"the draws of {first.folder} and {other.folder} are not the same: {name} is "
-                    f"{ours} in one and {theirs} in the other"
+                    f"{contestants[0].folder} and {contestant.folder} cannot be compared: {name} "
+                    f"is {ours} in one and {theirs} in the other; compare runs of one task on one "
+                    "corpus, with the same draws"
                 )
+    tables = [run.table for run in (first, *others)]
+    common = set.intersection(*(set(table["budget"]) for table in tables))
+    if not common:
+        labels = ", ".join(contestant.label for contestant in contestants)
+        raise UndertoneError(f"{labels} have no budget in common")
+    together = pd.concat(tables, ignore_index=True)
+    return together[together["budget"].isin(common)], first.task
+
+
+@dataclass(frozen=True)
+class _Run:
+    """The rows of a contestant, and what must be the same of all."""
+
+    table: pd.DataFrame
+    task: Task
+    facts: dict[str, Any]
+
+
+def _read(contestant: Contestant) -> _Run:
+    """The rows of the system, and the columns that are needed: a run may hold millions of rows."""
+    folder, system = contestant.folder, contestant.system
+    if not (path := folder / PREDICTIONS).is_file():
+        raise UndertoneError(f"{folder} holds no finished run: there is no {path}")
+    settings = read_toml(folder / "config.toml")
+    columns = parquet.read_schema(path).names
+    needed, rows = columns_needed(columns), [("system", "==", system)]
+    table = pd.read_parquet(path, columns=needed, filters=rows)
+    if table.empty:
+        systems = pd.read_parquet(path, columns=["system"])["system"].unique()
+        raise UndertoneError(f"{folder} holds no system {system!r}; it holds {', '.join(systems)}")
+    task = task_told(columns, table.get("truth"))
+    facts = {name: settings.get(name) or None for name in SHARED}
+    facts |= {"task": task.name, "outputs": ", ".join(task.outputs), "unit": unit_told(columns)}
+    return _Run(table.assign(system=contestant.label), task, facts)

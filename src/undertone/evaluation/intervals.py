@@ -1,7 +1,7 @@
 """Intervals from a bootstrap that resamples speakers and label draws, never utterances.
 
-In:  counts (n_draws, n_speakers, n_emotions, n_emotions) of one system at one budget.
-Out: replicates of a metric, and an ``Estimate`` with a 95 % interval.
+In:  the number of speakers and of draws; replicates of a metric.
+Out: the weights of every replicate, and an ``Estimate`` with a 95 % interval.
 
 The utterances of one speaker rise and fall together, so a speaker is what is drawn with
 replacement; draws of the labels are drawn too, independently of the speakers (two crossed
@@ -16,13 +16,11 @@ is Φ(-√(n / (n - 1)) t) with t the quantile of Student's distribution with n 
 number of speakers. At 30 speakers a tail is 1.9 % rather than 2.5 %, at 10 speakers 0.9 %.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import ndtr, stdtrit
 
-from undertone.evaluation.classes import Metric
 from undertone.evaluation.estimate import Estimate
 
 LEVEL = 0.95
@@ -36,6 +34,12 @@ class Resamples:
     speakers: np.ndarray  # (n_replicates, n_speakers), rows sum to n_speakers
     seed: int
 
+    @property
+    def with_once(self) -> np.ndarray:
+        """(1 + n_replicates, n_speakers), the first row for the value itself."""
+        once = np.ones((1, self.speakers.shape[1]), self.speakers.dtype)
+        return np.concatenate([once, self.speakers])
+
     def draws(self, n_draws: int) -> np.ndarray:
         """(n_replicates, n_draws) rows sum to ``n_draws``; the same for every system."""
         rng = np.random.default_rng([self.seed, 1, n_draws])
@@ -46,53 +50,6 @@ def resample(n_speakers: int, *, n_replicates: int = N_REPLICATES, seed: int = 0
     """The weights every system of a comparison shares."""
     rng = np.random.default_rng([seed, 0, n_speakers])
     return Resamples(_multinomial(rng, n_speakers, n_replicates), seed)
-
-
-def replicates(
-    counts: np.ndarray, metrics: Mapping[str, Metric], resamples: Resamples
-) -> dict[str, np.ndarray]:
-    """Each metric in each replicate.
-
-    Args:
-        counts: (n_draws, n_speakers, n_emotions, n_emotions).
-        metrics: functions of (..., n_emotions, n_emotions).
-        resamples: weights for ``n_speakers``.
-
-    Returns:
-        (n_replicates, ...) for each metric, where ... is what the metric gives for one matrix.
-    """
-    n_draws, n_speakers, n_emotions, _ = counts.shape
-    by_speaker = np.moveaxis(counts, 1, 0).reshape(n_speakers, -1).astype(float)
-    resampled = (resamples.speakers @ by_speaker).reshape(-1, n_draws, n_emotions, n_emotions)
-    share = resamples.draws(n_draws) / n_draws
-    return {
-        name: np.einsum("rd,rd...->r...", share, metric(resampled))
-        for name, metric in metrics.items()
-    }
-
-
-def value(counts: np.ndarray, metric: Metric) -> np.ndarray:
-    """The metric of each draw over all speakers, averaged over the draws."""
-    return metric(counts.sum(axis=1)).mean(axis=0)
-
-
-def estimate(counts: np.ndarray, metric: Metric, resamples: Resamples) -> Estimate:
-    """One number with its interval, for a metric that gives one number for a matrix."""
-    found = replicates(counts, {"metric": metric}, resamples)["metric"]
-    return summarise(float(value(counts, metric)), found, n_speakers=counts.shape[1])
-
-
-def estimate_each(counts: np.ndarray, metric: Metric, resamples: Resamples) -> list[Estimate]:
-    """The same for a metric that gives one number an emotion, such as recall.
-
-    Behind each stand the speakers who have a true utterance of that emotion.
-    """
-    found = replicates(counts, {"metric": metric}, resamples)["metric"]
-    n_speakers = (counts.sum(axis=-1) > 0).any(axis=0).sum(axis=0)
-    return [
-        summarise(float(centre), found[:, i], n_speakers=int(n_speakers[i]))
-        for i, centre in enumerate(value(counts, metric))
-    ]
 
 
 def summarise(centre: float, found: np.ndarray, *, n_speakers: int) -> Estimate:

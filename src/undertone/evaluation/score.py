@@ -1,193 +1,232 @@
-"""Score a table of predictions against a table of truths.
+"""Score predictions against truths, of any task.
 
-In:  truth (utterance, speaker, emotion) and prediction (utterance, and prediction or one column
-     ``p_<emotion>`` an emotion), as tables or as paths of CSV or Parquet files. Names of columns
-     may be the synonyms in ``COLUMN_NAMES``; without ``utterance`` it is read off ``file``. For the
-     task "intensities" see ``score_intensities``.
-Out: ``Score``: UAR, WA, macro-F1 and recalls, each with an interval over speakers, with the floors.
+In:  two tables, or the paths of CSV or Parquet files: the truth (utterance, speaker and labels) and
+     the prediction (utterance and predictions), with columns as ``labels_given`` has them; names of
+     columns may be the synonyms of ``tables_given``; without ``utterance`` it is read off ``file``.
+     Or, in ``score_rows``, arrays (n_rows, n_outputs).
+Out: ``Score``: the task's metrics as the mean of the outputs and by output, each with an interval
+     over speakers, beside the floors.
 
 The tables are joined on the utterance, never on the position of a row. Utterances on one side only
-are refused; ``missing="drop"`` leaves them out and counts them. A truth that names no speaker is
-refused, because the interval would have to pretend that utterances are independent; where only
-some utterances lack a speaker, those count together as one speaker.
+are refused; ``missing="drop"`` leaves them out and counts them.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from undertone.corpora.tasks import EMOTIONS, canonical_emotion, names_no_emotion
-from undertone.errors import UndertoneError
 from undertone.evaluation import intervals
-from undertone.evaluation.classes import LABELS, METRICS, codes, emotions_of, recalls_of_counts
 from undertone.evaluation.estimate import Estimate
-from undertone.evaluation.floors import chance_counts, constant_counts
-from undertone.evaluation.score_intensities import score_intensities
-from undertone.evaluation.scoring import Request, Score, notes_on_speakers, plain, speakers
-from undertone.evaluation.tables import Table, describe_some, join, open_table
+from undertone.evaluation.labels_given import UNKNOWN_SPEAKER, kind_told, read_labels
+from undertone.evaluation.tables_given import open_table
+from undertone.tasks import CHOICE, Task, kind_of
+from undertone.tasks.rows import Rows
+
+CHANCE = "chance"
+ByMetric = dict[str, Estimate]
+ByOutput = dict[str, dict[str, Estimate]]  # metric -> output -> estimate
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClassScore(Score):
-    """The score of the task "classes"; metrics are "uar", "wa", "macro_f1"."""
+class Score:
+    """How good predictions are, what needs no speech at all would score, and what was left out.
 
-    emotions: tuple[str, ...]
-    recalls: dict[str, Estimate]  # an emotion of the truth
-    confusion: np.ndarray  # (n_emotions, n_emotions), truth in the rows
+    Attributes:
+        task: what is predicted.
+        metrics: each as the mean of the outputs.
+        by_output: each by output, where it has values by output and they exist.
+        floors: the metrics of what needs no speech, by its label.
+        floors_by_output: the same by output.
+        confusion: (n_outputs, n_outputs) truth in the rows; None of amounts.
+        n_utterances: scored.
+        n_speakers: behind them.
+        left_out: number of utterances by reason.
+        notes: what a reader must know.
+    """
+
+    task: Task
+    metrics: ByMetric
+    by_output: ByOutput
+    floors: dict[str, ByMetric]
+    floors_by_output: dict[str, ByOutput]
+    confusion: np.ndarray | None
+    n_utterances: int
+    n_speakers: int
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def rows(self) -> list[tuple[str, ...]]:
-        """What, prediction, constant, chance: the table a person reads, recalls below metrics."""
-        table = [
-            (LABELS[name], str(found), *(str(floor[name]) for floor in self.floors.values()))
-            for name, found in self.metrics.items()
-        ]
-        recalls = [(f"recall {name}", str(found), "", "") for name, found in self.recalls.items()]
-        return [*table, *recalls]
+        """What, prediction, a cell a floor: the table a person reads, outputs below the means.
 
-    def details(self) -> dict[str, object]:
-        """What this task adds to the JSON."""
+        Of classes the floors have no cells by output: a constant's recalls are 1 and 0.
+        """
+        parts = [self.metrics, *self.floors.values()]
+        means = [
+            (self.task.metrics[name].label, *(_cell(part[name]) for part in parts))
+            for name in self.metrics
+        ]
+        outputs = [
+            (
+                f"{self.task.metrics[name].of_output} {output}",
+                _cell(estimate),
+                *(self._floor_cell(floor, name, output) for floor in self.floors),
+            )
+            for name in (self.task.headline, *self.task.also_by_output)
+            for output, estimate in self.by_output.get(name, {}).items()
+        ]
+        return [*means, *outputs]
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain JSON."""
+        of_classes = {}
+        if self.confusion is not None:
+            recalls = _plain(self.by_output[self.task.headline])
+            of_classes = {"recalls": recalls, "confusion": self.confusion.tolist()}
         return {
-            "recalls": plain(self.recalls),
-            "emotions": list(self.emotions),
-            "confusion": self.confusion.tolist(),
+            "task": self.task.name,
+            "outputs": list(self.task.outputs),
+            "n_utterances": self.n_utterances,
+            "n_speakers": self.n_speakers,
+            "metrics": _plain(self.metrics),
+            "by_output": _plain(self.by_output),
+            "floors": _plain(self.floors),
+            "floors_by_output": _plain(self.floors_by_output),
+            **of_classes,
+            "left_out": dict(self.left_out),
+            "notes": list(self.notes),
         }
+
+    def _floor_cell(self, floor: str, metric: str, output: str) -> str:
+        if self.task.kind == CHOICE:
+            return ""
+        return _cell(self.floors_by_output[floor][metric].get(output))
 
 
 def score(
     *,
     truth: pd.DataFrame | str | Path,
     prediction: pd.DataFrame | str | Path,
-    task: str = "classes",
+    task: str = "",
     missing: Literal["error", "drop"] = "error",
-    n_replicates: int = intervals.N_REPLICATES,
+    n_replicates: int | None = None,
     seed: int = 0,
 ) -> Score:
-    """Score predictions.
+    """Score a table of predictions.
 
     Args:
         truth: a table, or the path of one.
         prediction: a table, or the path of one.
-        task: a key of ``TASKS``.
+        task: a key of ``TASKS``; by default the one that the truth has columns for.
         missing: what to do with utterances that only one of the two tables has.
-        n_replicates: of the bootstrap.
+        n_replicates: of the bootstrap; the task's own by default.
         seed: of the bootstrap.
 
     Returns:
         Metrics with intervals, floors and counts.
     """
-    if task not in TASKS:
-        raise UndertoneError(f"no task {task!r} to score; there is {', '.join(TASKS)}")
-    return TASKS[task](
-        Request(
-            truth=open_table(truth, "the truth"),
-            prediction=open_table(prediction, "the prediction"),
-            drop=missing == "drop",
-            n_replicates=n_replicates,
-            seed=seed,
-        )
+    kind = kind_of(task) if task else None
+    of_truth, of_prediction = (
+        open_table(truth, "the truth"),
+        open_table(prediction, "the prediction"),
     )
+    kind = kind or kind_told(of_truth)
+    labels = read_labels(kind, of_truth, of_prediction, drop=missing == "drop")
+    return score_rows(**vars(labels), n_replicates=n_replicates, seed=seed)
 
 
-def _score_classes(request: Request) -> ClassScore:
-    joined, left_out = _joined(request)
-    notes = _check_labels(joined, request.prediction.where)
-    emotions = emotions_of(joined["truth"], joined["prediction"])
-    counts = _counts_by_speaker(joined, emotions)
-    notes += notes_on_speakers(joined["speaker"])
+def score_rows(
+    task: Task,
+    *,
+    truth: np.ndarray,
+    values: np.ndarray,
+    speakers: Sequence[str] | np.ndarray | pd.Series,
+    n_replicates: int | None = None,
+    seed: int = 0,
+    left_out: Mapping[str, int] | None = None,
+    notes: Sequence[str] = (),
+) -> Score:
+    """Score predictions row by row.
+
+    Args:
+        task: what is predicted.
+        truth: (n_rows, n_outputs)
+        values: (n_rows, n_outputs) probabilities or amounts.
+        speakers: (n_rows,)
+        n_replicates: of the bootstrap; the task's own by default.
+        seed: of the bootstrap.
+        left_out: number of utterances by reason.
+        notes: what a reader must know; those on the speakers are added.
+    """
+    names, speaker = np.unique(np.asarray(speakers, dtype=str), return_inverse=True)
     resamples = intervals.resample(
-        counts.shape[1], n_replicates=request.n_replicates, seed=request.seed
+        len(names), n_replicates=n_replicates or task.n_replicates, seed=seed
     )
-    most_frequent = int(counts.sum(axis=(0, 1, 3)).argmax())
+    decided = task.decide(values)
+    metrics, by_output = _estimates(task, Rows(truth, decided, speaker), resamples)
     floors = {
-        "constant": constant_counts(counts, most_frequent),
-        "chance": chance_counts(counts),
+        label: _estimates(task, Rows(truth, floor, speaker), resamples)
+        for label, floor in _floors(task, truth)
     }
-    recalls = intervals.estimate_each(counts, recalls_of_counts, resamples)
-    return ClassScore(
-        task="classes",
-        emotions=emotions,
-        metrics=_estimates(counts, resamples),
-        recalls={
-            emotion: recall
-            for emotion, recall in zip(emotions, recalls, strict=True)
-            if recall.n_speakers > 0
-        },
-        floors={name: _estimates(floor, resamples) for name, floor in floors.items()},
-        confusion=counts.sum(axis=(0, 1)),
-        n_utterances=len(joined),
-        n_speakers=counts.shape[1],
-        left_out=left_out,
-        notes=tuple(notes),
+    return Score(
+        task=task,
+        metrics=metrics,
+        by_output=by_output,
+        floors={label: of_floor[0] for label, of_floor in floors.items()},
+        floors_by_output={label: of_floor[1] for label, of_floor in floors.items()},
+        confusion=(truth.T @ decided).astype(int) if task.kind == CHOICE else None,
+        n_utterances=len(truth),
+        n_speakers=len(names),
+        left_out=dict(left_out or {}),
+        notes=(*notes, *_notes_on_speakers(np.asarray(speakers, dtype=str))),
     )
 
 
-TASKS: dict[str, Callable[[Request], Score]] = {
-    "classes": _score_classes,
-    "intensities": score_intensities,
-}
-
-
-def _joined(request: Request) -> tuple[pd.DataFrame, dict[str, int]]:
-    """Columns truth, speaker, prediction; and what was left out."""
-    truth, prediction = request.truth, request.prediction
-    truths = pd.DataFrame({"truth": _emotions(truth, "emotion"), "speaker": speakers(truth)})
-    guesses = pd.DataFrame({"prediction": _predictions(prediction)})
-    return join(truth, truths, other=prediction, other_columns=guesses, drop=request.drop)
-
-
-def _estimates(counts: np.ndarray, resamples: intervals.Resamples) -> dict[str, Estimate]:
-    return {name: intervals.estimate(counts, metric, resamples) for name, metric in METRICS.items()}
-
-
-def _counts_by_speaker(joined: pd.DataFrame, emotions: tuple[str, ...]) -> np.ndarray:
-    """(1, n_speakers, n_emotions, n_emotions): one draw."""
-    speaker, speakers = pd.factorize(joined["speaker"], sort=True)
-    truth = codes(joined["truth"], emotions=emotions, what="the truth")
-    guess = codes(joined["prediction"], emotions=emotions, what="the prediction")
-    n = len(emotions)
-    flat = np.bincount((speaker * n + truth) * n + guess, minlength=len(speakers) * n * n)
-    return flat.reshape(1, len(speakers), n, n)
-
-
-def _emotions(table: Table, name: str) -> pd.Series:
-    """The column's emotions under their canonical names; "no agreement" and the like are empty."""
-    return table.column(name).map(_emotion, na_action="ignore")
-
-
-def _emotion(label: object) -> str | None:
-    return None if names_no_emotion(str(label)) else canonical_emotion(str(label))
-
-
-def _predictions(table: Table) -> pd.Series:
-    """The predicted emotions: named, or the most probable one."""
-    if table.has("prediction"):
-        return _emotions(table, "prediction")
-    probabilities = table.frame.filter(regex="^p_.")
-    if probabilities.empty:
-        return _emotions(table, "emotion" if table.has("emotion") else "prediction")
-    values = probabilities.apply(pd.to_numeric, errors="coerce")
-    if odd := int((probabilities.notna() & (probabilities != "") & values.isna()).sum().sum()):
-        raise UndertoneError(
-            f"expected numbers in the columns {', '.join(probabilities.columns)} of {table.where}; "
-            f"found {odd} cells that are none"
+def _estimates(task: Task, rows: Rows, resamples: intervals.Resamples) -> tuple[ByMetric, ByOutput]:
+    """Every metric as the mean of the outputs, and by those outputs for which it exists."""
+    measured = task.measure(rows, resamples.with_once)
+    behind = task.speakers_behind(rows)
+    means, by_output = {}, {}
+    for i, (name, metric) in enumerate(task.metrics.items()):
+        means[name], *outputs = (
+            intervals.summarise(float(column[0]), column[1:], n_speakers=int(n))
+            for column, n in zip(measured[:, i].T, behind, strict=True)
         )
-    names = [canonical_emotion(column.removeprefix("p_")) for column in values]
-    best = values.to_numpy(dtype=float, na_value=-np.inf).argmax(axis=1)
-    named = pd.Series(np.asarray(names, dtype=object)[best], index=values.index, dtype=object)
-    return named.where(values.notna().all(axis=1))
+        if metric.of_output:
+            by_output[name] = {
+                output: estimate
+                for output, estimate in zip(task.outputs, outputs, strict=True)
+                if not np.isnan(estimate.value)
+            }
+    return means, by_output
 
 
-def _check_labels(joined: pd.DataFrame, where: str) -> list[str]:
-    """Refuse names that are no emotion; note emotions that are never true."""
-    never_true = sorted(set(joined["prediction"]) - set(joined["truth"]))
-    if unknown := [name for name in never_true if name not in EMOTIONS]:
-        raise UndertoneError(
-            f"expected the emotions {', '.join(emotions_of(joined['truth']))} in "
-            f"{where}; found {describe_some(unknown)}, which is neither among them nor the name "
-            "of an emotion known here: map it to one of them"
-        )
-    return [f"{name} is predicted but never true: counted as wrong" for name in never_true]
+def _floors(task: Task, truth: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    """Label and prediction (n_rows, n_outputs) of what needs no speech, fitted on the truth."""
+    for floor in task.floors.values():
+        yield floor.label, task.decide(np.broadcast_to(floor.fit(truth), truth.shape))
+    if (guesses := task.chance(truth)) is not None:
+        yield CHANCE, guesses
+
+
+def _notes_on_speakers(speakers: np.ndarray) -> list[str]:
+    """What a reader of the intervals must know about the speakers."""
+    notes = []
+    if n_unknown := int((speakers == UNKNOWN_SPEAKER).sum()):
+        notes.append(f"{n_unknown} utterances name no speaker: they count as one speaker together")
+    if len(set(speakers)) == 1:
+        notes.append("one speaker: no interval, because one speaker says nothing of the next")
+    return notes
+
+
+def _cell(estimate: Estimate | None) -> str:
+    return "n/a" if estimate is None or np.isnan(estimate.value) else str(estimate)
+
+
+def _plain(estimates: Estimate | Mapping[str, Any]) -> dict[str, Any]:
+    if isinstance(estimates, Estimate):
+        return estimates.to_dict()
+    return {name: _plain(of_name) for name, of_name in estimates.items()}

@@ -6,7 +6,7 @@ Out: ``Worth``: from the budget b, scratch needs b + N labels to score what the 
 
 The scratch curve is made to rise by isotonic regression (equal weights) and joined by straight
 lines over the logarithm of the budget; b' is the first budget where it reaches the pre-trained
-UAR at b, and N = b' - b. The same is done in every replicate of the bootstrap, which gives the
+score at b, and N = b' - b. The same is done in every replicate of the bootstrap, which gives the
 interval. Where scratch never gets there within the budgets tried, N is infinite: "at least". Where
 it is there already at the smallest budget, b' is that budget.
 """
@@ -17,7 +17,7 @@ from typing import Literal
 
 import numpy as np
 
-from undertone.evaluation.curve import Curves
+from undertone.evaluation.curves import Curves
 from undertone.evaluation.estimate import Estimate
 from undertone.evaluation.intervals import interval
 
@@ -41,7 +41,7 @@ class Worth:
     labels: float  # N; +inf where scratch does not reach the pre-trained score
     low: float
     high: float
-    difference: Estimate  # of UAR, paired
+    difference: Estimate  # gain in the headline, paired
     verdict: Verdict
 
     @property
@@ -62,20 +62,6 @@ class Worth:
             "unknown": "not known: one speaker gives no interval",
         }[self.verdict]
 
-    def to_dict(self) -> dict[str, object]:
-        """Plain JSON; an N or an end beyond the budgets tried is null."""
-        return {
-            "pretrained": self.pretrained,
-            "scratch": self.scratch,
-            "budget": self.budget,
-            "verdict": self.verdict,
-            "labels": _finite(self.labels),
-            "low": _finite(self.low),
-            "high": _finite(self.high),
-            "at_least": self.at_least,
-            "difference": self.difference.to_dict(),
-        }
-
     def _bracket(self) -> str:
         if not math.isfinite(self.high):
             return f"[{round(self.low)}, more than {self.at_least}]"
@@ -83,17 +69,18 @@ class Worth:
 
 
 def worth(curves: Curves, *, pretrained: str, scratch: str, budget: int) -> Worth:
-    """What ``pretrained`` is worth over ``scratch`` at ``budget``, measured in UAR."""
+    """What ``pretrained`` is worth over ``scratch`` at ``budget``, by the task's headline."""
     budgets = curves.budgets_of(scratch)
-    difference = curves.difference(pretrained, scratch, budget=budget)
+    difference = curves.gain(pretrained, scratch, budget=budget)
+    ours, our_replicates = curves.height(pretrained, budget)
     reached = budget_reaching(
-        curves.values[pretrained, budget]["uar"],
-        heights=np.array([curves.values[scratch, b]["uar"] for b in budgets]),
+        ours,
+        heights=np.array([curves.height(scratch, b)[0] for b in budgets]),
         budgets=np.array(budgets),
     )
     resampled = budget_reaching(
-        curves.replicates[pretrained, budget]["uar"],
-        heights=np.stack([curves.replicates[scratch, b]["uar"] for b in budgets], axis=-1),
+        our_replicates,
+        heights=np.stack([curves.height(scratch, b)[1] for b in budgets], axis=-1),
         budgets=np.array(budgets),
     )
     labels = float(reached) - budget
@@ -166,7 +153,3 @@ def _verdict(difference: Estimate, labels: float) -> Verdict:
 
 def _labels(n: float) -> str:
     return f"{round(n)} label{'' if round(n) == 1 else 's'}"
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None

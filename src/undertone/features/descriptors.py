@@ -66,7 +66,7 @@ def emphasis(columns: Sequence[str], n_values: int) -> np.ndarray:
     """(n_values,) what each descriptor counts: 1, but for the layers of a pre-trained encoder.
 
     Of these the middle ones count most and the first and last least, by a triangle over their
-    place, squared: what speech sounds like is told by the middle layers (docs/experiments.md).
+    place, squared: the middle layers tell what speech sounds like (docs/experiments.md).
     """
     layers = layers_of(tuple(columns))
     if layers is None:

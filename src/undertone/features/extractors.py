@@ -3,8 +3,8 @@
 A new extractor is one more row: a module-level function, the names of its columns, a version to
 raise whenever the same waveform gives other frames, and the settings that shaped them. A variant
 is a row of its own, made with ``functools.partial``. Heavy imports belong inside the function.
-Names that begin with ``upstream:`` stand for pre-trained encoders and are no rows: ``get`` reads
-what they are off the model's folder.
+Pre-trained encoders (``upstream:MODEL@LAYER``, see ``name``) are no rows: ``get`` reads what they
+are off the model's folder.
 """
 
 import functools
@@ -17,7 +17,7 @@ import numpy as np
 from undertone import audio
 from undertone.errors import UndertoneError
 from undertone.features import covarep, log_mel, upstream
-from undertone.features.upstream.source import PREFIX, with_absolute_path
+from undertone.features.name import PREFIX, FeatureName, parse
 
 
 @dataclass(frozen=True)
@@ -38,10 +38,14 @@ class Stack:
     width: int
     layers: range
 
+    def of_one(self, waveform: np.ndarray) -> np.ndarray:
+        """(n_frames, n_features) of one waveform."""
+        return self.frames(self.compute([waveform])[0])
+
     def frames(self, layers: np.ndarray) -> np.ndarray:
         """(n_frames, n_features) of (n_layers, n_frames, width)."""
-        asked = layers[self.layers.start : self.layers.stop]
-        return asked.transpose(1, 0, 2).reshape(asked.shape[1], -1)
+        chosen = layers[self.layers.start : self.layers.stop]
+        return chosen.transpose(1, 0, 2).reshape(chosen.shape[1], -1)
 
 
 @dataclass(frozen=True)
@@ -79,10 +83,7 @@ class Extractor:
 
 EXTRACTORS = {
     "covarep": Extractor(
-        covarep.extract,
-        covarep.COLUMNS,
-        covarep.VERSION,
-        settings=covarep.COMPATIBLE.settings(),
+        covarep.extract, covarep.COLUMNS, covarep.VERSION, settings=covarep.COMPATIBLE.settings()
     ),
     "covarep_clips": Extractor(
         functools.partial(covarep.extract, config=covarep.CLIPS),
@@ -100,24 +101,20 @@ EXTRACTORS = {
 }
 
 
-def get(name: str) -> Extractor:
+def get(name: str | FeatureName) -> Extractor:
     """Look up an extractor by name."""
-    if name.startswith(PREFIX):
+    name = parse(name)
+    if name.is_upstream:
         return _upstream(name)
-    if name not in EXTRACTORS:
+    if name.extractor not in EXTRACTORS:
         raise UndertoneError(
-            f"there are no features {name!r}; there are {', '.join(sorted(EXTRACTORS))}, and "
-            f"{PREFIX}MODEL@LAYER"
+            f"there are no features {name.extractor!r}; there are "
+            f"{', '.join(sorted(EXTRACTORS))}, and {PREFIX}MODEL@LAYER"
         )
-    return EXTRACTORS[name]
+    return EXTRACTORS[name.extractor]
 
 
-def settled(name: str) -> str:
-    """The same extractor, its name independent of the current folder."""
-    return with_absolute_path(name) if name.startswith(PREFIX) else name
-
-
-def _upstream(name: str) -> Extractor:
+def _upstream(name: FeatureName) -> Extractor:
     model = upstream.find(name)
     stack = Stack(
         compute=functools.partial(upstream.compute, model=model),
@@ -127,7 +124,7 @@ def _upstream(name: str) -> Extractor:
         layers=model.layers,
     )
     return Extractor(
-        compute=functools.partial(_one_of_a_stack, stack=stack),
+        compute=stack.of_one,
         columns=model.columns(),
         version=upstream.VERSION,
         frames_per_second=model.frames_per_second,
@@ -135,7 +132,3 @@ def _upstream(name: str) -> Extractor:
         first_centre=model.first_centre,
         stack=stack,
     )
-
-
-def _one_of_a_stack(waveform: np.ndarray, *, stack: Stack) -> np.ndarray:
-    return stack.frames(stack.compute([waveform])[0])

@@ -18,15 +18,6 @@ STATISTICS = ("mean", "sd", *(f"p{percent:02d}" for percent in PERCENTILES), "ch
 OVER_VOICED = ("log_f0",)
 
 
-def names(columns: Sequence[str]) -> tuple[str, ...]:
-    """Return the names of what ``functionals`` returns.
-
-    >>> names(["voicing"])[:3]
-    ('voicing_mean', 'voicing_sd', 'voicing_p05')
-    """
-    return tuple(f"{column}_{statistic}" for column in columns for statistic in STATISTICS)
-
-
 def functionals(frames: np.ndarray, columns: Sequence[str] = ()) -> np.ndarray:
     """Describe the frames of one utterance."""
     frames = np.asarray(frames, dtype=np.float64)

@@ -35,9 +35,10 @@ from undertone.features.store import FrameTable, default_folder
 from undertone.progress import Progress
 
 NAME = "mosei_covarep"
+NAME_OF_FRAMES = "covarep"  # the extractor whose columns they have
 VERSION = 1
 SHARD_BYTES = 32 * 2**20  # of frames held before they are written
-FINISHED = "finished"  # the file that makes an import one; it holds what is told of it
+FINISHED = "finished"  # the file that makes an import one; it holds repairs and failures
 NO_VIDEO = "the file has no frames of its video"
 NO_FRAME = "no frame lies in its segment"
 OTHER_SEGMENT = "the frames of this number lie in another segment of the video"
@@ -61,11 +62,11 @@ def read(
     home = Path(folder or default_folder()) / f"{NAME}-v{VERSION}-{_key(path, corpus.table)}"
     if not (home / FINISHED).is_file():
         _import(path, corpus.table, home, progress)
-    told = json.loads((home / FINISHED).read_text())
-    repairs, failures = Repairs.of_json(told["repairs"]), told["failures"]
+    report = json.loads((home / FINISHED).read_text())
+    repairs, failures = Repairs.of_json(report["repairs"]), report["failures"]
     places = shards.find(home, len(COLUMNS))
-    asked_for = corpus.table["utterance"]
-    if lost := [name for name in asked_for if name not in places and name not in failures]:
+    utterances = corpus.table["utterance"]
+    if lost := [name for name in utterances if name not in places and name not in failures]:
         raise UndertoneError(
             f"{len(lost)} of {len(corpus)} segments have disappeared from {home}: remove that "
             "folder, and the file will be read again"
@@ -81,9 +82,9 @@ def read(
         version=VERSION,
         frames_per_second=max(1, round(1 / repairs.hop_s)),
         columns=COLUMNS,
-        source={name: places[name] for name in asked_for if name in places},
+        source={name: places[name] for name in utterances if name in places},
         failures=failures,
-        keys={name: f"{home.name} {name}" for name in asked_for if name in places},
+        keys={name: f"{home.name} {name}" for name in utterances if name in places},
     )
     return table, repairs
 
@@ -132,8 +133,8 @@ def _import(path: Path, table: pd.DataFrame, home: Path, progress: bool) -> None
         known = tally.kept | set(tally.failures)
         tally.failures |= {name: NO_VIDEO for name in table["utterance"] if name not in known}
         repairs = asdict(tally.repairs())
-        told = json.dumps({"repairs": repairs, "failures": tally.failures})
-        atomic.write_text(partial / FINISHED, told)
+        report = json.dumps({"repairs": repairs, "failures": tally.failures})
+        atomic.write_text(partial / FINISHED, report)
         if not (home / FINISHED).is_file():  # else another process was faster
             shutil.rmtree(home, ignore_errors=True)
             partial.rename(home)

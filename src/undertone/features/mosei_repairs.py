@@ -16,7 +16,7 @@ from undertone.features.covarep import COLUMNS
 
 @dataclass(frozen=True)
 class Repairs:
-    """What was found in the file; counts are of frames inside the segments.
+    """What was wrong in the file; counts are of frames inside the segments.
 
     Attributes:
         n_frames: kept.
@@ -43,14 +43,14 @@ class Repairs:
     hop_s: float = 0.01
 
     @classmethod
-    def of_json(cls, told: Mapping[str, Any]) -> "Repairs":
+    def of_json(cls, values: Mapping[str, Any]) -> "Repairs":
         """What ``dataclasses.asdict`` wrote."""
-        lists = {name: tuple(value) for name, value in told.items() if isinstance(value, list)}
-        return cls(**{**told, **lists})
+        lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
+        return cls(**{**values, **lists})
 
     def lines(self) -> list[str]:
         """The same for people; what was not met is not mentioned."""
-        told = {
+        counts = {
             "frames in no labelled segment, passed over": self.n_frames_outside,
             "values NaN: 0 after z-scoring": self.n_nan,
             "values infinite: NaN, so 0 after z-scoring": self.n_infinite,
@@ -67,7 +67,7 @@ class Repairs:
                 self.videos_without_frames
             ),
         }
-        return [f"{self.n_frames:,} frames", *(f"{n:,} {what}" for what, n in told.items() if n)]
+        return [f"{self.n_frames:,} frames", *(f"{n:,} {what}" for what, n in counts.items() if n)]
 
 
 class Tally:

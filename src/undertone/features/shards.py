@@ -80,14 +80,20 @@ def find(folder: Path, n_features: int) -> dict[str, Place]:
         try:
             index = json.loads(path.read_text())
             keys = {key: Place(array, int(a), int(n)) for key, (a, n) in index["keys"].items()}
-            whole = array.stat().st_size == index["bytes"] and _fits(array, keys, n_features)
+            expected = (sum(place.n_frames for place in keys.values()), n_features)
+            whole = array.stat().st_size == index["bytes"]
+            whole = whole and np.load(array, mmap_mode="r").shape == expected
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             whole = False
         if whole:
             places |= keys
         else:
             _remove(path, array)
-    _remove_abandoned(folder)
+    unindexed = [path for path in folder.glob("*.npy") if not path.with_suffix(".json").exists()]
+    for path in (*folder.glob(".*.partial"), *unindexed):  # what killed processes left
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > ABANDONED_S:
+                path.unlink()
     return places
 
 
@@ -106,20 +112,6 @@ def _map(path: Path) -> np.ndarray:
     with contextlib.suppress(AttributeError, OSError, ValueError):  # a hint, where there is one
         mapped._mmap.madvise(mmap.MADV_WILLNEED)
     return np.asarray(mapped)
-
-
-def _fits(array: Path, keys: Mapping[str, Place], n_features: int) -> bool:
-    shape = np.load(array, mmap_mode="r").shape
-    return shape == (sum(place.n_frames for place in keys.values()), n_features)
-
-
-def _remove_abandoned(folder: Path) -> None:
-    """Remove what killed processes left: partial files, and arrays that never got an index."""
-    unindexed = [path for path in folder.glob("*.npy") if not path.with_suffix(".json").exists()]
-    for path in (*folder.glob(".*.partial"), *unindexed):
-        with contextlib.suppress(OSError):
-            if time.time() - path.stat().st_mtime > ABANDONED_S:
-                path.unlink()
 
 
 def _remove(*paths: Path) -> None:

@@ -12,7 +12,6 @@ import functools
 import hashlib
 import json
 import math
-import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -21,10 +20,12 @@ from pathlib import Path
 import numpy as np
 
 from undertone import audio
+from undertone.config import cache_folder
 from undertone.corpora.corpus import Corpus
 from undertone.errors import UndertoneError
 from undertone.features import extractors, shards
 from undertone.features.extractors import Extractor
+from undertone.features.name import FeatureName, parse
 from undertone.features.workers import Recording, compute, fill
 from undertone.processes import available_cores
 from undertone.progress import Progress
@@ -37,7 +38,7 @@ class FrameTable:
     """Frames by utterance; cheap to send to another process.
 
     Attributes:
-        extractor: its name in ``extractors.EXTRACTORS``.
+        extractor: its name, as in ``features.name``.
         version: of the extractor.
         frames_per_second: of the frames.
         columns: names of the features.
@@ -66,8 +67,8 @@ class FrameTable:
     def lengths(self) -> dict[str, int]:
         """Number of frames by utterance."""
         return {
-            utterance: len(found) if isinstance(found, np.ndarray) else found.n_frames
-            for utterance, found in self.source.items()
+            utterance: len(place) if isinstance(place, np.ndarray) else place.n_frames
+            for utterance, place in self.source.items()
         }
 
     def frames(self, utterance: str) -> np.ndarray:
@@ -80,14 +81,14 @@ class FrameTable:
             raise UndertoneError(
                 f"utterance {utterance!r} has no {self.extractor} frames: {reason}"
             )
-        found = self.source[utterance]
-        frames = found if isinstance(found, np.ndarray) else shards.read(found)
+        place = self.source[utterance]
+        frames = place if isinstance(place, np.ndarray) else shards.read(place)
         return frames.astype(np.float32) if frames.dtype == np.float16 else frames
 
 
 def extract(
     corpus: Corpus,
-    extractor: str,
+    extractor: str | FeatureName,
     *,
     folder: Path | str | None = None,
     workers: int | None = None,
@@ -97,7 +98,7 @@ def extract(
 
     Args:
         corpus: whose utterances are read.
-        extractor: a name in ``extractors.EXTRACTORS``.
+        extractor: its name, as in ``features.name``.
         folder: of the store; ``default_folder()`` by default.
         workers: processes; one a core by default.
         progress: whether to show it on standard error.
@@ -105,6 +106,7 @@ def extract(
     Raises:
         UndertoneError: nothing could be read, the folder cannot be written, or the disk is full.
     """
+    extractor = parse(extractor)
     chosen = extractors.get(extractor)
     home = Path(folder or default_folder()) / _home_name(extractor, chosen)
     recordings = _recordings(corpus)
@@ -128,13 +130,13 @@ def extract(
             known = _find(home, chosen)
     failures = {
         utterance: unreadable.get(recording.path)
-        or _about(recording, failed[keys[utterance]], missing[keys[utterance]])
+        or failed[key := keys[utterance]].replace(str(missing[key].path), str(recording.path))
         for utterance, recording in recordings.items()
         if keys.get(utterance) not in known
     }
     _check_some_worked(corpus, failures)
     return FrameTable(
-        extractor=extractor,
+        extractor=str(extractor),
         version=chosen.version,
         frames_per_second=chosen.frames_per_second,
         columns=chosen.columns,
@@ -146,7 +148,7 @@ def extract(
 
 def extract_file(
     path: Path | str,
-    extractor: str,
+    extractor: str | FeatureName,
     *,
     start_s: float = 0.0,
     end_s: float | None = None,
@@ -162,13 +164,11 @@ def extract_file(
 
 
 def default_folder() -> Path:
-    """``frames`` in ``$UNDERTONE_CACHE``, or in ``undertone`` in the user's cache folder."""
-    if cache := os.environ.get("UNDERTONE_CACHE"):
-        return Path(cache) / "frames"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "undertone", "frames")
+    """``frames`` in the package's folder of caches."""
+    return cache_folder() / "frames"
 
 
-def _home_name(name: str, extractor: Extractor) -> str:
+def _home_name(name: FeatureName, extractor: Extractor) -> str:
     """The folder of everything that one extractor with its settings has computed."""
     stack = extractor.stack
     what = {
@@ -183,7 +183,7 @@ def _home_name(name: str, extractor: Extractor) -> str:
 
 
 def _find(home: Path, extractor: Extractor) -> dict[str, shards.Place]:
-    """Where the frames lie that are there; of a stack, those of the layer asked for."""
+    """Where the stored frames lie; of a stack, those of the extractor's layers."""
     known, stack = shards.find(home, extractor.stored_width), extractor.stack
     if stack is None:
         return known
@@ -229,11 +229,6 @@ def _hash_file(path: Path) -> tuple[str, str]:
             return hashlib.file_digest(file, "sha256").hexdigest(), ""
     except OSError as error:
         return "", f"{path} cannot be read: {error.strerror}; is the corpus complete?"
-
-
-def _about(recording: Recording, reason: str, failed: Recording) -> str:
-    """The reason of a recording with the same content, told of this one."""
-    return reason.replace(str(failed.path), str(recording.path))
 
 
 def _check_some_worked(corpus: Corpus, failures: Mapping[str, str]) -> None:

@@ -46,8 +46,8 @@ def summarise(table: FrameTable) -> FrameTable:
     known = shards.find(folder, 2 * width)
     missing = {_key(table, u): u for u in places if _key(table, u) not in known}
     for chunk in _chunks(list(missing)):
-        found = {k: mean_sd(_layers(places[missing[k]], width)) for k in chunk}
-        shards.write(folder, found)
+        vectors = {k: mean_sd(_layers(places[missing[k]], width)) for k in chunk}
+        shards.write(folder, vectors)
     known = shards.find(folder, 2 * width) if missing else known
     return replace(table, columns=(), source={u: known[_key(table, u)] for u in places})
 

@@ -71,12 +71,17 @@ def fill(
         recordings: by key.
         extractor: what computes the frames.
         workers: processes; with 1 everything happens in this one.
-        advance: told how many recordings are done, as they are.
+        advance: called with the number of recordings done since the last call.
 
     Returns:
         Reasons by the keys that have no frames.
     """
-    _make(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UndertoneError(
+            f"{folder} cannot be made to keep frames in: {error.strerror}; {OTHER_FOLDER}"
+        ) from error
     grouped = list(_group(recordings))
     chunks = [Chunk(folder, extractor, group, len(grouped)) for group in grouped]
     failures: dict[str, str] = {}
@@ -85,9 +90,13 @@ def fill(
         chunk = chunks.pop(0)
         failures |= fill_chunk(chunk)
         advance(len(chunk.recordings))
-    for size, found in _fill_in_processes(chunks, workers) if chunks else ():
-        failures |= found
-        advance(size)
+    if not chunks:
+        return failures
+    with process_pool(min(workers, len(chunks))) as executor:
+        sizes = {executor.submit(fill_chunk, chunk): len(chunk.recordings) for chunk in chunks}
+        for future in as_completed(sizes):
+            failures |= future.result()
+            advance(sizes[future])
     return failures
 
 
@@ -107,15 +116,15 @@ def _each(
     recordings: Mapping[str, Recording], do: Callable[[Recording], np.ndarray]
 ) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """What comes of each recording, and the reasons where nothing does."""
-    found, failures = {}, {}
+    results, failures = {}, {}
     for key, recording in recordings.items():
         try:
-            found[key] = do(recording)
+            results[key] = do(recording)
         except UndertoneError as error:
             failures[key] = str(error)
         except Exception as error:  # one recording must not cost the others hours of work
             failures[key] = f"{recording.path}: {type(error).__name__}: {error} (please report it)"
-    return found, failures
+    return results, failures
 
 
 def _compute_stack(
@@ -124,25 +133,16 @@ def _compute_stack(
     """All layers, one after the other, (n_layers * n_frames, width): as a batch if it can be."""
     waveforms, failures = _each(recordings, _read)
     try:
-        found = dict(zip(waveforms, stack.compute(list(waveforms.values())), strict=True))
+        layers = dict(zip(waveforms, stack.compute(list(waveforms.values())), strict=True))
     except Exception:  # find out whose fault it is
         alone = {key: recordings[key] for key in waveforms}
-        found, others = _each(alone, lambda recording: stack.compute([_read(recording)])[0])
+        layers, others = _each(alone, lambda recording: stack.compute([_read(recording)])[0])
         failures |= others
-    return {key: layers.reshape(-1, stack.width) for key, layers in found.items()}, failures
+    return {key: value.reshape(-1, stack.width) for key, value in layers.items()}, failures
 
 
 def _read(recording: Recording) -> np.ndarray:
     return audio.read(recording.path, start_s=recording.start_s, end_s=recording.end_s)
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UndertoneError(
-            f"{folder} cannot be made to keep frames in: {error.strerror}; {OTHER_FOLDER}"
-        ) from error
 
 
 def _write(chunk: Chunk, frames: Mapping[str, np.ndarray]) -> None:
@@ -175,10 +175,3 @@ def _n_bytes(recording: Recording) -> int:
     with contextlib.suppress(OSError):
         return recording.path.stat().st_size
     return 0
-
-
-def _fill_in_processes(chunks: list[Chunk], workers: int) -> Iterator[tuple[int, dict[str, str]]]:
-    with process_pool(min(workers, len(chunks))) as pool:
-        sizes = {pool.submit(fill_chunk, chunk): len(chunk.recordings) for chunk in chunks}
-        for future in as_completed(sizes):
-            yield sizes[future], future.result()

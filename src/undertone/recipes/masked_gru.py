@@ -12,10 +12,10 @@ from typing import Any
 from undertone import config
 from undertone.corpora import mosei
 from undertone.errors import UndertoneError
-from undertone.evaluation.intensity_claims import Claims, Published
-from undertone.evaluation.intensity_report import along_budgets, beside_published, differences
-from undertone.intensity_curve import IntensitySettings, Paper, intensity_curve
-from undertone.learning_curve import CurveSettings, curve
+from undertone.evaluation.report.claims import Claims, Published
+from undertone.evaluation.report.result import Paper
+from undertone.evaluation.report.tables import along_budgets, beside_published, differences
+from undertone.experiment import CurveSettings, curve, run_curve
 from undertone.pipeline import Resources
 from undertone.recipes.reproduction import Reproduction
 
@@ -42,7 +42,12 @@ PRETRAIN = {
     "distance": "l1",
     "batch_size": 64,
 }
-INTENSITIES: Mapping[str, Any] = {"encoder": ENCODER, "pretrain": PRETRAIN}
+INTENSITIES: Mapping[str, Any] = {
+    "task": "intensities",
+    "budgets": [20, 50, 100, 200, 500, 1000, 2000],
+    "encoder": ENCODER,
+    "pretrain": PRETRAIN,
+}
 CLASSES: Mapping[str, Any] = {
     "features": "covarep",
     "systems": [
@@ -87,14 +92,14 @@ def reproduce(
         settings = config.load(CurveSettings, config.merge(CLASSES, beneath, values))
         return Reproduction(curve(settings, out, resources))
     _check_mosei(corpus, values)
-    chosen = config.load(IntensitySettings, config.merge(INTENSITIES, beneath, values))
-    result = intensity_curve(chosen, out, PAPER, resources)
+    chosen = config.load(CurveSettings, config.merge(INTENSITIES, beneath, values))
+    result = run_curve(chosen, out, resources, paper=PAPER)
     return Reproduction(
         report=out / "report.html",
         summary=f"{PAPER.title}: {result.summary}",
         tables=(
             *(along_budgets(result, metric) for metric in ("mae", "presence_auc")),
-            *([differences(result)] if result.paired else []),
+            *([differences(result)] if result.pairs else []),
             beside_published(result),
         ),
         answers=tuple(result.answers),

@@ -12,9 +12,10 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table as RichTable
 
 from undertone.evaluation.estimate import Estimate, decimal
-from undertone.evaluation.intensity_claims import Answer
-from undertone.evaluation.intensity_report import Cell, Table
+from undertone.evaluation.report.claims import Answer
+from undertone.evaluation.report.tables import Cell, Table
 
+INDENT = "  "  # of a part of the row above
 BORDER = 3  # characters between two columns
 COLUMNS_OF_A_FILE = 170  # where standard output is no terminal
 
@@ -47,8 +48,8 @@ class Reproduction:
 def _show_table(console: Console, table: Table) -> None:
     """A table, in parts side by side that each repeat the first column if it is too wide."""
     cells = [
-        (str(name), *(_text(cell, signed=table.signed) for cell in others))
-        for name, *others in table.rows
+        (f"{INDENT * row.is_part}{row.name}", *(_text(cell, table.signed) for cell in row.cells))
+        for row in table.rows
     ]
     parts = _parts(table.headings, cells, console.width)
     for part in parts:
@@ -85,7 +86,7 @@ def _words(cell: str) -> list[str]:
     return cell.split("\n") if "\n" in cell else cell.split()
 
 
-def _text(cell: Cell, *, signed: bool) -> str:
+def _text(cell: Cell, signed: bool) -> str:
     """A value above its interval, so that columns stay narrow."""
     if not isinstance(cell, Estimate):
         return cell

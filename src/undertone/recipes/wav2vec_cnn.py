@@ -11,15 +11,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from undertone import config
 from undertone.errors import UndertoneError
-from undertone.evaluation.curve import trace
-from undertone.evaluation.estimate import Estimate, decimal
-from undertone.evaluation.intensity_report import Table
-from undertone.features.extractors import settled
-from undertone.learning_curve import ALL, CurveSettings, curve
+from undertone.evaluation.estimate import decimal
+from undertone.evaluation.report.result import CurveResult
+from undertone.evaluation.report.tables import Row, Table
+from undertone.experiment import ALL, CurveSettings, run_curve
+from undertone.features.name import parse_encoder
 from undertone.pipeline import Resources
 from undertone.recipes.reproduction import Reproduction
 
@@ -53,35 +51,30 @@ def reproduce(
 
     Args:
         values: ``corpus`` and ``upstream`` (folder or hub name, perhaps with ``@LAYER``; without it
-            the layer is chosen on the labels), ``image_network`` for the picture network, and
+            the layer is chosen on the labels), ``picture.network`` for the picture network, and
             settings laid over the recipe's.
         out: folder of the runs.
         resources: of the machine.
         quick: a first look.
     """
     values = dict(values)
-    upstream, pictures = str(values.pop("upstream", "")), values.pop("image_network", "")
+    upstream = str(values.pop("upstream", ""))
     if not upstream or not values.get("corpus"):
         raise UndertoneError(
             "the recipe wav2vec-cnn needs --corpus shemo=FOLDER (or emodb=, ravdess=) and "
             "--upstream: the folder of an encoder, or its name on the hub"
         )
-    features = upstream if "@" in upstream else f"{upstream}@auto"
-    features = settled(features if features.startswith("upstream:") else f"upstream:{features}")
+    features = str(parse_encoder(upstream, layers="auto").settled())
     values = {"draws": DRAWS, **(QUICK if quick else {}), **values}
     values.setdefault("budgets", [ALL])
     hand_made = dict(HAND_MADE)
-    if pictures:
-        hand_made |= {"image_network": pictures}
+    if values.get("picture", {}).get("network"):
         hand_made["systems"] = ["image_cnn", *hand_made["systems"]]
     reports, scores = [], []
-    for name, beneath in (
-        ("upstream", {**UPSTREAM, "features": features}),
-        ("log_mel", hand_made),
-    ):
+    for name, beneath in (("upstream", {**UPSTREAM, "features": features}), ("log_mel", hand_made)):
         settings = config.load(CurveSettings, {**beneath, **values})
-        reports.append(curve(settings, out / name, resources))
-        scores += _scores(name, out / name)
+        scores += _scores(name, run_curve(settings, out / name, resources))
+        reports.append(out / name / "report.html")
     return Reproduction(
         report=reports[0],
         summary=f"Speakers apart. The report on hand-made features: {reports[1].resolve()}",
@@ -93,10 +86,10 @@ def reproduce(
 
 
 def _published() -> Table:
-    rows = [
-        (name, *(decimal(found[m] / 100) if m in found else "" for m in ("wa", "uar")))
-        for name, found in PUBLISHED.items()
-    ]
+    rows = (
+        Row(name, tuple(decimal(of[m] / 100) if m in of else "" for m in ("wa", "uar")))
+        for name, of in PUBLISHED.items()
+    )
     return Table(
         "Published on ShEMO",
         ("system", "WA", "UAR"),
@@ -105,18 +98,15 @@ def _published() -> Table:
     )
 
 
-def _scores(name: str, folder: Path) -> list[tuple[str | Estimate, ...]]:
+def _scores(name: str, result: CurveResult) -> list[Row]:
     """Of each system at the largest budget, and what guessing gets."""
-    predictions = pd.read_parquet(folder / "predictions.parquet")
-    columns = [str(column) for column in predictions]
-    emotions = [column.removeprefix("p_") for column in columns if column.startswith("p_")]
-    curves = trace(predictions, emotions=emotions)
+    curves, metrics = result.curves, ("wa", "uar")
     budget = curves.budgets[-1]
-    metrics = ("wa", "uar")
+    chance = (decimal(value) for m in metrics if (value := curves.chance(m)) is not None)
     return [
         *(
-            (name, s, str(budget), *(curves.estimate(s, budget, metric) for metric in metrics))
-            for s in predictions["system"].unique()
+            Row(name, (s.name, str(budget), *(curves.estimate(s.name, budget, m) for m in metrics)))
+            for s in result.systems
         ),
-        (name, "chance", "", *(decimal(curves.chance(metric)) for metric in metrics)),
+        Row(name, ("chance", "", *chance)),
     ]

@@ -1,4 +1,4 @@
-"""A model folder and recordings in, emotions with their probabilities out.
+"""A model folder and recordings in, emotions out: one with its probabilities, or amounts of each.
 
 In:  a folder that ``finetune`` wrote, and audio files.
 Out: one ``Prediction`` a file, in the order given; a file that cannot be read is reported in its
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from undertone.errors import UndertoneError
 
 if TYPE_CHECKING:
-    from undertone.training.recognizer import Recognizer
+    from undertone.recogniser.folder import Recogniser
 
 
 @dataclass(frozen=True)
@@ -22,25 +22,33 @@ class Prediction:
 
     Attributes:
         file: as the caller named it.
-        emotion: the most probable one; None where the recording could not be used.
-        probabilities: by emotion, they sum to 1; empty where the recording could not be used.
+        values: by output: probabilities that sum to 1, or amounts; empty where the recording could
+            not be used.
+        emotion: the most probable one; None of amounts, and where the recording could not be used.
         error: why it could not be used, None otherwise.
     """
 
     file: str
+    values: dict[str, float] = field(default_factory=dict)
     emotion: str | None = None
-    probabilities: dict[str, float] = field(default_factory=dict)
     error: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, as a JSON line or a CSV row holds them."""
+        """Plain values, as a JSON line or a CSV row holds them.
+
+        Of classes: file, emotion, p_<emotion>, error; of amounts: file, the outputs, error.
+        """
         if self.error is not None:
             return {"file": self.file, "emotion": None, "error": self.error}
-        chances = {f"p_{name}": round(p, 6) for name, p in self.probabilities.items()}
-        return {"file": self.file, "emotion": self.emotion, **chances, "error": None}
+        if self.emotion is None:
+            told: dict[str, Any] = {name: round(value, 6) for name, value in self.values.items()}
+        else:
+            told = {"emotion": self.emotion}
+            told |= {f"p_{name}": round(value, 6) for name, value in self.values.items()}
+        return {"file": self.file, **told, "error": None}
 
 
-def predict(model: "Recognizer | Path | str", files: Iterable[Path | str]) -> Iterator[Prediction]:
+def predict(model: "Recogniser | Path | str", files: Iterable[Path | str]) -> Iterator[Prediction]:
     """Predict recordings one after the other.
 
     Args:
@@ -53,29 +61,31 @@ def predict(model: "Recognizer | Path | str", files: Iterable[Path | str]) -> It
     Raises:
         UndertoneError: the model cannot be loaded, or needs another version of its features.
     """
-    from undertone.training.recognizer import Recognizer, load
+    from undertone.recogniser.folder import Recogniser, load
 
-    recognizer = model if isinstance(model, Recognizer) else load(model)
-    _check_features(recognizer)
-    return (_predict_one(recognizer, Path(file)) for file in files)
+    recogniser = model if isinstance(model, Recogniser) else load(model)
+    _check_features(recogniser)
+    return (_predict_one(recogniser, Path(file)) for file in files)
 
 
-def _predict_one(recognizer: "Recognizer", file: Path) -> Prediction:
+def _predict_one(recogniser: "Recogniser", file: Path) -> Prediction:
     from undertone.features.store import extract_file
+    from undertone.tasks import CHOICE
 
     try:
-        frames, _ = extract_file(file, recognizer.inputs.features)
-        chances = recognizer.probabilities(frames)
+        frames, _ = extract_file(file, recogniser.inputs.features)
+        values = recogniser.predict(frames)
     except UndertoneError as error:
         return Prediction(str(file), error=str(error))
-    by_emotion = {name: float(p) for name, p in zip(recognizer.task.outputs, chances, strict=True)}
-    return Prediction(str(file), max(by_emotion, key=by_emotion.__getitem__), by_emotion)
+    by_output = dict(zip(recogniser.task.outputs, map(float, values), strict=True))
+    likeliest = max(by_output, key=by_output.__getitem__)
+    return Prediction(str(file), by_output, likeliest if recogniser.task.kind == CHOICE else None)
 
 
-def _check_features(recognizer: "Recognizer") -> None:
+def _check_features(recogniser: "Recogniser") -> None:
     from undertone.features.extractors import get
 
-    inputs = recognizer.inputs
+    inputs = recogniser.inputs
     extractor = get(inputs.features)
     if extractor.columns != inputs.columns:
         raise UndertoneError(

@@ -5,8 +5,9 @@ Out: ``checkpoint.safetensors`` in a folder, replaced by rename.
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -16,6 +17,7 @@ from undertone import atomic
 from undertone.errors import UndertoneError
 
 NAME = "checkpoint.safetensors"
+Array = TypeVar("Array")
 
 
 def write(folder: Path, tensors: dict[str, torch.Tensor], notes: dict[str, Any]) -> None:
@@ -41,7 +43,7 @@ def read(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
         raise UndertoneError(f"{path} is not a readable checkpoint ({error}); delete it") from None
 
 
-def section(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+def section(tensors: Mapping[str, Array], prefix: str) -> dict[str, Array]:
     """The tensors whose names begin with ``prefix``, without it."""
     return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
 

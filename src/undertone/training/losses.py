@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
-from undertone.training.batches import is_real
+from undertone.models.padding import is_real
 
 Distance = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 

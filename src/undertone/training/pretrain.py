@@ -22,8 +22,9 @@ from torch import nn
 
 from undertone.config import check_ranges
 from undertone.errors import UndertoneError
-from undertone.training import batches, checkpoint
-from undertone.training.encoder import Encoder, EncoderConfig
+from undertone.models import padding
+from undertone.models.encoder import Encoder, EncoderConfig
+from undertone.training import checkpoint
 from undertone.training.losses import DISTANCES, N_CLUSTERS, OBJECTIVES, Objective, View
 from undertone.training.masking import draw_hidden
 from undertone.training.seeds import generator, seed_torch
@@ -129,18 +130,11 @@ class Pretext(nn.Module):
                 for name, objective in objectives.items()
             }
         )
-        clustered = any(objective.clustered for objective in objectives.values())
+        rows = objectives.values()
+        clustered = any(objective.clustered for objective in rows)
         self.register_buffer("centroids", torch.zeros(N_CLUSTERS * clustered, n_features))
-
-    @property
-    def in_parts(self) -> bool:
-        """Whether an objective wants every sequence as two parts."""
-        return any(objective.in_parts for objective in self.objectives.values())
-
-    @property
-    def by_speaker(self) -> bool:
-        """Whether an objective wants several utterances of a speaker in a batch."""
-        return any(objective.by_speaker for objective in self.objectives.values())
+        self.in_parts = any(objective.in_parts for objective in rows)
+        self.by_speaker = any(objective.by_speaker for objective in rows)
 
     def forward(self, view: View) -> torch.Tensor:
         """The sum of the objectives' losses; the encoder sees 0 where a step is hidden."""
@@ -256,13 +250,8 @@ def _train_epoch(
     state: _State, crops: list[Crop], settings: PretrainConfig, rng: np.random.Generator
 ) -> float:
     state.model.train()
-    lengths = [len(crop.steps) for crop in crops]
     total = 0.0
-    if state.model.by_speaker:
-        plan = batches.plan_by_speaker([c.speaker for c in crops], settings.batch_size, rng)
-    else:
-        plan = batches.plan_batches(lengths, settings.batch_size, rng)
-    for positions in plan:
+    for positions in _plan(state.model, crops, settings.batch_size, rng):
         loss = _loss(state.model, _pick(crops, positions), settings, rng)
         state.optimiser.zero_grad()
         loss.backward()
@@ -278,25 +267,30 @@ def _held_out_loss(model: Pretext, crops: list[Crop], settings: PretrainConfig, 
     model.eval()
     rng = generator(seed, "held-out masks")
     total = 0.0
-    if model.by_speaker:
-        plan = batches.plan_by_speaker([c.speaker for c in crops], settings.batch_size, rng)
-    else:
-        plan = batches.in_order([len(crop.steps) for crop in crops], settings.batch_size)
-    for positions in plan:
+    for positions in _plan(model, crops, settings.batch_size, rng):
         total += float(_loss(model, _pick(crops, positions), settings, rng)) * len(positions)
     return total / len(crops)
 
 
+def _plan(
+    model: Pretext, crops: list[Crop], batch_size: int, rng: np.random.Generator
+) -> list[np.ndarray]:
+    """Positions of batches; by length without chance while the model is not trained."""
+    if model.by_speaker:
+        return padding.plan_by_speaker([crop.speaker for crop in crops], batch_size, rng)
+    lengths = [len(crop.steps) for crop in crops]
+    if model.training:
+        return padding.plan_batches(lengths, batch_size, rng)
+    return padding.in_order(lengths, batch_size)
+
+
 def _loss(
-    model: Pretext,
-    crops: list[Crop],
-    settings: PretrainConfig,
-    rng: np.random.Generator,
+    model: Pretext, crops: list[Crop], settings: PretrainConfig, rng: np.random.Generator
 ) -> torch.Tensor:
     owners = np.arange(len(crops))
     if model.in_parts:
         crops, owners = _in_parts(crops, rng)
-    steps, lengths = batches.pad([crop.steps for crop in crops])
+    steps, lengths = padding.pad([crop.steps for crop in crops])
     hidden = draw_hidden(
         lengths.tolist(), share=settings.mask_share, spans=settings.mask_spans, rng=rng
     )
@@ -329,7 +323,7 @@ def _in_parts(crops: list[Crop], rng: np.random.Generator) -> tuple[list[Crop], 
 
 
 def _pick(crops: list[Crop], positions: np.ndarray) -> list[Crop]:
-    return [crops[i] for i in batches.longest_first(positions, [len(c.steps) for c in crops])]
+    return [crops[i] for i in padding.longest_first(positions, [len(c.steps) for c in crops])]
 
 
 def _crops(utterances: list[Crop], crop_steps: int, rng: np.random.Generator) -> list[Crop]:

@@ -63,13 +63,13 @@ def extract(waveform: np.ndarray, config: CovarepConfig = COMPATIBLE) -> np.ndar
     """(n_frames, 74) float32 of a waveform at 16 kHz."""
     from undertone.features.covarep.extraction import analyse  # compiles kernels
 
-    found = analyse(waveform, SAMPLE_RATE, config)
-    for reason in dict.fromkeys(found.missing.values()):
-        names = [name for name, why in found.missing.items() if why == reason]
+    analysis = analyse(waveform, SAMPLE_RATE, config)
+    for reason in dict.fromkeys(analysis.missing.values()):
+        names = [name for name, why in analysis.missing.items() if why == reason]
         logging.getLogger(__name__).warning(
             "no %s in a recording of %.2f s: %s",
             names[0] if len(names) == 1 else f"{names[0]} … {names[-1]}",
             len(waveform) / SAMPLE_RATE,
             reason,
         )
-    return found.frames.astype(np.float32)
+    return analysis.frames.astype(np.float32)

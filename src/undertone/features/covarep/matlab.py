@@ -55,12 +55,12 @@ def interpolate(nodes: np.ndarray, values: np.ndarray, query: np.ndarray) -> np.
     if len(nodes) == 0:
         return out
     inside = (query >= nodes[0]) & (query <= nodes[-1])
-    asked = query[inside]
+    inner = query[inside]
     if len(nodes) == 1:
         out[inside] = values[0]
         return out
-    left = np.clip(np.searchsorted(nodes, asked, side="right") - 1, 0, len(nodes) - 2)
-    share = (asked - nodes[left]) / (nodes[left + 1] - nodes[left])
+    left = np.clip(np.searchsorted(nodes, inner, side="right") - 1, 0, len(nodes) - 2)
+    share = (inner - nodes[left]) / (nodes[left + 1] - nodes[left])
     share = share.reshape(-1, *(1,) * (values.ndim - 1))
     with np.errstate(invalid="ignore"):  # between two infinities
         out[inside] = values[left] + share * (values[left + 1] - values[left])

@@ -39,7 +39,7 @@ def compute_residual(
         predicted_from: (n_samples,) signal whose frames give the filters; `samples` by default.
     """
     window = hanning(round_int(FRAME_S * sample_rate) + 1)
-    source = samples if predicted_from is None else predicted_from
+    source = samples if predicted_from is None else np.ascontiguousarray(predicted_from)
     residual = _overlap_add(samples, source, window, (round_int(HOP_S * sample_rate), order))
     peak = np.nanmax(np.abs(residual), initial=0.0)
     return residual / peak if peak > 0 else np.full_like(residual, np.nan)

@@ -5,7 +5,7 @@ In:  a waveform, shape (n_samples,), at ``audio.SAMPLE_RATE``, and a folder of t
 Out: (n_layers, n_frames, width) float16: layer 0 is what enters the first transformer layer, layer
      k what leaves the k-th, the last one after the encoder's final normalisation.
 
-``source`` says which model a text names, ``waveform`` and ``whisper`` how the two kinds of models
+``source`` says which model a name means, ``waveform`` and ``whisper`` how the two kinds of models
 are run, ``batches`` how many recordings of any length go through one. Torch and transformers are
 imported where a model is loaded, never before.
 """
@@ -14,7 +14,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from undertone.features.upstream.source import Options, Upstream, find
+from undertone.features.name import Options
+from undertone.features.upstream.source import Upstream, find
 
 __all__ = ["VERSION", "Options", "Upstream", "compute", "find"]
 

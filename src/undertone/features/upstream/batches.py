@@ -76,7 +76,7 @@ def compute_layers(waveforms: Sequence[np.ndarray], source: Upstream) -> list[np
     sizes = [encoder.n_frames(waveform) for waveform in waveforms]
     if min(sizes) < 1:
         raise UndertoneError("a recording is shorter than one frame of the encoder")
-    found = [np.empty((source.n_layers, n, source.width), np.float16) for n in sizes]
+    results = [np.empty((source.n_layers, n, source.width), np.float16) for n in sizes]
     pieces = [piece for i, size in enumerate(sizes) for piece in plan_pieces(i, size)]
     with torch.inference_mode(), one_thread():
         for batch in plan_batches(pieces, equal_only=encoder.equal_lengths_only):
@@ -84,8 +84,8 @@ def compute_layers(waveforms: Sequence[np.ndarray], source: Upstream) -> list[np
             for piece, layers in zip(batch, outputs, strict=True):
                 first, last = (frame - piece.seen[0] for frame in piece.kept)
                 kept = layers[:, first:last].clamp(-HALF_MAX, HALF_MAX)
-                found[piece.recording][:, slice(*piece.kept)] = kept.numpy()
-    return found
+                results[piece.recording][:, slice(*piece.kept)] = kept.numpy()
+    return results
 
 
 def plan_pieces(recording: int, n_frames: int) -> Iterator[Piece]:
@@ -118,13 +118,9 @@ def plan_batches(pieces: Sequence[Piece], *, equal_only: bool) -> Iterator[list[
         yield batch
 
 
+@functools.lru_cache(maxsize=2)
 def load(source: Upstream) -> Encoder:
     """The encoder, loaded once a process and set of options."""
-    return _load(source.folder, source.digest, source)
-
-
-@functools.lru_cache(maxsize=2)
-def _load(folder: object, digest: str, source: Upstream) -> Encoder:
     module = _read_module(source)
     if source.options.bfloat16:
         module = module.to(torch.bfloat16)

@@ -1,17 +1,13 @@
-"""Which encoder a text names: its folder, its shape, and a digest of its weights.
+"""Which encoder a name means: its folder, its shape, and a digest of its weights.
 
-In:  ``FOLDER@LAYER`` or ``HUB_NAME@LAYER``; LAYER a number, several as ``2-4``, or ``all``;
-     ``+padded``, ``+bare`` and ``+bfloat16`` may follow. ``auto`` stands for a layer that a
-     learning curve chooses on labels.
+In:  a name of features, ``upstream:MODEL@LAYER``; its grammar is that of ``features.name``.
 Out: ``Upstream``, read off the folder's two JSON files; nothing is loaded.
 """
 
 import functools
 import hashlib
-import importlib.util
 import json
 import math
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,36 +17,25 @@ from typing import Any
 import numpy as np
 
 from undertone import audio
-from undertone.errors import UndertoneError
+from undertone.errors import UndertoneError, needs
+from undertone.features.name import CHOSEN, EVERY, PREFIX, FeatureName, Options, parse
 
-PREFIX = "upstream:"
-INSTALL = "pip install 'undertone[upstream]'"
 CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
 WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")  # the first that is there counts
 WAVEFORM_FAMILIES = ("wav2vec2", "hubert", "wavlm", "data2vec-audio")  # DistilHuBERT is a hubert
 FAMILIES = (*WAVEFORM_FAMILIES, "whisper")
 WHISPER_HOP = 160  # samples a frame of its log-mel input
-EVERY, CHOSEN = "all", "auto"
 COLUMN = re.compile(r"[0-9a-f]{8}_(\d\d)_\d{4}")  # weights, layer, unit
 
 
 @dataclass(frozen=True)
-class Options:
-    """How an encoder is run; each is ``+name`` behind the layer."""
-
-    padded: bool = False  # Whisper: on 30 seconds, all the silence behind the speech computed
-    bare: bool = False  # Whisper: on the speech alone, without silence
-    bfloat16: bool = False  # weights and products in bfloat16: quicker where the processor has them
-
-
-@dataclass(frozen=True)
 class Upstream:
-    """An encoder and what is asked of it.
+    """An encoder, and which of its layers are meant.
 
     Attributes:
         folder: where its files are.
         family: the ``model_type`` of its config.
-        layers: those asked for, side by side.
+        layers: the extractor's, side by side.
         digest: of the weights and the two JSON files; names the model wherever it lies.
         n_layers: transformer layers and what enters them.
         width: features a layer.
@@ -90,56 +75,30 @@ class Upstream:
         return {"weights": self.digest, **vars(self.options)}
 
 
-def find(text: str) -> Upstream:
-    """The encoder that a text names.
-
-    Args:
-        text: as in the module's docstring, with or without ``upstream:`` before it.
+def find(name: str | FeatureName) -> Upstream:
+    """The encoder that a name of features means.
 
     Raises:
         UndertoneError: the extra is not installed, there is no such encoder, it is of a family that
-            is not known, or has no such layer.
+            is not known, or has no such layer or option.
     """
-    model, at, rest = text.removeprefix(PREFIX).rpartition("@")
-    if not at or not model:
+    name = parse(name)
+    if not name.is_upstream:
+        raise UndertoneError(f"expected {PREFIX}MODEL@LAYER, found {str(name)!r}")
+    needs("transformers", extra="upstream", what=f"features that begin with {PREFIX}")
+    folder = _locate(name.model)
+    shape = _shape(folder, _read(folder / CONFIG))
+    if {"padded", "bare"} & set(name.options) and shape["family"] != "whisper":
         raise UndertoneError(
-            f"expected {PREFIX}FOLDER@LAYER or {PREFIX}NAME@LAYER, LAYER a number, 2-4 or {EVERY}, "
-            f"found {text!r}"
+            f"+padded and +bare are for whisper encoders; this one is {shape['family']}"
         )
-    _check_installed()
-    layer, *options = rest.split("+")
-    folder = _locate(model)
-    config = _read(folder / CONFIG)
-    shape = _shape(folder, config)
     return Upstream(
         folder=folder,
-        layers=_layers(layer, int(shape["n_layers"]), folder),
+        layers=_layers(name.layers, int(shape["n_layers"]), folder),
         digest=_digest(folder, _state(folder)),
-        options=_options(options, str(config["model_type"])),
+        options=Options(**dict.fromkeys(name.options, True)),
         **shape,
     )
-
-
-def with_absolute_path(text: str) -> str:
-    """The same name, independent of the current folder."""
-    model, _, rest = text.removeprefix(PREFIX).rpartition("@")
-    folder = Path(model or ".").expanduser()
-    return f"{PREFIX}{os.path.abspath(folder)}@{rest}" if folder.is_dir() else text
-
-
-def asks_to_choose(text: str) -> bool:
-    """Whether the layer is ``auto``."""
-    return text.rpartition("@")[2].partition("+")[0] == CHOSEN
-
-
-def with_every_layer(text: str) -> str:
-    """The same encoder and options, all layers.
-
-    >>> with_every_layer("upstream:whisper@auto+padded")
-    'upstream:whisper@all+padded'
-    """
-    model, _, rest = text.rpartition("@")
-    return "+".join([f"{model}@{EVERY}", *rest.split("+")[1:]])
 
 
 @functools.lru_cache(maxsize=8)
@@ -149,10 +108,10 @@ def layers_of(columns: tuple[str, ...]) -> np.ndarray | None:
     >>> layers_of(("0123abcd_02_0000", "0123abcd_03_0000")), layers_of(("log_energy",))
     (array([2, 3]), None)
     """
-    found = [COLUMN.fullmatch(name) for name in columns]
-    if not found or None in found:
+    matches = [COLUMN.fullmatch(name) for name in columns]
+    if not matches or None in matches:
         return None
-    return np.array([int(match[1]) for match in found if match])
+    return np.array([int(match[1]) for match in matches if match])
 
 
 def n_frames(config: Mapping[str, Any], n_samples: int) -> int:
@@ -160,14 +119,6 @@ def n_frames(config: Mapping[str, Any], n_samples: int) -> int:
     for kernel, stride in zip(config["conv_kernel"], config["conv_stride"], strict=True):
         n_samples = (n_samples - kernel) // stride + 1
     return max(n_samples, 0)
-
-
-def _check_installed() -> None:
-    if importlib.util.find_spec("transformers") is None:
-        raise UndertoneError(
-            f"features that begin with {PREFIX} need the package transformers; install it with "
-            f"`{INSTALL}`"
-        )
 
 
 def _locate(model: str) -> Path:
@@ -202,7 +153,7 @@ def _fetch(name: str) -> Path:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UndertoneError(
             f"{path} cannot be read: {error.strerror}; an encoder is a folder with {CONFIG}, "
@@ -210,7 +161,7 @@ def _read(path: Path) -> dict[str, Any]:
         ) from None
     except ValueError as error:
         raise UndertoneError(f"{path} is not valid JSON: {error}") from None
-    return found
+    return content
 
 
 def _shape(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -264,21 +215,8 @@ def _layers(text: str, n_layers: int, folder: Path) -> range:
     return range(int(first), int(last) + 1)
 
 
-def _options(names: list[str], family: str) -> Options:
-    if unknown := set(names) - set(vars(Options())):
-        raise UndertoneError(
-            f"there is no option +{', +'.join(sorted(unknown))}; there are "
-            f"+{', +'.join(vars(Options()))}"
-        )
-    if {"padded", "bare"} & set(names) and family != "whisper":
-        raise UndertoneError(f"+padded and +bare are for whisper encoders; this one is {family}")
-    if {"padded", "bare"} <= set(names):
-        raise UndertoneError("+padded and +bare exclude each other")
-    return Options(**dict.fromkeys(names, True))
-
-
 def _files(folder: Path) -> list[Path]:
-    weights = next((found for p in WEIGHTS if (found := sorted(folder.glob(p)))), None)
+    weights = next((paths for p in WEIGHTS if (paths := sorted(folder.glob(p)))), None)
     if weights is None:
         raise UndertoneError(f"no weights in {folder}: expected {' or '.join(WEIGHTS)}")
     return [folder / CONFIG, folder / PREPROCESSOR, *weights]
@@ -292,8 +230,8 @@ def _state(folder: Path) -> tuple[tuple[str, int, int], ...]:
 
 @functools.lru_cache
 def _digest(folder: Path, state: object) -> str:
-    found = hashlib.sha256()
+    together = hashlib.sha256()
     for path in _files(folder):
         with path.open("rb") as file:
-            found.update(hashlib.file_digest(file, "sha256").digest())
-    return found.hexdigest()
+            together.update(hashlib.file_digest(file, "sha256").digest())
+    return together.hexdigest()

@@ -83,5 +83,5 @@ def _read_variable(file: Path) -> np.ndarray:
     """The one variable of a MATLAB file."""
     from scipy.io import loadmat
 
-    (found,) = (value for name, value in loadmat(file).items() if not name.startswith("__"))
-    return found
+    (variable,) = (value for name, value in loadmat(file).items() if not name.startswith("__"))
+    return variable

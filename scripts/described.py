@@ -1,0 +1,43 @@
+"""Descriptors that were computed beforehand, in the place of those of the frames.
+
+In:  a plan, vectors by utterance, what each of their values counts.
+Out: the ``Material`` of one of its folds: what reads descriptors is fitted on it as on any other.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from undertone.systems.plan import Plan
+from undertone.systems.problem import Material
+from undertone.training.normalise import unchanged
+
+
+@dataclass
+class Described(Material):
+    """A fold with descriptors of its own.
+
+    Attributes:
+        vectors: (n_values,) of each utterance.
+        counts: (n_values,) what each value counts.
+    """
+
+    vectors: Mapping[str, np.ndarray] = field(default_factory=dict)
+    counts: np.ndarray = field(default_factory=lambda: np.ones(0))
+
+    def descriptors(self, utterances: Sequence[str]) -> np.ndarray:
+        """(n_utterances, n_values) of the vectors given."""
+        return np.stack([self.vectors[name] for name in utterances]).astype(np.float64)
+
+    def emphasis(self, n_descriptors: int) -> np.ndarray:
+        """(n_descriptors,) as given."""
+        return self.counts
+
+
+def describe(
+    plan: Plan, fold: int, vectors: Mapping[str, np.ndarray], counts: np.ndarray
+) -> Described:
+    """A fold of the plan with these descriptors."""
+    material = plan.material(fold, unchanged(len(plan.frames.columns)))
+    return Described(**vars(material), vectors=vectors, counts=counts)

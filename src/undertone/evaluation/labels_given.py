@@ -1,0 +1,202 @@
+"""Truth and predictions of one task, read out of the two tables that people hand in.
+
+In:  the truth: speakers, or videos, and a column ``emotion``, or the amounts of a task in columns
+     named as its outputs, or ``truth_<output>`` as in a run's predictions; the predictions:
+     ``prediction`` or one column ``p_<emotion>`` an emotion, or the same amounts.
+Out: ``Labels``: truth and predictions row by row, what was left out and what must be said.
+
+Emotions are read under their canonical names, words such as "no agreement" as empty. A truth that
+names no speaker is refused, because an interval would have to pretend that utterances are
+independent; where only some utterances lack a speaker, those count together as one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from undertone.corpora.columns import UNKNOWN
+from undertone.errors import UndertoneError, describe_some
+from undertone.evaluation.tables_given import TRUTH, GivenTable, describe_column, join
+from undertone.tasks import CHOICE, TASKS, Task
+from undertone.tasks.classes import codes, emotions_of
+from undertone.tasks.names import EMOTIONS, canonical_emotion, names_no_emotion
+
+UNKNOWN_SPEAKER = "(unknown)"
+BY_VIDEO = (
+    "speakers are not given: videos are resampled in their place, and counted as speakers; one "
+    "person in several videos would make the intervals too narrow"
+)
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What is scored, row by row.
+
+    Attributes:
+        task: with the outputs that occur.
+        truth: (n_rows, n_outputs)
+        values: (n_rows, n_outputs) what is predicted; of classes 1 for what is chosen.
+        speakers: (n_rows,) ``UNKNOWN_SPEAKER`` where nobody is named.
+        left_out: number of utterances by reason.
+        notes: what a reader of the score must know.
+    """
+
+    task: Task
+    truth: np.ndarray
+    values: np.ndarray
+    speakers: pd.Series
+    left_out: dict[str, int]
+    notes: tuple[str, ...]
+
+
+def kind_told(truth: GivenTable) -> type[Task]:
+    """The task that the truth has columns for."""
+    told = [kind for kind in TASKS.values() if _has_labels(truth, kind)]
+    if len(told) == 1:
+        return told[0]
+    if told:
+        raise UndertoneError(
+            f"{truth.where} has labels of the tasks {' and '.join(kind.name for kind in told)}: "
+            "say which is scored with --task (in Python task=…)"
+        )
+    ways = ", or ".join(map(_describe, TASKS.values()))
+    raise UndertoneError(
+        f"expected {ways} in {truth.where}; found "
+        f"{', '.join(map(str, truth.frame.columns)) or 'none'}"
+    )
+
+
+def read_labels(
+    kind: type[Task], truth: GivenTable, prediction: GivenTable, *, drop: bool
+) -> Labels:
+    """Truth and predictions of a task, joined on the utterance; ``drop`` is as of ``join``."""
+    unit = "video" if truth.has("video") and not truth.has("speaker") else "speaker"
+    if kind.kind == CHOICE:
+        truths = _emotions(truth, "emotion").to_frame("truth")
+        predictions = _predicted_emotions(prediction).to_frame("prediction")
+    else:
+        truths = _true_amounts(kind, truth)
+        predictions = _numbers(prediction, kind.label_columns)
+    truths = truths.assign(speaker=_speakers(truth, unit))
+    joined, left_out = join(truths, predictions, truth.where, prediction.where, drop=drop)
+    if kind.kind == CHOICE:
+        notes = _check_emotions(joined, prediction.where)
+        task = kind(emotions_of(joined["truth"], joined["prediction"]))
+        true, predicted = (
+            np.eye(len(task.outputs))[codes(joined[n], emotions=task.outputs, what=f"the {n}")]
+            for n in ("truth", "prediction")
+        )
+    else:
+        task = kind(kind.label_columns)
+        true = joined[[TRUTH + output for output in task.outputs]].to_numpy(float)
+        predicted = joined[list(task.outputs)].to_numpy(float)
+        notes = _notes_on_range(task, predicted)
+    notes = [BY_VIDEO, *notes] if unit == "video" else notes
+    return Labels(task, true, predicted, joined["speaker"], left_out, tuple(notes))
+
+
+def _has_labels(truth: GivenTable, kind: type[Task]) -> bool:
+    if kind.kind == CHOICE:
+        return truth.has("emotion")
+    return all(truth.has(name) or truth.has(TRUTH + name) for name in kind.label_columns)
+
+
+def _describe(kind: type[Task]) -> str:
+    if kind.kind == CHOICE:
+        return describe_column("emotion")
+    return f"the columns {', '.join(kind.label_columns)} of the task {kind.name}"
+
+
+def _speakers(truth: GivenTable, unit: str) -> pd.Series:
+    """Whom each utterance is by; a truth that names nobody is refused."""
+    speaker = truth.column(unit).map(str, na_action="ignore")
+    speaker = speaker.mask(speaker.str.strip().str.lower().isin(UNKNOWN), None)
+    if speaker.isna().all():
+        raise UndertoneError(
+            f"expected the {unit} of each utterance in {truth.where}; the column is empty. "
+            f"Without {unit}s there is no honest interval: fill it in, or write one name "
+            "everywhere to get values without intervals"
+        )
+    return speaker.where(speaker.notna(), UNKNOWN_SPEAKER)
+
+
+def _emotions(table: GivenTable, name: str) -> pd.Series:
+    """The column's emotions under their canonical names; "no agreement" and the like are empty."""
+    return table.column(name).map(_emotion, na_action="ignore")
+
+
+def _emotion(label: object) -> str | None:
+    return None if names_no_emotion(str(label)) else canonical_emotion(str(label))
+
+
+def _predicted_emotions(table: GivenTable) -> pd.Series:
+    """The predicted emotions: named, or the most probable one."""
+    if table.has("prediction"):
+        return _emotions(table, "prediction")
+    probabilities = table.frame.filter(regex="^p_.")
+    if probabilities.empty:
+        return _emotions(table, "emotion" if table.has("emotion") else "prediction")
+    values = probabilities.apply(pd.to_numeric, errors="coerce")
+    if odd := int((probabilities.notna() & (probabilities != "") & values.isna()).sum().sum()):
+        raise UndertoneError(
+            f"expected numbers in the columns {', '.join(probabilities.columns)} of {table.where}; "
+            f"found {odd} cells that are none"
+        )
+    names = [canonical_emotion(column.removeprefix("p_")) for column in values]
+    best = values.to_numpy(dtype=float, na_value=-np.inf).argmax(axis=1)
+    named = pd.Series(np.asarray(names, dtype=object)[best], index=values.index, dtype=object)
+    return named.where(values.notna().all(axis=1))
+
+
+def _check_emotions(joined: pd.DataFrame, where: str) -> list[str]:
+    """Refuse names that are no emotion; note emotions that are never true."""
+    never_true = sorted(set(joined["prediction"]) - set(joined["truth"]))
+    if unknown := [name for name in never_true if name not in EMOTIONS]:
+        raise UndertoneError(
+            f"expected the emotions {', '.join(emotions_of(joined['truth']))} in "
+            f"{where}; found {describe_some(unknown)}, which is neither among them nor the name "
+            "of an emotion known here: map it to one of them"
+        )
+    return [f"{name} is predicted but never true: counted as wrong" for name in never_true]
+
+
+def _true_amounts(kind: type[Task], truth: GivenTable) -> pd.DataFrame:
+    """The true amounts, each under ``truth_<output>``."""
+    true = [TRUTH + output for output in kind.label_columns]
+    columns = zip(true, kind.label_columns, strict=True)
+    named = [own if truth.has(own) else output for own, output in columns]
+    truths = _numbers(truth, named).set_axis(true, axis=1)
+    outside = ((truths < kind.low) | (truths > kind.high)).any(axis=1)
+    if outside.any():
+        raise UndertoneError(
+            f"expected true {kind.name} from {kind.low:g} to {kind.high:g} in {truth.where}; "
+            f"{describe_some(truths.index[outside])} lie outside: is it another scale?"
+        )
+    return truths
+
+
+def _numbers(table: GivenTable, names: Sequence[str]) -> pd.DataFrame:
+    """The columns as numbers; a blank cell is missing, any other that is no number refused."""
+    numbers = {}
+    for name in names:
+        cells = table.column(name)
+        numbers[name] = pd.to_numeric(cells, errors="coerce").astype(float)
+        odd = (numbers[name].isna() & cells.notna()) | np.isinf(numbers[name])
+        if odd.any():
+            raise UndertoneError(
+                f"expected finite numbers in the column {name} of {table.where}; found "
+                f"{describe_some(map(repr, cells[odd]))}, for {describe_some(cells.index[odd])}: "
+                "mend those cells, or leave them empty"
+            )
+    return pd.DataFrame(numbers)
+
+
+def _notes_on_range(task: Task, predicted: np.ndarray) -> list[str]:
+    outside = int(((predicted < task.low) | (predicted > task.high)).sum())
+    note = (
+        f"{outside} predictions lie outside {task.low:g} to {task.high:g}: clipped where a metric "
+        "rounds them, as they are for the rest"
+    )
+    return [note] if outside else []

@@ -1,0 +1,160 @@
+"""The report of a run: one HTML file that opens anywhere, offline.
+
+In:  ``CurveResult``, of any task.
+Out: ``report.html`` (styles and pictures inside, no script, no address is fetched) and
+     ``curve.png`` beside it.
+
+The numbers come from ``Curves`` by way of ``tables``; the sentences from ``verdict`` and
+``claims``; the template only lays them out.
+"""
+
+import math
+import re
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+
+from undertone import atomic
+from undertone.evaluation.estimate import Estimate, decimal
+from undertone.evaluation.intervals import tail_probability
+from undertone.evaluation.report import plots, tables
+from undertone.evaluation.report.result import CurveResult
+from undertone.evaluation.report.tables import Table
+from undertone.evaluation.report.verdict import summarise
+from undertone.tasks import CHOICE
+
+
+def write_report(result: CurveResult, path: Path) -> None:
+    """Write the page at ``path`` and ``curve.png`` beside it; each is whole or absent."""
+    atomic.write_bytes(path.with_name("curve.png"), plots.png(result))
+    atomic.write_text(path, render(result))
+
+
+def render(result: CurveResult) -> str:
+    """The page as text."""
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    environment.filters["minus"] = _minus
+    environment.tests["estimate"] = lambda cell: isinstance(cell, Estimate)
+    template = environment.from_string(_package_text("report.html"))
+    return template.render(_context(result))
+
+
+def _context(result: CurveResult) -> dict[str, Any]:
+    task, curves = result.task, result.curves
+    others = [metric for metric in task.metrics if metric != task.headline]
+    hard = [metric for metric in others if not task.metrics[metric].a_constant_wins]
+    has_gains = any(worths for _, worths in result.worths)
+    return {
+        "result": result,
+        "curves": curves,
+        "css": Markup(_package_text("report.css")),
+        "summary": summarise(result),
+        "looks": plots.styles(result.systems) | {tables.CHANCE: plots.CHANCE},
+        "figures": [_curve(result, metric) for metric in (task.headline, task.beside) if metric],
+        "published": tables.beside_published(result) if result.paper else None,
+        "along": [tables.along_budgets(result, metric) for metric in (task.headline, *others)],
+        "leads": list(tables.leads(result)),
+        "gain_figure": _gain_figure(result) if has_gains else None,
+        "differences": [
+            tables.differences(result, metric) for metric in (task.headline, *hard) if has_gains
+        ],
+        "pair_signs": list(zip(result.pairs, plots.pair_glyphs(result), strict=True)),
+        "by_output": _by_output(result, hard) if len(task.outputs) > 1 else [],
+        "matrices": _matrices(result) if task.kind == CHOICE else [],
+        "left_out": _cells(result.left_out),
+        "pretraining": _cells(result.pretraining),
+        "tail_percent": f"{100 * tail_probability(max(curves.n_speakers, 2)):.1f}",
+        "decimal": decimal,
+        "duration": _duration,
+    }
+
+
+def _curve(result: CurveResult, metric: str) -> tuple[Markup, ...]:
+    """A metric against the number of labels, for a wide page and for a narrow one."""
+    description = (
+        f"{plots.axis_label(result, metric)} against the number of labels for "
+        f"{len(result.systems)} systems; the numbers are in a table below"
+    )
+    figures = (plots.curve_figure(result, metric=metric, narrow=n) for n in (False, True))
+    return tuple(Markup(plots.svg(figure, description)) for figure in figures)
+
+
+def _gain_figure(result: CurveResult) -> tuple[Markup, ...]:
+    """What pre-training gains, for a wide page and for a narrow one."""
+    description = (
+        f"Paired gain in {result.headline.label}, pre-trained over scratch; the numbers are in "
+        "the table"
+    )
+    figures = (plots.difference_figure(result, narrow=n) for n in (False, True))
+    return tuple(Markup(plots.svg(figure, description)) for figure in figures)
+
+
+def _by_output(result: CurveResult, hard: list[str]) -> list[Table]:
+    """The headline and what no constant wins, output by output; and gains in the headline."""
+    metrics, pairs = result.task.metrics, [pair for pair, worths in result.worths if worths]
+    return [
+        *(
+            tables.by_output(result, metric)
+            for metric in (result.task.headline, *hard)
+            if metrics[metric].of_output
+        ),
+        *(tables.gains_by_output(result, pair) for pair in pairs if result.headline.of_output),
+    ]
+
+
+def _matrices(result: CurveResult) -> list[tuple[str, list[tuple[str, list[float | None]]]]]:
+    """(system, (true output, share of each predicted output)): the pairs, the best classic one."""
+    curves, budget, matrices = result.curves, result.budget, []
+    names = [name for pair in result.pairs for name in (pair.pretrained, pair.scratch)]
+    if classic := [name for name in result.of_kind("classic") if curves.has(name, budget)]:
+        names.append(curves.best(classic, budget))
+    for name in dict.fromkeys(name for name in names if curves.has(name, budget)):
+        counts = curves.scored[name, budget].confusion
+        assert counts is not None  # of a choice
+        support = counts.sum(axis=1, keepdims=True)
+        shares = np.divide(counts, support, out=np.full(counts.shape, np.nan), where=support > 0)
+        rows = [
+            (output, [None if math.isnan(share) else float(share) for share in row])
+            for output, row in zip(result.task.outputs, shares, strict=True)
+        ]
+        matrices.append((name, rows))
+    return matrices
+
+
+def _cells(table: pd.DataFrame) -> tuple[list[str], list[list[tuple[str, bool]]]]:
+    """Headings and cells of a table given as it is; a cell is its text and whether a number."""
+    headings = [str(column).replace("_", " ") for column in table.columns]
+    rows = [
+        [(_cell(value), isinstance(value, int | float | np.number)) for value in row]
+        for row in table.itertuples(index=False)
+    ]
+    return headings, rows
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float | np.floating):
+        return "" if math.isnan(value) else f"{value:.4g}"
+    return "" if value is None else str(value)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _minus(text: object) -> str:
+    """A true minus sign where a hyphen stands for one; an interval stays on one line."""
+    signed = str(text).replace("-.", "−.").replace("[-", "[−")
+    return re.sub(r"(\[[−+.\d]+), ", "\\1,\N{NO-BREAK SPACE}", signed)
+
+
+def _package_text(name: str) -> str:
+    return files("undertone.evaluation.report").joinpath(name).read_text(encoding="utf-8")

@@ -1,0 +1,202 @@
+"""Everything a run hands to its report.
+
+In:  the curves of a run, the systems it compares, and what was read, left out, set and seeded.
+Out: ``CurveResult``, of any task.
+
+The evidence rules are checked here: a result has a floor, and its curves hold the systems that it
+announces.
+"""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import pandas as pd
+
+from undertone.errors import UndertoneError
+from undertone.evaluation.curves import Curves
+from undertone.evaluation.report.claims import Answer, Claims, answers
+from undertone.evaluation.worth import Worth, worth
+from undertone.tasks import Task
+from undertone.tasks.task import Metric
+
+KINDS = ("pretrained", "scratch", "control", "classic", "floor")
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One way to predict.
+
+    Attributes:
+        name: in settings, tables of predictions, curves and model folders.
+        label: what people read.
+        kind: one of ``KINDS``.
+        description: a sentence.
+        recommended: what we would use.
+    """
+
+    name: str
+    label: str
+    kind: str
+    description: str
+    recommended: bool = field(default=False, kw_only=True)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A pre-trained system and the same network without pre-training.
+
+    Where the two differ in nothing but the start, the pair is like with like; only such pairs tell
+    what pre-training is worth. The others are shown, but do not enter the verdict.
+    """
+
+    pretrained: str
+    scratch: str
+    label: str = ""  # "encoder frozen", "all weights trained"
+    like_with_like: bool = True
+
+
+@dataclass(frozen=True)
+class Source:
+    """A corpus that was read: where its voices come from and how to cite it."""
+
+    name: str
+    role: str  # "labelled", "unlabelled pool"
+    licence: str
+    citation: str
+    synthetic: bool = False
+    n_utterances: int = 0
+    n_speakers: int = 0
+
+
+@dataclass(frozen=True)
+class Paper:
+    """What a run is set beside."""
+
+    title: str
+    citation: str
+    command: str  # that reproduces it
+    claims: Claims
+
+
+@dataclass(frozen=True)
+class CurveResult:
+    """A finished run."""
+
+    title: str
+    sources: tuple[Source, ...]
+    curves: Curves
+    systems: tuple[Compared, ...]
+    pairs: tuple[Pair, ...]  # the headline pair first
+    n_draws: int
+    folds: tuple[tuple[str, ...], ...]  # the test speakers of each fold
+    left_out: pd.DataFrame  # any columns; one row a reason, with its count
+    settings: str  # TOML
+    seeds: dict[str, int]
+    versions: dict[str, str]
+    command: str
+    pretraining: pd.DataFrame  # any columns; one row a fold
+    seconds: dict[str, float]  # stage -> wall time
+    warnings: tuple[str, ...] = ()
+    transductive: bool = False  # the unlabelled pool held test speakers, as the user asked
+    notes: tuple[str, ...] = ()  # sentences for the method section
+    paper: Paper | None = None
+    unit: str = "speaker"  # what is resampled; "video" where the corpus does not tell who speaks
+
+    def __post_init__(self) -> None:
+        announced = [system.name for system in self.systems]
+        held = {system for system, _ in self.curves.scored}
+        if set(announced) != held or len(announced) != len(held):
+            raise UndertoneError(
+                f"expected predictions of the systems {', '.join(announced)}; found "
+                f"{', '.join(sorted(held))}"
+            )
+        if not self.of_kind("floor"):
+            raise UndertoneError(
+                "expected a system of kind floor, the constant predictor fitted on the same "
+                "labels: without it a reader cannot tell a score from none"
+            )
+        unknown = {n for p in self.pairs for n in (p.pretrained, p.scratch)} - set(announced)
+        if unknown:
+            raise UndertoneError(
+                f"expected pairs among the systems {', '.join(announced)}; found "
+                f"{', '.join(sorted(unknown))}"
+            )
+
+    @property
+    def task(self) -> Task:
+        return self.curves.task
+
+    @property
+    def headline(self) -> Metric:
+        """The metric of the curve and the verdict."""
+        return self.task.metrics[self.task.headline]
+
+    @property
+    def budgets(self) -> tuple[int, ...]:
+        return self.curves.budgets
+
+    @property
+    def budget(self) -> int:
+        """The one at which outputs are told apart: near the paper's, else the largest."""
+        return self.paper.claims.budget_among(self.budgets) if self.paper else self.budgets[-1]
+
+    @property
+    def synthetic(self) -> bool:
+        return any(source.synthetic for source in self.sources)
+
+    @property
+    def n_replicates(self) -> int:
+        return len(next(iter(self.curves.scored.values())).replicates)
+
+    @property
+    def summary(self) -> str:
+        """What was tested, in a line."""
+        curves = self.curves
+        sources = ", ".join(f"{source.name} ({source.role})" for source in self.sources)
+        return (
+            f"{sources} · {len(self.task.outputs)} {self.task.name} · "
+            f"{curves.n_utterances} test utterances of {count(curves.n_speakers, self.unit)} · "
+            f"{count(self.n_draws, 'draw')} of the labels"
+        )
+
+    @cached_property
+    def worths(self) -> tuple[tuple[Pair, tuple[Worth, ...]], ...]:
+        """For each pair, what pre-training is worth at each budget that both have."""
+        return tuple(
+            (
+                pair,
+                tuple(
+                    worth(self.curves, pretrained=pair.pretrained, scratch=pair.scratch, budget=b)
+                    for b in self.curves.budgets_of(pair.pretrained, pair.scratch)
+                ),
+            )
+            for pair in self.pairs
+        )
+
+    @cached_property
+    def answers(self) -> tuple[Answer, ...]:
+        """What becomes of the paper's claims."""
+        if self.paper is None:
+            return ()
+        labels = {system.name: system.label for system in self.systems}
+        return tuple(answers(self.curves, self.paper.claims, labels))
+
+    def system(self, name: str) -> Compared:
+        return next(system for system in self.systems if system.name == name)
+
+    def label(self, name: str) -> str:
+        """What people read for a system's name."""
+        return self.system(name).label
+
+    def of_kind(self, *kinds: str) -> tuple[str, ...]:
+        """Names of the systems of these kinds, in order."""
+        return tuple(system.name for system in self.systems if system.kind in kinds)
+
+
+def count(n: int, noun: str) -> str:
+    """A number of things.
+
+    >>> count(1, "label"), count(20, "label")
+    ('1 label', '20 labels')
+    """
+    return f"{n} {noun}{'' if n == 1 else 's'}"

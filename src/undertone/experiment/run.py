@@ -1,0 +1,291 @@
+"""A learning curve of any task, run or gone on with.
+
+In:  one labelled corpus, any number of unlabelled ones, settings, the folder of the run.
+Out: in that folder ``report.html``, ``curve.png``, ``results.parquet`` (one row a fit and metric),
+     ``predictions.parquet``, ``config.toml`` that reruns it, and ``test_looks.jsonl``, a line for
+     each time that the test speakers' truth was read. A run that was stopped goes on where it was.
+
+A corpus with official folds is tested on them: labels are drawn from its training part, encoders
+are pre-trained on it, and its validation part is not used, because whatever is chosen is chosen
+inside the label budget.
+"""
+
+import os
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from undertone import config, corpora
+from undertone.corpora import emobox
+from undertone.corpora.audit import audit_fold
+from undertone.corpora.corpus import Corpus
+from undertone.corpora.folds import Fold, largest_budget, official_folds, speaker_folds
+from undertone.corpora.pool import Pool, pool
+from undertone.evaluation.curves import Curves, Key, trace
+from undertone.evaluation.predictions import Tested, predictions_table, results_table
+from undertone.evaluation.report.page import write_report
+from undertone.evaluation.report.result import CurveResult, Paper, Source
+from undertone.experiment import folder
+from undertone.experiment.settings import ALL, CurveSettings
+from undertone.experiment.sweep import Sweep, layer_notes, read_fit
+from undertone.experiment.sweep import run as run_sweep
+from undertone.features.store import FrameTable
+from undertone.pipeline import Resources, read_data, read_frames, settle
+from undertone.processes import available_cores
+from undertone.progress import Progress
+from undertone.systems.plan import Cell, Data, Draws, Plan
+from undertone.systems.table import pairs_among, systems_of
+from undertone.tasks import Task
+
+SCORING = "scores"
+BY_VIDEO = (
+    "The corpus does not say who speaks: videos are resampled, and one person in several videos "
+    "would make the intervals too narrow."
+)
+
+
+def curve(settings: CurveSettings, out: Path | str, resources: Resources | None = None) -> Path:
+    """Run, or go on with, a learning curve; its folder is new or holds the same run.
+
+    Returns:
+        The report.
+
+    Raises:
+        UndertoneError: the corpora cannot be read, a budget cannot be met, or the folder holds
+            another run.
+    """
+    run_curve(settings, out, resources)
+    return Path(out) / "report.html"
+
+
+def run_curve(
+    settings: CurveSettings,
+    out: Path | str,
+    resources: Resources | None = None,
+    *,
+    paper: Paper | None = None,
+) -> CurveResult:
+    """The same, set beside what a paper published and claims; returns what the report shows."""
+    resources, moments = resources or Resources(), [time.monotonic()]
+    workers = resources.workers or available_cores()
+    run = open_run(settings, out, resources)
+    moments.append(time.monotonic())
+    plan = run.plan()
+    folder.claim(run.out, run.settings, plan.digest())
+    sweep = run.sweep(plan)
+    with Progress(shown=resources.progress) as progress:
+        run_sweep(sweep, workers=workers, progress=progress)
+        moments.append(time.monotonic())
+        folder.log_look(run.out)
+        predictions, tested = run.predictions(sweep), run.tested(plan)
+        progress.add(SCORING, len(predictions))
+        curves = trace(
+            predictions,
+            task=run.task,
+            truth=tested.truth,
+            speakers=tested.speakers,
+            n_replicates=run.settings.replicates,
+            workers=workers,
+            advance=lambda: progress.advance(SCORING),
+        )
+        moments.append(time.monotonic())
+    folder.write_parquet(run.out / "results.parquet", results_table(predictions, tested, curves))
+    folder.write_parquet(run.out / "predictions.parquet", predictions_table(predictions, tested))
+    stages = ("features", "training", "evaluation")
+    seconds = dict(zip(stages, np.diff(moments).tolist(), strict=True))
+    result = run.result(sweep, curves, seconds, paper)
+    write_report(result, run.out / "report.html")
+    return result
+
+
+def open_run(settings: CurveSettings, out: Path | str, resources: Resources) -> "Run":
+    """Read the corpora and their frames; nothing is trained and nothing written to the folder.
+
+    Raises:
+        UndertoneError: as ``curve``.
+    """
+    files = settings.fold_files
+    settings = replace(  # its file repeats the run from any folder
+        settings,
+        fold_files=os.path.abspath(Path(files).expanduser()) if files else "",
+        corpus=corpora.with_absolute_path(settings.corpus),
+        unlabelled=tuple(map(corpora.with_absolute_path, settings.unlabelled)),
+    )
+    opened = corpora.open(settings.corpus)
+    task, features = settle(opened, settings.task, settings.features)
+    settings = settings.resolved(task, features)
+    folder.check(Path(out), settings)
+    data = read_data(opened, features, task, resources)
+    unlabelled = tuple(
+        read_frames(corpora.open(name), features, resources) for name in settings.unlabelled
+    )
+    return Run(settings, Path(out), data, unlabelled)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run whose corpora are read and whose frames are there."""
+
+    settings: CurveSettings
+    out: Path
+    data: Data
+    unlabelled: tuple[tuple[Corpus, FrameTable], ...] = ()
+
+    @property
+    def task(self) -> Task:
+        return self.data.task
+
+    @property
+    def corpus(self) -> Corpus:
+        return self.data.corpus
+
+    @cached_property
+    def folds(self) -> list[Fold]:
+        if self.settings.fold_files:
+            return emobox.disjoint_folds(Path(self.settings.fold_files), self.corpus)
+        if official := official_folds(self.corpus):
+            return official
+        return speaker_folds(self.corpus, self.settings.folds, self.settings.seed, self.task)
+
+    @cached_property
+    def draws(self) -> Draws:
+        """Numbers of labels; all of them by the number of the fold that has the most."""
+        asked = self.settings.budgets
+        most = 0
+        if ALL in asked:
+            most = max(largest_budget(self.corpus, fold, self.task) for fold in self.folds)
+        budgets = (most if budget == ALL else int(budget) for budget in asked)
+        return Draws(tuple(dict.fromkeys(budgets)), self.settings.draws, most)
+
+    @cached_property
+    def pools(self) -> list[Pool]:
+        others = [corpus for corpus, _ in self.unlabelled]
+        transductive = self.settings.transductive
+        return [pool(self.corpus, others, fold, transductive=transductive) for fold in self.folds]
+
+    def plan(self) -> Plan:
+        """Which labels each fit sees and which utterances it predicts."""
+        others = [table for _, table in self.unlabelled]
+        return self.data.plan(
+            [(fold, of_fold, others) for fold, of_fold in zip(self.folds, self.pools, strict=True)],
+            self.draws,
+            shape=self.settings.encoder,
+            seed=self.settings.seed,
+        )
+
+    def sweep(self, plan: Plan) -> Sweep:
+        """The plan with the systems of the settings."""
+        systems = self.settings.systems
+        bag = self.settings.bag(self.task, systems)
+        return Sweep(plan, systems, bag, self.settings.pretrain, self.out)
+
+    def predictions(self, sweep: Sweep) -> dict[Key, np.ndarray]:
+        """(n_draws, n_tested, n_outputs) by system and budget, fold by fold as in ``tested``."""
+        cells: dict[tuple[int, int], list[Cell]] = {}
+        for cell in sweep.plan.cells:  # fold by fold
+            cells.setdefault((cell.budget, cell.draw), []).append(cell)
+        return {
+            (system, budget): np.stack(
+                [
+                    np.concatenate([read_fit(sweep, system, cell) for cell in cells[budget, draw]])
+                    for draw in range(self.draws.n_draws)
+                ]
+            )
+            for system in sweep.systems
+            for budget in sorted(self.draws.budgets)
+        }
+
+    def tested(self, plan: Plan) -> Tested:
+        """Every test utterance, fold by fold."""
+        names = [(name, number) for number, fold in plan.folds.items() for name in fold.test]
+        utterances = tuple(name for name, _ in names)
+        return Tested(
+            task=self.task,
+            utterances=utterances,
+            speakers=tuple(plan.speaker[name] for name in utterances),
+            truth=np.stack([plan.truth[name] for name in utterances]),
+            folds=tuple(number for _, number in names),
+            unit=self.unit,
+        )
+
+    @property
+    def unit(self) -> str:
+        """What is resampled."""
+        return "video" if "video" in self.corpus.table else "speaker"
+
+    def result(
+        self, sweep: Sweep, curves: Curves, seconds: dict[str, float], paper: Paper | None = None
+    ) -> CurveResult:
+        """What the report shows of a finished run."""
+        settings, rows = self.settings, systems_of(self.task)
+        command = paper.command if paper else "undertone curve"
+        findings = (what for f in self.folds for what in audit_fold(self.corpus, f).findings())
+        return CurveResult(
+            title=paper.title if paper else f"Learning curve of {self.corpus.name}",
+            sources=tuple(self._sources()),
+            curves=curves,
+            systems=tuple(rows[name] for name in settings.systems),
+            pairs=pairs_among(settings.systems),
+            n_draws=settings.draws,
+            folds=tuple(fold.test_speakers for fold in self.folds),
+            left_out=self._left_out(),
+            settings=config.to_toml(settings),
+            seeds={"run": settings.seed, "bootstrap": 0},
+            versions=folder.versions(),
+            command=f"{command} --config {self.out / 'config.toml'} --out FOLDER",
+            pretraining=_pretraining_table(sweep),
+            seconds=seconds,
+            warnings=tuple(dict.fromkeys(findings)),
+            transductive=settings.transductive,
+            notes=(*([BY_VIDEO] if self.unit == "video" else []), *layer_notes(sweep)),
+            paper=paper,
+            unit=self.unit,
+        )
+
+    def _sources(self) -> Iterator[Source]:
+        roles = ["labelled", *["unlabelled pool"] * len(self.unlabelled)]
+        for corpus, role in zip(self._corpora(), roles, strict=True):
+            yield Source(
+                name=corpus.name,
+                role=role,
+                licence=corpus.licence,
+                citation=corpus.citation,
+                synthetic=corpus.synthetic,
+                n_utterances=len(corpus),
+                n_speakers=len(corpus.speakers),
+            )
+
+    def _corpora(self) -> list[Corpus]:
+        return [self.corpus, *(corpus for corpus, _ in self.unlabelled)]
+
+    def _left_out(self) -> pd.DataFrame:
+        """One row a corpus and reason; a pool's exclusions are counted over the folds."""
+        rows = [
+            (corpus.name, reason, count)
+            for corpus in self._corpora()
+            for reason, count in corpus.reasons().items()
+        ]
+        counts = Counter(
+            (part.corpus.name, f"from the pool: {reason}")
+            for of_fold in self.pools
+            for part in of_fold.parts
+            for reason in part.left_out.values()
+        )
+        rows += [(name, f"{why} (sum over folds)", n) for (name, why), n in counts.items()]
+        return pd.DataFrame(rows, columns=["corpus", "reason", "utterances"])
+
+
+def _pretraining_table(sweep: Sweep) -> pd.DataFrame:
+    pretrainings = {fold: sweep.read_pretraining(fold) for fold in sweep.plan.folds}
+    rows = [
+        (fold, len(done.history), done.best.epoch + 1, round(done.best.held_out_loss, 4))
+        for fold, done in pretrainings.items()
+        if done is not None
+    ]
+    return pd.DataFrame(rows, columns=["fold", "epochs", "best epoch", "held-out loss"])

@@ -1,0 +1,153 @@
+"""What a learning curve is asked for: corpora, task, features, budgets, systems, their settings."""
+
+import math
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from undertone import config
+from undertone.config import check_ranges
+from undertone.errors import UndertoneError
+from undertone.features.name import FeatureName
+from undertone.models.encoder import EncoderConfig
+from undertone.systems.settings import Bag, bag_of, plain_bag
+from undertone.systems.table import (
+    ENCODER,
+    FRAMES,
+    known_names,
+    systems_of,
+    usual_systems,
+    who_sees_pool,
+)
+from undertone.tasks import TASKS, Task
+from undertone.training.pretrain import PretrainConfig
+
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class CurveSettings:
+    """Settings of a learning curve; those of its systems by the name of their section."""
+
+    corpus: str
+    task: str = ""  # what is predicted; by default what the corpus has labels for
+    unlabelled: tuple[str, ...] = ()
+    features: str = ""  # log_mel, or the frames that the corpus brings
+    budgets: tuple[int | str, ...] = (20, 50, 100, 200)  # "all": what the training speakers have
+    draws: int = 10
+    folds: int = 5
+    fold_files: str = ""  # folder of EmoBox's folds of this corpus, in place of our own
+    seed: int = 0
+    transductive: bool = False  # pre-train on test speakers too
+    systems: tuple[str, ...] = ()  # by default those that fit the features
+    replicates: int = 0  # of the bootstrap; 0: as many as the task has by default
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    pretrain: PretrainConfig = field(default_factory=PretrainConfig)
+    of_systems: Bag = field(default_factory=dict, metadata=config.REST)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "of_systems", plain_bag(self.of_systems))
+        for name in ("systems", "budgets"):
+            if len(set(values := getattr(self, name))) < len(values):
+                raise UndertoneError(f"{name} holds something twice: {', '.join(map(str, values))}")
+        numbers = [budget for budget in self.budgets if budget != ALL]
+        if not self.budgets or any(not isinstance(n, int) or n < 2 for n in numbers):
+            raise UndertoneError(
+                f"budgets are numbers of labels from 2 on, or {ALL}, found {self.budgets}"
+            )
+        check_ranges(
+            self,
+            draws=(1, math.inf),
+            folds=(2, math.inf),
+            seed=(0, 2**62),
+            replicates=(0, math.inf),
+        )
+        if unknown := set(self.systems) - set(known_names()):
+            raise UndertoneError(
+                f"there is no system {', '.join(sorted(unknown))}; there are "
+                f"{', '.join(known_names())}"
+            )
+        if self.systems:
+            self._check_systems()
+
+    def resolved(self, task: Task, features: FeatureName) -> "CurveSettings":
+        """The same with everything said that is left to task and features.
+
+        Raises:
+            UndertoneError: a system cannot do the task, or not on these features.
+        """
+        rows = systems_of(task)
+        frames = ENCODER if features.is_upstream else FRAMES
+        asked = self.systems or usual_systems(task, frames)
+        if unknown := set(asked) - set(rows):
+            raise UndertoneError(
+                f"there is no system {', '.join(sorted(unknown))} for {task.name}; there are "
+                f"{', '.join(rows)}"
+            )
+        settled = replace(
+            self,
+            task=task.name,
+            features=str(features),
+            systems=tuple(name for name in rows if name in asked),
+            replicates=self.replicates or task.n_replicates,
+        )
+        settled._check_features(task, features)
+        return replace(settled, of_systems=settled.bag(task, settled.systems))
+
+    def bag(self, task: Task, systems: tuple[str, ...]) -> dict[str, Any]:
+        """Settings of these systems by section: what is given, over what the task presets."""
+        return bag_of(task, systems, self.of_systems)
+
+    def _check_features(self, task: Task, features: FeatureName) -> None:
+        rows = systems_of(task)
+        others = [n for n in self.systems if ENCODER not in rows[n].usual]
+        if features.chooses_layer and others:
+            choosing = [name for name, row in rows.items() if row.one_layer]
+            raise UndertoneError(
+                f"@auto chooses a layer for {', '.join(choosing)}; {', '.join(sorted(others))} "
+                "need one layer: name it, as @6"
+            )
+        if "layers" in self.systems and not features.is_upstream:
+            raise UndertoneError(
+                "the system layers needs the frames of a pre-trained encoder: "
+                f"--features upstream:MODEL@auto, found {features}"
+            )
+
+    def _check_systems(self) -> None:
+        """Floors are those of the task, or of any where it is not known yet."""
+        floors = [kind.floors for name, kind in TASKS.items() if self.task in ("", name)]
+        if not any(set(of_task) <= set(self.systems) for of_task in floors):
+            raise UndertoneError(
+                f"systems must hold {', or '.join(map(', '.join, floors))}: no curve without its "
+                "floors"
+            )
+        if self.unlabelled and not set(who_sees_pool()) & set(self.systems):
+            raise UndertoneError(
+                f"{', '.join(self.systems)} do not use the unlabelled corpora "
+                f"{', '.join(self.unlabelled)}; leave --unlabelled out, or name a system that "
+                f"does: {', '.join(who_sees_pool())}"
+            )
+
+
+def quick_values() -> dict[str, Any]:
+    """Settings of a first look: fewer draws, budgets and epochs."""
+    return {
+        "budgets": [20, 100],
+        "draws": 3,
+        "pretrain": {"max_epochs": 12, "patience": 3},
+        "finetune": {"max_epochs": 30, "patience": 8},
+    }
+
+
+def demo_settings(folder: Path | None) -> CurveSettings:
+    """The demo: EmoDB if the folder holds it, synthetic voices otherwise."""
+    if folder is not None and not folder.is_dir():
+        raise UndertoneError(f"--corpora {folder} is not a folder")
+    if folder is not None and (folder / "emodb").is_dir():
+        unlabelled = [f"{d.name}={d}" for d in [folder / "librispeech"] if d.is_dir()]
+        names = {"corpus": f"emodb={folder / 'emodb'}", "unlabelled": unlabelled}
+        return config.load(CurveSettings, quick_values() | names)
+    names = {"corpus": "synthetic", "unlabelled": ["synthetic-unlabelled"]}
+    return config.load(
+        CurveSettings, quick_values() | {"budgets": [20, 50, 200], "folds": 3} | names
+    )

@@ -1,0 +1,234 @@
+"""Linear discriminant analysis for very few labels: shrunk, speaker-aware, and self-trained.
+
+In:  vectors (n_utterances, n_values) of labelled utterances, the positions of their emotions, and
+     vectors of unlabelled utterances of the training speakers, the ``Crowd``.
+Out: ``Discriminant``: z-scores and one linear score an emotion.
+
+With twenty labels and a thousand values, what a classifier can learn of the covariance is next to
+nothing; what it assumes decides. Three assumptions stand in for labels:
+
+* The scale of each value is that of the crowd, not of the labelled few.
+* Utterances of one emotion scatter equally in all directions (covariance shrunk towards a multiple
+  of the identity; Friedman, J. Am. Stat. Assoc. 84, 1989), and more where speakers differ from
+  each other: the covariance of the crowd's speaker means is added.
+* What the classifier is surest of is true more often than not: the surest share of the crowd, the
+  same number for every emotion, joins the labels and the fit is repeated (self-training; Yarowsky,
+  1995). A given label weighs as much as ``label_weight`` of these.
+"""
+
+import math
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+import numpy as np
+from scipy.linalg import solve
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax, softmax
+
+from undertone.config import check_ranges
+from undertone.models.heads import NEVER, Head
+
+FURTHEST = 5.0  # crowd's standard deviations at which a value is cut off
+SMALLEST = 1e-37  # probability that float32 still holds
+NO_SCATTER = 1e-9  # of z-scores
+
+
+@dataclass(frozen=True)
+class DiscriminantConfig:
+    """Settings of the discriminant analysis."""
+
+    shrinkage: float = 0.7  # 0: the covariance as found; 1: equal in all directions
+    speaker_weight: float = 0.1  # of the covariance of speaker means; 0: speakers are ignored
+    rounds: int = 2  # of self-training; 0: labels alone
+    crowd_share: float = 0.6  # of the crowd that joins the labels
+    label_weight: int = 3
+    encoder_emphasis: float = 0.5  # of an encoder's outputs beside descriptors
+
+    def __post_init__(self) -> None:
+        check_ranges(
+            self,
+            shrinkage=(1e-3, 1),
+            speaker_weight=(0, math.inf),
+            rounds=(0, 100),
+            crowd_share=(1e-3, 1),
+            label_weight=(1, 10_000),
+            encoder_emphasis=(0, 100),
+        )
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """Unlabelled utterances of the training speakers, the labelled ones among them.
+
+    Attributes:
+        vectors: (n_utterances, n_values).
+        speakers: (n_utterances,) who spoke.
+        unlabelled: (n_utterances,) whether self-training may use it.
+    """
+
+    vectors: np.ndarray
+    speakers: np.ndarray
+    unlabelled: np.ndarray
+
+
+@dataclass(frozen=True)
+class Discriminant(Head):
+    """A fitted discriminant analysis.
+
+    Attributes:
+        mean: (n_values,) of the crowd.
+        sd: (n_values,) of the crowd; infinity where a value is constant.
+        emphasis: (n_values,) factor of the z-scores: less than 1 for what is to count less.
+        weight: (n_outputs, n_values) of z-scores.
+        bias: (n_outputs,).
+    """
+
+    mean: np.ndarray
+    sd: np.ndarray
+    emphasis: np.ndarray
+    weight: np.ndarray
+    bias: np.ndarray
+
+    def predict(self, vectors: np.ndarray) -> np.ndarray:
+        """(n_utterances, n_outputs) probabilities.
+
+        They are overconfident, as of any Gaussian model in many dimensions.
+        """
+        scores = self.scaled(vectors) @ self.weight.T + self.bias
+        return softmax(scores, axis=1).astype(np.float32)
+
+    def scaled(self, vectors: np.ndarray) -> np.ndarray:
+        """(n_utterances, n_values) z-scores."""
+        return _scaled(vectors, mean=self.mean, sd=self.sd, emphasis=self.emphasis)
+
+    def cooled(self, temperature: float) -> "Discriminant":
+        """The same decisions, surer (below 1) or less sure (above 1) of themselves."""
+        return replace(self, weight=self.weight / temperature, bias=self.bias / temperature)
+
+
+def temperature_of(probabilities: np.ndarray, truth: np.ndarray) -> float:
+    """The temperature at which probabilities fit what turned out to be true best.
+
+    Args:
+        probabilities: (n_utterances, n_outputs) of utterances that the fit did not know.
+        truth: (n_utterances,) positions of the emotions.
+
+    Source: Guo et al., "On calibration of modern neural networks", arXiv 1706.04599.
+    """
+    scores = np.log(np.maximum(probabilities.astype(np.float64), SMALLEST))
+
+    def cost(log_temperature: float) -> float:
+        logs = log_softmax(scores / np.exp(log_temperature), axis=1)
+        return -logs[np.arange(len(truth)), truth].mean()
+
+    return float(np.exp(minimize_scalar(cost, bounds=(-3, 7), method="bounded").x))
+
+
+def fit_discriminant(
+    vectors: np.ndarray,
+    truth: np.ndarray,
+    *,
+    crowd: Crowd,
+    n_outputs: int,
+    settings: DiscriminantConfig,
+    emphasis: np.ndarray | None = None,
+) -> Discriminant:
+    """Fit to labels and a crowd.
+
+    Args:
+        vectors: (n_labels, n_values).
+        truth: (n_labels,) positions of the emotions.
+        crowd: of the same speakers.
+        n_outputs: emotions; one without a label is never predicted.
+        settings: of the analysis.
+        emphasis: (n_values,) of the z-scores; all equal by default.
+    """
+    mean, sd = crowd.vectors.mean(axis=0), crowd.vectors.std(axis=0)
+    sd = np.where(sd > 1e-6 * np.maximum(1, np.abs(mean)), sd, np.inf)
+    emphasis = np.ones_like(mean) if emphasis is None else emphasis
+    scaled = partial(_scaled, mean=mean, sd=sd, emphasis=emphasis)
+    labelled, others = scaled(vectors), scaled(crowd.vectors[crowd.unlabelled])
+    prior = _Prior(settings, _speaker_means(scaled(crowd.vectors), crowd.speakers))
+    weights = np.full(len(truth), float(settings.label_weight))
+    weight, bias = prior.fit(labelled, truth, weights=weights, n_outputs=n_outputs)
+    for _ in range(settings.rounds if len(others) else 0):
+        surest, guess = _surest(others @ weight.T + bias, settings.crowd_share)
+        weight, bias = prior.fit(
+            np.concatenate([labelled, others[surest]]),
+            np.concatenate([truth, guess]),
+            weights=np.concatenate([weights, np.ones(len(surest))]),
+            n_outputs=n_outputs,
+        )
+    return Discriminant(mean, sd, emphasis, weight, bias)
+
+
+@dataclass(frozen=True)
+class _Prior:
+    settings: DiscriminantConfig
+    speaker_means: np.ndarray = field(repr=False)  # (n_speakers, n_values), centred
+
+    def fit(
+        self, vectors: np.ndarray, truth: np.ndarray, *, weights: np.ndarray, n_outputs: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(n_outputs, n_values) weights and (n_outputs,) bias of equally frequent Gaussians."""
+        present, position = np.unique(truth, return_inverse=True)
+        of_each = [position == k for k in range(len(present))]
+        means = np.stack([np.average(vectors[k], axis=0, weights=weights[k]) for k in of_each])
+        shares = weights / weights.sum()
+        solved = self._solve(np.sqrt(shares)[:, None] * (vectors - means[position]), means)
+        weight = np.zeros((n_outputs, vectors.shape[1]))
+        bias = np.full(n_outputs, NEVER)
+        weight[present] = solved
+        bias[present] = -0.5 * (means * solved).sum(axis=1)
+        return weight, bias
+
+    def _solve(self, residuals: np.ndarray, means: np.ndarray) -> np.ndarray:
+        """(n_outputs, n_values) means times the inverse covariance within an emotion.
+
+        The covariance is a multiple of the identity and a product of few rows with themselves:
+        where there are fewer rows than values, only a matrix of their number is solved (Woodbury).
+        """
+        share, weight = self.settings.shrinkage, self.settings.speaker_weight
+        n_values = residuals.shape[1]
+        spread = (residuals**2).sum() / n_values
+        if spread < NO_SCATTER:  # one label an emotion
+            spread = 1.0
+        level = share * spread
+        speakers = np.sqrt(weight / len(self.speaker_means)) * self.speaker_means
+        rows = np.concatenate([np.sqrt(1 - share) * residuals, speakers])
+        if len(rows) < n_values:
+            inner = _with_added_to_diagonal(rows @ rows.T, level)
+            return (means - solve(inner, rows @ means.T, assume_a="pos").T @ rows) / level
+        return solve(_with_added_to_diagonal(rows.T @ rows, level), means.T, assume_a="pos").T
+
+
+def _with_added_to_diagonal(matrix: np.ndarray, level: float) -> np.ndarray:
+    matrix[np.diag_indices_from(matrix)] += level
+    return matrix
+
+
+def _scaled(
+    vectors: np.ndarray, *, mean: np.ndarray, sd: np.ndarray, emphasis: np.ndarray
+) -> np.ndarray:
+    """To z-scores of the crowd, cut off at ``FURTHEST``; what is constant in it becomes 0."""
+    return np.clip((vectors - mean) / sd, -FURTHEST, FURTHEST) * emphasis
+
+
+def _speaker_means(vectors: np.ndarray, speakers: np.ndarray) -> np.ndarray:
+    """(n_speakers, n_values) of each speaker's utterances, less their mean; 0 of one speaker."""
+    means = np.stack([vectors[speakers == speaker].mean(axis=0) for speaker in np.unique(speakers)])
+    return means - means.mean(axis=0)
+
+
+def _surest(scores: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
+    """Positions of the surest utterances, at most equally many an emotion, and their emotions."""
+    guess = scores.argmax(axis=1)
+    second, first = np.partition(scores, -2, axis=1)[:, -2:].T
+    most = max(1, int(share * len(scores) / (scores > NEVER / 2).any(axis=0).sum()))
+    chosen = []
+    for k in np.unique(guess):
+        of_class = np.flatnonzero(guess == k)
+        margin = first[of_class] - second[of_class]
+        chosen.append(of_class[np.argsort(-margin, kind="stable")[:most]])
+    surest = np.concatenate(chosen)
+    return surest, guess[surest]

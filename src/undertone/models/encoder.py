@@ -1,0 +1,80 @@
+"""The encoder of system A, and how a sequence becomes one vector.
+
+In:  steps (batch, n_steps, n_features) and lengths (batch,), longest first, padding at the end.
+Out: hidden (batch, n_steps, hidden_units), 0 on padding; pooled (batch, pooled_size).
+
+Source: two GRU layers of 256 units, Nimitsurachat & Washington, arXiv 2307.12343. The network is
+causal, so that padding at the end changes nothing before it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from undertone.config import check_ranges
+from undertone.errors import UndertoneError
+from undertone.models.gru import GRU
+from undertone.models.padding import is_real
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """The shape of the encoder."""
+
+    hidden_units: int = 256
+    layers: int = 2
+    stride: int = 4  # frames of 10 ms a step
+    pooling: str = "mean"  # of the top layer over time: mean, mean_sd or last
+
+    def __post_init__(self) -> None:
+        check_ranges(self, hidden_units=(1, 8192), layers=(1, 16), stride=(1, 1000))
+        if self.pooling not in POOLINGS:
+            raise UndertoneError(
+                f"pooling must be one of {', '.join(POOLINGS)}, found {self.pooling!r}"
+            )
+
+
+class Encoder(nn.Module):
+    """A stack of unidirectional GRU layers."""
+
+    def __init__(self, n_features: int, hidden_units: int = 256, layers: int = 2) -> None:
+        super().__init__()
+        self.gru = GRU(n_features, hidden_units, layers)
+
+    def forward(self, steps: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        """Hidden states of the top layer, (batch, n_steps, hidden_units), 0 on padding."""
+        hidden, _ = self.gru(steps, lengths)
+        return hidden
+
+
+def pool_mean(hidden: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    """(batch, hidden_units) mean over the real steps."""
+    real = is_real(lengths, hidden.shape[1])[:, :, None]
+    return (hidden * real).sum(1) / lengths[:, None]
+
+
+def pool_mean_sd(hidden: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    """(batch, 2 * hidden_units) mean and standard deviation over the real steps."""
+    real = is_real(lengths, hidden.shape[1])[:, :, None]
+    mean = pool_mean(hidden, lengths)
+    variance = ((hidden - mean[:, None, :]) ** 2 * real).sum(1) / lengths[:, None]
+    return torch.cat([mean, (variance + 1e-6).sqrt()], dim=1)
+
+
+def pool_last(hidden: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    """(batch, hidden_units) the state at the last real step."""
+    return hidden[torch.arange(len(hidden)), lengths - 1]
+
+
+POOLINGS: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
+    "mean": pool_mean,
+    "mean_sd": pool_mean_sd,
+    "last": pool_last,
+}
+
+
+def pooled_size(hidden_units: int, pooling: str) -> int:
+    """Length of the vector that ``POOLINGS[pooling]`` makes."""
+    return 2 * hidden_units if pooling == "mean_sd" else hidden_units

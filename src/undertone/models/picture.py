@@ -1,0 +1,100 @@
+"""Transfer from images: a residual network for pictures, on log-mel images of speech.
+
+In:  segments of utterances, mel bands (n_frames, n_bands) in ln of power; a ResNet of the Hugging
+     Face layout.
+Out: outputs before their activation, (n_segments, n_outputs).
+
+The baseline of arXiv 2309.12714: segments as grey pictures, time to the right and the low bands
+below, z-scored, repeated as three colours. A picture is as large as the segment: a residual
+network averages over places and takes any size. Its normalisation and average would see padding, so
+that a batch holds equal lengths only.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from undertone.errors import UndertoneError, needs
+from undertone.models import padding
+from undertone.models.schedule import SegmentSchedule
+
+SHORTEST = 32  # frames; shorter segments are repeated until they fill it
+
+
+@dataclass(frozen=True)
+class PictureConfig(SegmentSchedule):
+    """Settings of the picture network: where it starts, and its training."""
+
+    network: str = ""  # folder of a ResNet, or its name on the hub
+    learning_rate: float = 1e-4
+    max_epochs: int = 15
+    patience: int = 4
+    epochs_without_validation: int = 15
+
+
+class PictureNetwork(nn.Module):
+    """A residual network without its own head, and one dense layer."""
+
+    def __init__(self, backbone: Any, n_outputs: int) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = nn.Linear(backbone.config.hidden_sizes[-1], n_outputs)
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        """Outputs before their activation, (batch, n_outputs), of (batch, 3, n_bands, n_frames)."""
+        return self.head(self.backbone(pictures).pooler_output.flatten(1))
+
+    def of_segments(self, segments: Sequence[np.ndarray]) -> torch.Tensor:
+        """(n_segments, n_outputs) of bands (n_frames, n_bands), their pictures of one width."""
+        return self(torch.from_numpy(np.stack([picture(bands) for bands in segments])))
+
+    @staticmethod
+    def plan(
+        lengths: Sequence[int], batch_size: int, rng: np.random.Generator | None
+    ) -> list[np.ndarray]:
+        """Positions of batches whose pictures are of one width; in random order with ``rng``."""
+        widths = [max(length, SHORTEST) for length in lengths]
+        return padding.of_one_length(widths, batch_size, rng)
+
+
+def load_backbone(model: str | Path) -> Any:
+    """A ResNet by folder, or by its name on the hub.
+
+    Raises:
+        UndertoneError: the extra is not installed, or there is no such ResNet.
+    """
+    needs("transformers", extra="upstream", what="picture networks")
+    import transformers
+
+    local = Path(model).expanduser().is_dir()
+    try:
+        config = transformers.AutoConfig.from_pretrained(model, local_files_only=local)
+        if config.model_type != "resnet":
+            raise UndertoneError(f"{model} is a {config.model_type}, expected a resnet")
+        return transformers.ResNetModel.from_pretrained(model, local_files_only=local)
+    except (OSError, ValueError) as error:
+        raise UndertoneError(
+            f"there is no ResNet {model}: {str(error).splitlines()[0]}; give a folder with "
+            "config.json and weights, or a name such as microsoft/resnet-18"
+        ) from None
+
+
+def empty_backbone(shape: Mapping[str, Any]) -> Any:
+    """A ResNet of this configuration, its weights to be filled in."""
+    needs("transformers", extra="upstream", what="picture networks")
+    import transformers
+
+    return transformers.ResNetModel(transformers.ResNetConfig(**shape))
+
+
+def picture(bands: np.ndarray) -> np.ndarray:
+    """(3, n_bands, n_frames) of (n_frames, n_bands): mean 0, variance 1, low bands below."""
+    if len(bands) < SHORTEST:
+        bands = np.tile(bands, (-(-SHORTEST // len(bands)), 1))[:SHORTEST]
+    scored = (bands - bands.mean()) / (bands.std() + 1e-6)
+    return np.repeat(scored.T[None, ::-1], 3, axis=0).astype(np.float32)

@@ -1,0 +1,232 @@
+"""One system on one labelled corpus: cross-validated by speaker, then fitted on everything.
+
+In:  a corpus with its frames, perhaps a pre-trained encoder, the name of a system.
+Out: the score of the system on speakers it did not know, and a ``Recogniser`` of all speakers.
+
+It is the plan of a curve with one draw and one system, and one more fold in which everybody trains
+and nobody is tested.
+"""
+
+import hashlib
+import math
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from undertone import config
+from undertone.config import check_ranges
+from undertone.corpora.folds import Fold, largest_budget, official_folds, speaker_folds
+from undertone.corpora.pool import pool
+from undertone.errors import UndertoneError
+from undertone.evaluation.score import Score, score_rows
+from undertone.features.name import FeatureName
+from undertone.models.discriminant import Discriminant
+from undertone.models.encoder import EncoderConfig
+from undertone.progress import Progress
+from undertone.recogniser.card import Facts
+from undertone.recogniser.folder import Inputs, PretrainedEncoder, Recogniser
+from undertone.systems.fits import temperature_within
+from undertone.systems.fitted import OnVectors
+from undertone.systems.plan import Cell, Data, Draws, Plan
+from undertone.systems.problem import Material
+from undertone.systems.settings import Bag, bag_of, plain_bag
+from undertone.systems.table import ENCODER, FRAMES, System, advised, systems_of
+from undertone.training.normalise import fit_normaliser, unchanged
+
+
+@dataclass(frozen=True)
+class FinetuneSettings:
+    """Settings of the step ``finetune``; those of systems by the name of their section."""
+
+    system: str = ""  # a row of ``systems.table``; by default the one that we would use
+    task: str = ""  # what is predicted; by default what the corpus has labels for
+    labels: int | None = None  # all by default
+    folds: int = 5  # of speakers, for the score on the card; 0 leaves it unmeasured
+    features: str = ""  # where there is no encoder to say so; by default log_mel
+    seed: int = 0
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)  # likewise
+    of_systems: Bag = field(default_factory=dict, metadata=config.REST)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "of_systems", plain_bag(self.of_systems))
+        check_ranges(self, seed=(0, 2**62), folds=(0, math.inf))
+        if self.folds == 1:
+            raise UndertoneError("folds must be 2 or more, or 0 to leave the score unmeasured")
+
+
+@dataclass(frozen=True)
+class Build:
+    """One corpus, one system: cross-validated, then fitted on everything.
+
+    Attributes:
+        data: the corpus and its frames.
+        features: which frames they are.
+        pretrained: encoder, if any.
+        settings: of the step.
+    """
+
+    data: Data
+    features: FeatureName
+    pretrained: PretrainedEncoder | None
+    settings: FinetuneSettings
+
+    def __post_init__(self) -> None:
+        row, given = self.row, self.pretrained is not None
+        if row.pretrains and not given:
+            raise UndertoneError(
+                f"the system {row.name} starts from a pre-trained encoder: name its folder, which "
+                "`undertone pretrain` writes, with --encoder FOLDER"
+            )
+        if given and not row.pretrains:
+            rows = systems_of(self.data.task).values()
+            raise UndertoneError(
+                f"the system {row.name} does not start from an encoder: leave --encoder out, or "
+                f"take --system {' or '.join(r.name for r in rows if r.pretrains)}"
+            )
+
+    @cached_property
+    def row(self) -> System:
+        """The system."""
+        rows = systems_of(self.data.task)
+        frames = ENCODER if self.features.is_upstream else FRAMES
+        given = self.pretrained is not None
+        name = self.settings.system or advised(self.data.task, frames, pretrained=given)
+        if name not in rows:
+            raise UndertoneError(
+                f"there is no system {name!r} for {self.data.task.name}; there are "
+                f"{', '.join(rows)}"
+            )
+        return rows[name]
+
+    @cached_property
+    def folds(self) -> list[Fold]:
+        """Those of the cross-validation, and at the end the one in which everybody trains."""
+        corpus, settings = self.data.corpus, self.settings
+        tested = []
+        if settings.folds:
+            tested = official_folds(corpus) or speaker_folds(
+                corpus, settings.folds, settings.seed, self.data.task
+            )
+        return [*tested, Fold(len(tested), (), corpus.speakers)]
+
+    @cached_property
+    def plan(self) -> Plan:
+        """Who is in which pool."""
+        corpus, labels = self.data.corpus, self.settings.labels
+        most = max(largest_budget(corpus, fold, self.data.task) for fold in self.folds)
+        draws = Draws((labels or most,), all_labels=0 if labels else most)
+        return self.data.plan(
+            [(fold, pool(corpus, [], fold), []) for fold in self.folds],
+            draws,
+            shape=self.pretrained.shape if self.pretrained else self.settings.encoder,
+            seed=self.settings.seed,
+        )
+
+    def cross_validate(self, progress: Progress) -> Score:
+        """Each test speaker is predicted by a fit that did not know them."""
+        values, tested = [], []
+        for cell in self.plan.cells[:-1]:
+            material = self._material(cell)
+            problem = self.plan.problem(cell, material)
+            values.append(self.row.fit(problem, self._settings).predict(material, problem.test))
+            tested += problem.test
+            progress.advance("fits")
+        return score_rows(
+            self.data.task,
+            truth=np.stack([self.plan.truth[name] for name in tested]),
+            values=np.concatenate(values),
+            speakers=[self.plan.speaker[name] for name in tested],
+        )
+
+    def fit_all(self) -> Recogniser:
+        """The system on all speakers."""
+        cell = self.plan.cells[-1]
+        material = self._material(cell)
+        problem = self.plan.problem(cell, material)
+        fitted = self.row.fit(problem, self._settings)
+        if self.row.overconfident:
+            assert isinstance(fitted, OnVectors)
+            assert isinstance(fitted.head, Discriminant), "only a discriminant is cooled"
+            temperature = temperature_within(problem, self.row.fit, self._settings)
+            fitted = replace(fitted, head=fitted.head.cooled(temperature))
+        features = self.features
+        if fitted.view.layer is not None:
+            features = features.one_layer(fitted.view.layer)
+        start = fitted.view.start
+        return Recogniser(
+            Inputs.of(features, material.normaliser),
+            self.plan.shape,
+            self.data.task,
+            self.row.name,
+            fitted,
+            encoders={start: material.encoder(start)} if start else {},
+            notes={"labels": len(problem.budget), "corpus": self.data.corpus.name, **fitted.notes},
+        )
+
+    def facts(self, score: Score | None) -> Facts:
+        """What the model card says."""
+        task, n_folds = self.data.task, len(self.folds) - 1
+        measured = "Not measured: `folds` was 0."
+        if score is not None:
+            how = (
+                "The official folds: scored on their test speakers, by a fit that did not know them"
+                if "split" in self.data.corpus.table
+                else f"Cross-validation of the same system over {n_folds} groups of speakers, each "
+                "predicted by a fit that did not know the speaker"
+            )
+            measured = (
+                f"{how}: {score.n_utterances} utterances of {score.n_speakers} speakers; 95 % "
+                "intervals over speakers. The model in this folder was fitted on all speakers."
+            )
+        return Facts(
+            title=f"Recogniser of {', '.join(task.outputs)}",
+            features=f"{self.features}, {len(self.data.frames.columns)} columns",
+            method=self._describe(),
+            headings=("this model", *score.floors) if score else (),
+            scores=score.rows() if score else [],
+            measured=measured,
+        )
+
+    @cached_property
+    def _settings(self) -> Any:
+        return self.row.own(bag_of(self.data.task, (self.row.name,), self.settings.of_systems))
+
+    def _material(self, cell: Cell) -> Material:
+        plan, encoder = self.plan, None
+        if self.pretrained is not None:
+            normaliser, encoder = self.pretrained.inputs.normaliser, self.pretrained.encoder
+        elif self.row.sees_pool:
+            normaliser = fit_normaliser(plan.folds[cell.fold].frames(), stride=plan.shape.stride)
+        else:
+            normaliser = unchanged(len(plan.frames.columns), stride=plan.shape.stride)
+        return plan.material(cell.fold, normaliser, encoder)
+
+    def _describe(self) -> str:
+        labels = self.settings.labels or len(self.data.corpus)
+        text = (
+            f"Task: {self.data.task.name}. System `{self.row.name}` ({self.row.label}): "
+            f"{self.row.description}"
+        )
+        if self.pretrained:
+            pool = ", ".join(self.pretrained.notes["pool"])
+            text += f" The encoder was pre-trained without labels on {pool}."
+        if self.row.overconfident:
+            text += (
+                " How sure the probabilities are was set by cross-validation on the same labels."
+            )
+        text += f" Labels seen, validation included: {labels}."
+        heard = set(self.pretrained.notes["pool_audio"]) if self.pretrained else set()
+        keys, utterances = self.data.frames.keys, self.data.corpus.table["utterance"]
+        if known := sum(short_name(keys.get(u, u)) in heard for u in utterances):
+            text += (
+                f" The encoder's pool held the audio of {known} of these utterances, so the "
+                "scores below are transductive: tested voices, not their labels, were known."
+            )
+        return text
+
+
+def short_name(key: str) -> str:
+    """A name of what a key of the frame store stands for, short enough for a model's notes."""
+    return hashlib.sha256(key.encode()).hexdigest()[:16]

@@ -1,0 +1,67 @@
+"""The model card that travels with a model folder: data, licence, numbers, limits."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import undertone
+from undertone.corpora.corpus import Corpus
+
+SYNTHETIC = "> The voices this was trained on are **synthetic**: it knows nothing of real speech.\n"
+LIMITS = """\
+* An emotion here is what the corpus calls so: acted corpora hold portrayals, and what their
+  speakers portray is not what people feel.
+* Another language, microphone, room or way of speaking can cost more than the interval above shows:
+  the interval speaks of new speakers of the same corpus.
+* The probabilities hold, if at all, for speech like that of the corpus.
+* It is no basis for decisions about a single person.
+"""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a card says beside the data.
+
+    Attributes:
+        title: first line.
+        features: name of the extractor and its number of columns.
+        method: sentences.
+        headings: of the scores: this model, then the floors.
+        scores: rows (what, this model, a cell a floor); empty where nothing was measured.
+        measured: how the scores came about.
+    """
+
+    title: str
+    features: str
+    method: str
+    headings: Sequence[str] = ()
+    scores: Sequence[tuple[str, ...]] = ()
+    measured: str = ""
+
+
+def write_card(facts: Facts, corpora: Sequence[Corpus]) -> str:
+    """Markdown text of a model card."""
+    parts = [f"# {facts.title}\n"]
+    if any(corpus.synthetic for corpus in corpora):
+        parts.append(SYNTHETIC)
+    parts.append(f"{facts.method}\n\nFeatures: {facts.features}.\n")
+    parts.append("## Data\n\n" + "\n".join(map(_describe, corpora)) + "\n")
+    parts.append("## Scores\n\n" + _scores(facts) + "\n")
+    parts.append(f"## Limits\n\n{LIMITS}")
+    parts.append(f"Made with Undertone {undertone.__version__}.\n")
+    return "\n".join(parts)
+
+
+def _describe(corpus: Corpus) -> str:
+    n_speakers = corpus.table["speaker"].nunique()
+    return (
+        f"* **{corpus.name}**: {len(corpus)} utterances, {n_speakers} known speakers. "
+        f"Licence: {corpus.licence}. {corpus.citation}"
+    )
+
+
+def _scores(facts: Facts) -> str:
+    if not facts.scores:
+        return facts.measured
+    header = f"| | {' | '.join(facts.headings)} |\n|---{'|---' * len(facts.headings)}|\n"
+    rows = "\n".join(f"| {' | '.join(row)} |" for row in facts.scores)
+    return f"{facts.measured}\n\n{header}{rows}"

@@ -1,0 +1,277 @@
+"""What is trained, saved, loaded and served: a recogniser, or a pre-trained encoder, as a folder.
+
+On disk: ``config.json`` (everything but the weights), ``model.safetensors`` and ``README.md`` (the
+model card). Never a pickle: loading a stranger's model runs no code.
+"""
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
+
+from undertone import atomic
+from undertone.config import load as load_settings
+from undertone.errors import UndertoneError
+from undertone.features.extractors import get
+from undertone.features.name import FeatureName
+from undertone.models.encoder import Encoder, EncoderConfig
+from undertone.systems import fitted as systems
+from undertone.systems.fitted import Fitted, arrays, filled
+from undertone.systems.problem import Material
+from undertone.tasks import Task, kind_of
+from undertone.training.checkpoint import section
+from undertone.training.normalise import Normaliser, unchanged
+
+FORMAT = 2
+CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
+RECOGNISER, ENCODER = "recogniser", "encoder"
+COMMANDS = {RECOGNISER: "finetune", ENCODER: "pretrain"}
+ONE = "utterance"  # the name of the one that is predicted
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a model expects.
+
+    Attributes:
+        features: name of the extractor.
+        version: of the extractor.
+        columns: (n_features,) names.
+        normaliser: from frames to steps.
+        frames_per_second: of the frames.
+    """
+
+    features: str
+    version: int
+    columns: tuple[str, ...]
+    normaliser: Normaliser
+    frames_per_second: float
+
+    @classmethod
+    def of(cls, features: FeatureName, normaliser: Normaliser) -> Self:
+        """Of features as they are now; a normaliser of several layers at once serves no one."""
+        extractor = get(features)
+        n_columns, stride = len(extractor.columns), normaliser.stride
+        if len(normaliser.mean) != n_columns:
+            normaliser = unchanged(n_columns, stride=stride)
+        return cls(
+            str(features),
+            extractor.version,
+            extractor.columns,
+            normaliser,
+            extractor.frames_per_second,
+        )
+
+
+@dataclass(frozen=True)
+class PretrainedEncoder:
+    """An encoder with what it expects, ready to be fine-tuned."""
+
+    inputs: Inputs
+    shape: EncoderConfig
+    encoder: Encoder
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    def save(self, folder: Path, card: str) -> None:
+        """Write the folder; ``load_encoder`` reads it."""
+        tensors = _prefixed("encoder", arrays(self.encoder))
+        _write(folder, self, {"kind": ENCODER}, tensors, card=card)
+
+
+@dataclass(frozen=True)
+class Recogniser:
+    """A system that was fitted, with what it expects and what it predicts.
+
+    Attributes:
+        inputs: what it expects.
+        shape: of the encoders.
+        task: what it predicts.
+        system: its name among the systems that a curve compares.
+        fitted: what the fit left.
+        encoders: by start: the one whose outputs it reads, if any.
+        notes: what it was trained on, and what was chosen.
+    """
+
+    inputs: Inputs
+    shape: EncoderConfig
+    task: Task
+    system: str
+    fitted: Fitted
+    encoders: Mapping[str, Encoder] = field(default_factory=dict)
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    def predict(self, frames: np.ndarray) -> np.ndarray:
+        """(n_outputs,) of one utterance, from its frames (n_frames, n_features).
+
+        Of classes they are probabilities, otherwise amounts.
+
+        Raises:
+            UndertoneError: the frames have other columns than the model was trained on.
+        """
+        if frames.ndim != 2 or frames.shape[1] != len(self.inputs.columns):
+            raise UndertoneError(
+                f"the model expects frames of {len(self.inputs.columns)} {self.inputs.features} "
+                f"columns, found an array of shape {frames.shape}"
+            )
+        material = _material(self.inputs, self.shape, self.encoders, {ONE: frames})
+        values = self.fitted.predict(material, [ONE])[0]
+        if len(values) != len(self.task.outputs):
+            raise UndertoneError(
+                f"the model is damaged: it gives {len(values)} numbers for the outputs "
+                f"{', '.join(self.task.outputs)}; train it again with `undertone finetune`"
+            )
+        return values
+
+    def save(self, folder: Path, card: str) -> None:
+        """Write the folder; ``load`` reads it."""
+        config = {
+            "kind": RECOGNISER,
+            "task": {"name": self.task.name, "outputs": self.task.outputs},
+            "system": self.system,
+            "model": systems.save(self.fitted),
+        }
+        tensors = _prefixed("model", self.fitted.tensors())
+        if start := self.fitted.view.start:
+            tensors |= _prefixed("encoder", arrays(self.encoders[start]))
+        _write(folder, self, config, tensors, card=card)
+
+
+def load(folder: Path | str) -> Recogniser:
+    """Read a recogniser.
+
+    Raises:
+        UndertoneError: no model is there, or it is damaged, or it was made by another format.
+    """
+    config, tensors = _read(Path(folder), RECOGNISER)
+    with _damage_told(Path(folder)):
+        inputs, shape = _inputs(config, tensors), load_settings(EncoderConfig, config["encoder"])
+        task = kind_of(config["task"]["name"])(tuple(config["task"]["outputs"]))
+        model, start = config["model"], config["model"]["view"]["start"]
+        encoders = {start: _encoder(inputs, shape, tensors)} if start else {}
+        material = _material(inputs, shape, encoders, {})
+        fitted = systems.restore(model, section(tensors, "model."), task, material)
+        return Recogniser(
+            inputs, shape, task, config["system"], fitted, encoders, dict(config["notes"])
+        )
+
+
+def load_encoder(folder: Path | str) -> PretrainedEncoder:
+    """Read a pre-trained encoder; raises as ``load`` does."""
+    config, tensors = _read(Path(folder), ENCODER)
+    with _damage_told(Path(folder)):
+        inputs, shape = _inputs(config, tensors), load_settings(EncoderConfig, config["encoder"])
+        encoder = _encoder(inputs, shape, tensors)
+        return PretrainedEncoder(inputs, shape, encoder, dict(config["notes"]))
+
+
+def _material(
+    inputs: Inputs,
+    shape: EncoderConfig,
+    encoders: Mapping[str, Encoder],
+    frames: Mapping[str, np.ndarray],
+) -> Material:
+    return Material(
+        frames=frames.__getitem__,
+        columns=inputs.columns,
+        normaliser=inputs.normaliser,
+        shape=shape,
+        encoders=encoders,
+        frames_per_second=inputs.frames_per_second,
+    )
+
+
+def _encoder(inputs: Inputs, shape: EncoderConfig, tensors: Mapping[str, np.ndarray]) -> Encoder:
+    encoder = Encoder(len(inputs.columns), shape.hidden_units, shape.layers)
+    return filled(encoder, section(tensors, "encoder."))
+
+
+@contextlib.contextmanager
+def _damage_told(folder: Path) -> Iterator[None]:
+    """Name the folder whose files lack something, or do not fit together."""
+    try:
+        yield
+    except UndertoneError as error:
+        raise UndertoneError(f"the model in {folder} is damaged: {error}") from None
+    except RuntimeError as error:  # torch says so of weights
+        raise UndertoneError(f"the weights in {folder} do not fit its {CONFIG}: {error}") from None
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        what = f"no {error}" if isinstance(error, KeyError) else str(error)
+        raise UndertoneError(f"the model in {folder} is damaged: {what}") from None
+
+
+def _write(
+    folder: Path,
+    model: Recogniser | PretrainedEncoder,
+    config: Mapping[str, Any],
+    tensors: Mapping[str, np.ndarray],
+    *,
+    card: str,
+) -> None:
+    inputs = model.inputs
+    whole = {
+        "format": FORMAT,
+        **config,
+        "encoder": asdict(model.shape),
+        "notes": model.notes,
+        "features": inputs.features,
+        "features_version": inputs.version,
+        "columns": inputs.columns,
+        "frames_per_second": inputs.frames_per_second,
+        "stride": inputs.normaliser.stride,
+    }
+    normaliser = {"mean": inputs.normaliser.mean, "sd": inputs.normaliser.sd}
+    contiguous = {n: np.ascontiguousarray(array) for n, array in tensors.items()}
+    atomic.write_bytes(
+        folder / WEIGHTS, save_tensors(contiguous | _prefixed("normaliser", normaliser))
+    )
+    atomic.write_text(folder / CARD, card)
+    atomic.write_text(folder / CONFIG, json.dumps(whole, indent=2, ensure_ascii=False) + "\n")
+
+
+def _prefixed(prefix: str, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {f"{prefix}.{name}": array for name, array in tensors.items()}
+
+
+def _read(folder: Path, kind: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    if not (folder / CONFIG).is_file():
+        raise UndertoneError(
+            f"{folder} holds no {CONFIG}; a model folder is what "
+            f"`undertone {COMMANDS[kind]}` writes"
+        )
+    try:
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        tensors = load_tensors((folder / WEIGHTS).read_bytes())
+    except (json.JSONDecodeError, UnicodeDecodeError, SafetensorError, OSError) as error:
+        raise UndertoneError(f"the model in {folder} is damaged: {error}") from None
+    if not isinstance(config, dict) or config.get("format") != FORMAT:
+        raise UndertoneError(
+            f"{folder / CONFIG} is not of an Undertone model of format {FORMAT}; train it again "
+            f"with `undertone {COMMANDS[kind]}`"
+        )
+    if config.get("kind") != kind:
+        raise UndertoneError(
+            f"{folder} holds a model of kind {config.get('kind')}, expected {kind}; "
+            f"`undertone {COMMANDS[kind]}` makes one"
+        )
+    return config, tensors
+
+
+def _inputs(config: dict[str, Any], tensors: Mapping[str, np.ndarray]) -> Inputs:
+    mean, sd = (tensors[f"normaliser.{name}"] for name in ("mean", "sd"))
+    columns = tuple(config["columns"])
+    if len(mean) != len(columns) or config["stride"] != config["encoder"]["stride"]:
+        raise ValueError("its columns, normaliser and stride do not fit together")
+    return Inputs(
+        features=config["features"],
+        version=config["features_version"],
+        columns=columns,
+        normaliser=Normaliser(mean, sd, config["stride"]),
+        frames_per_second=config["frames_per_second"],
+    )

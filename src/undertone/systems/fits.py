@@ -1,0 +1,232 @@
+"""How each system learns from the labels of a problem.
+
+In:  a ``Problem`` and the settings of the system.
+Out: ``Fitted``.
+
+On the frames of a pre-trained encoder the heads see one layer: the one asked for, or the one that
+``layers.choose`` takes on the labels of this very fit. On any other frames there is one layer.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from undertone.errors import UndertoneError
+from undertone.models.cnn import CnnConfig
+from undertone.models.discriminant import (
+    Crowd,
+    DiscriminantConfig,
+    fit_discriminant,
+    temperature_of,
+)
+from undertone.models.heads import Head
+from undertone.models.linear_and_svm import fit_logistic, fit_ridge, fit_svm
+from undertone.models.network import DenseHead
+from undertone.models.picture import PictureConfig, load_backbone
+from undertone.systems.fitted import Fitted, OnPictures, OnSegments, OnSteps, OnVectors, View
+from undertone.systems.problem import Problem
+from undertone.tasks import CHOICE
+from undertone.tasks.draws import LabelDraw
+from undertone.training import segments
+from undertone.training.normalise import fit_normaliser
+from undertone.training.outputs import Outputs, outputs_of
+from undertone.training.seeds import generator, seed_of, seed_torch
+from undertone.training.supervised import FinetuneConfig, finetune
+from undertone.training.supervised import fit as fit_network
+
+POOLING = "mean_sd"  # of an encoder's outputs beside descriptors
+N_GROUPS = 5  # of speakers, to find how sure probabilities may be
+
+
+def fit_full(problem: Problem, settings: FinetuneConfig, *, start: str) -> Fitted:
+    """Everything is trained, from a pre-trained or a random start."""
+    material = problem.material
+    network = finetune(
+        material.encoder(start),
+        train=problem.labelled(problem.labels.train, material.steps),
+        validation=problem.labelled(problem.labels.validation, material.steps),
+        outputs=_outputs(problem, settings),
+        pooling=material.shape.pooling,
+        settings=settings,
+        seed=seed_of(problem.seed, "full"),
+    )
+    return OnSteps(View(), network, problem.task)
+
+
+def fit_frozen(problem: Problem, settings: FinetuneConfig, *, start: str) -> Fitted:
+    """The encoder is kept; a head on its pooled outputs is trained.
+
+    Of classes it is a logistic regression; of amounts a dense layer with early stopping.
+    """
+    view = View(("pooled",), start, problem.material.shape.pooling)
+    if problem.task.kind == CHOICE:
+        return _fit_classifier(problem, view, fit_logistic)
+
+    def pooled(utterances: Sequence[str]) -> list[np.ndarray]:
+        return list(view.vectors(problem.material, utterances)[:, None, :])
+
+    train = problem.labelled(problem.labels.train, pooled)  # before: it may make the encoder
+    seed = seed_of(problem.seed, "frozen")
+    seed_torch(seed, "dense layer")
+    network = fit_network(
+        DenseHead(train.steps[0].shape[1], problem.n_outputs, settings.head_dropout),
+        train=train,
+        validation=problem.labelled(problem.labels.validation, pooled),
+        outputs=_outputs(problem, settings),
+        schedule=settings,
+        seed=seed,
+    )
+    return OnSteps(view, network, problem.task)
+
+
+def fit_linear(problem: Problem, settings: None, *, block: str) -> Fitted:
+    """A logistic regression of classes, a ridge regression of amounts, on a vector an utterance."""
+    view = View((block,), layer=_layer(problem, block))
+    if problem.task.kind == CHOICE:
+        return _fit_classifier(problem, view, fit_logistic)
+    vectors = view.vectors(problem.material, problem.budget)
+    truth, task = problem.truths(problem.budget), problem.task
+    return OnVectors(view, fit_ridge(vectors, truth, low=task.low, high=task.high))
+
+
+def fit_kernel(problem: Problem, settings: None, *, block: str) -> Fitted:
+    """A support vector machine on a vector an utterance."""
+    return _fit_classifier(problem, View((block,), layer=_layer(problem, block)), fit_svm)
+
+
+def fit_combined(problem: Problem, settings: DiscriminantConfig, *, start: str = "") -> Fitted:
+    """A discriminant analysis, self-trained, on descriptors and the outputs of an encoder."""
+    material, seen, crowd = problem.material, set(problem.budget), list(problem.material.crowd)
+    blocks = ("descriptors", "pooled") if start else ("descriptors",)
+    view = View(blocks, start, POOLING if start else "")
+
+    def vectors(utterances: Sequence[str]) -> np.ndarray:
+        return view.vectors(material, utterances).astype(np.float64)
+
+    labelled = vectors(problem.budget)
+    of_descriptors = material.emphasis(material.descriptors(problem.budget[:1]).shape[1])
+    of_encoder = np.full(labelled.shape[1] - len(of_descriptors), settings.encoder_emphasis)
+    discriminant = fit_discriminant(
+        labelled,
+        problem.positions(problem.budget),
+        crowd=Crowd(
+            vectors(crowd),
+            speakers=np.array(list(material.crowd.values()), dtype=object),
+            unlabelled=np.array([name not in seen for name in crowd]),
+        ),
+        n_outputs=problem.n_outputs,
+        settings=settings,
+        emphasis=np.append(of_descriptors, of_encoder),
+    )
+    return OnVectors(view, discriminant)
+
+
+def fit_segments(problem: Problem, settings: CnnConfig) -> Fitted:
+    """The CNN on segments, normalised with the statistics of the labelled utterances."""
+    material, layer = problem.material, problem.layer
+    stride = max(1, round(material.frames_per_second / settings.steps_per_second))
+    labelled_frames = (material.frames_of(name, layer) for name in problem.budget)
+    normaliser = fit_normaliser(labelled_frames, stride=stride)
+
+    def steps(utterances: Sequence[str]) -> list[np.ndarray]:
+        return [normaliser.apply(material.frames_of(name, layer)) for name in utterances]
+
+    network = segments.fit_cnn(
+        problem.labelled(problem.labels.train, steps),
+        problem.labelled(problem.labels.validation, steps),
+        outputs=outputs_of(problem.task),
+        steps_per_second=material.frames_per_second / stride,
+        settings=settings,
+        seed=seed_of(problem.seed, "cnn"),
+    )
+    view, rate = View(layer=layer), material.frames_per_second
+    return OnSegments(view, network, problem.task, normaliser, rate, settings)
+
+
+def fit_pictures(problem: Problem, settings: PictureConfig) -> Fitted:
+    """A picture network, fine-tuned on the mel bands of segments."""
+    material = problem.material
+    bands = tuple(i for i, name in enumerate(material.columns) if name.startswith("mel_"))
+    if not bands or not settings.network:
+        raise UndertoneError(
+            "the system image_cnn needs --features log_mel, and the setting picture.network: the "
+            "folder of a ResNet, or its name on the hub, as --set picture.network=FOLDER"
+        )
+
+    def mel(utterances: Sequence[str]) -> list[np.ndarray]:
+        return [np.asarray(material.frames(name))[:, bands] for name in utterances]
+
+    network = segments.fit_pictures(
+        load_backbone(settings.network),
+        problem.labelled(problem.labels.train, mel),
+        problem.labelled(problem.labels.validation, mel),
+        outputs=outputs_of(problem.task),
+        steps_per_second=material.frames_per_second,
+        settings=settings,
+        seed=seed_of(problem.seed, "image cnn"),
+    )
+    rate = material.frames_per_second
+    return OnPictures(View(), network, problem.task, rate, settings, bands)
+
+
+def temperature_within(
+    problem: Problem, fit: Callable[[Problem, Any], Fitted], settings: Any
+) -> float:
+    """How much to cool what ``fit`` gives, found on the labels given, by speaker.
+
+    Returns:
+        The temperature; 1 where the labels are of one speaker.
+    """
+    speakers = np.unique(problem.speakers(problem.budget).astype(str))
+    groups = np.array_split(generator(problem.seed, "temperature").permutation(speakers), N_GROUPS)
+    held_out, probabilities = [], []
+    for group in (set(group) for group in groups if 0 < len(group) < len(speakers)):
+        part = _without(problem, group)
+        if part.test:
+            held_out += part.test
+            probabilities.append(fit(part, settings).predict(part.material, part.test))
+    if not probabilities:
+        return 1.0
+    return temperature_of(np.concatenate(probabilities), problem.positions(held_out))
+
+
+def _without(problem: Problem, group: set[str]) -> Problem:
+    """The same problem as if these speakers were unknown; their labelled utterances are its test.
+
+    Of an emotion without labels among the others nothing can be said: it is not tested.
+    """
+    crowd = {name: who for name, who in problem.material.crowd.items() if who not in group}
+    kept = [name for name in problem.budget if problem.speaker[name] not in group]
+    known = set(problem.positions(kept))
+    return replace(
+        problem,
+        material=replace(problem.material, crowd=crowd),
+        labels=LabelDraw(kept, []),
+        test=[
+            name
+            for name in problem.budget
+            if problem.speaker[name] in group and problem.positions([name])[0] in known
+        ],
+    )
+
+
+def _fit_classifier(problem: Problem, view: View, fit: Callable[..., Head]) -> OnVectors:
+    head = fit(
+        view.vectors(problem.material, problem.budget),
+        problem.positions(problem.budget),
+        n_outputs=problem.n_outputs,
+        speakers=problem.speakers(problem.budget),
+        seed=problem.seed,
+    )
+    return OnVectors(view, head)
+
+
+def _layer(problem: Problem, block: str) -> int | None:
+    """Functionals are of all frames, ``mean_sd`` of one layer."""
+    return problem.layer if block == "mean_sd" else None
+
+
+def _outputs(problem: Problem, settings: FinetuneConfig) -> Outputs:
+    return outputs_of(problem.task, smoothing=settings.label_smoothing, distance=settings.distance)

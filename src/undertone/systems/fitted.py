@@ -1,0 +1,299 @@
+"""What a fit leaves: it predicts any utterance of a material, and it can be saved.
+
+In:  a ``Material`` and names of utterances.
+Out: predictions (n_utterances, n_outputs) float32: probabilities of classes, or amounts.
+
+There is one class for each thing that a head can read: a vector of an utterance, its steps, its
+segments, pictures of its segments. ``save`` gives everything but the encoder and the normaliser,
+which are the material's; ``restore`` takes it back.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from torch import nn
+
+from undertone.config import load as load_settings
+from undertone.models.cnn import Cnn, CnnConfig
+from undertone.models.discriminant import Discriminant
+from undertone.models.encoder import Encoder
+from undertone.models.heads import Constant, Head, Logistic, Ridge, SupportVectors
+from undertone.models.network import DenseHead, GruNetwork, predict
+from undertone.models.picture import PictureConfig, PictureNetwork, empty_backbone
+from undertone.systems.problem import Material
+from undertone.tasks import Task
+from undertone.training.normalise import Normaliser
+from undertone.training.outputs import outputs_of
+from undertone.training.segments import predict_segments
+
+Tensors = Mapping[str, np.ndarray]
+HEADS: Mapping[str, type[Head]] = {
+    "logistic": Logistic,
+    "ridge": Ridge,
+    "support_vectors": SupportVectors,
+    "discriminant": Discriminant,
+    "constant": Constant,
+}
+
+
+@dataclass(frozen=True)
+class View:
+    """What of an utterance is read.
+
+    Attributes:
+        blocks: of its vector, side by side, of descriptors, functionals, mean_sd, pooled.
+        start: of the encoder whose outputs are pooled; empty where none are.
+        pooling: of them over time.
+        layer: of a pre-trained encoder's frames; None where they are read as they are.
+    """
+
+    blocks: tuple[str, ...] = ()
+    start: str = ""
+    pooling: str = ""
+    layer: int | None = None
+
+    def vectors(self, material: Material, utterances: Sequence[str]) -> np.ndarray:
+        """(n_utterances, n_values); no values where there are no blocks."""
+        if not self.blocks:
+            return np.zeros((len(utterances), 0))
+        return np.concatenate([self._block(n, material, utterances) for n in self.blocks], axis=1)
+
+    def _block(self, name: str, material: Material, utterances: Sequence[str]) -> np.ndarray:
+        if name == "pooled":
+            return material.pooled(self.start, utterances, self.pooling)
+        if name == "mean_sd":
+            return material.mean_sd(utterances, self.layer)
+        return {"descriptors": material.descriptors, "functionals": material.functionals}[name](
+            utterances
+        )
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a fitted system is restored with.
+
+    Attributes:
+        task: what is predicted.
+        material: its encoders, shape and columns.
+        view: what is read.
+    """
+
+    task: Task
+    material: Material
+    view: View
+
+
+@dataclass(frozen=True)
+class Fitted(ABC):
+    """A system that was fitted.
+
+    Attributes:
+        kind: a key of ``FITTED``.
+        view: what it reads.
+    """
+
+    kind: ClassVar[str]
+    view: View
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        """What the fit chose on its labels: the layer of an encoder."""
+        return {} if self.view.layer is None else {"layer": self.view.layer}
+
+    @abstractmethod
+    def predict(self, material: Material, utterances: Sequence[str]) -> np.ndarray:
+        """(n_utterances, n_outputs) float32."""
+
+    @abstractmethod
+    def config(self) -> dict[str, Any]:
+        """What JSON can hold, beside the view."""
+
+    @abstractmethod
+    def tensors(self) -> dict[str, np.ndarray]:
+        """Weights by name."""
+
+    @classmethod
+    @abstractmethod
+    def restore(cls, config: Mapping[str, Any], tensors: Tensors, parts: Parts) -> Self:
+        """The system that ``config`` and ``tensors`` were taken of."""
+
+
+@dataclass(frozen=True)
+class OnVectors(Fitted):
+    """A head on one vector an utterance."""
+
+    kind = "vectors"
+    head: Head
+
+    def predict(self, material: Material, utterances: Sequence[str]) -> np.ndarray:
+        return self.head.predict(self.view.vectors(material, utterances))
+
+    def config(self) -> dict[str, Any]:
+        return {"head": next(name for name, kind in HEADS.items() if type(self.head) is kind)}
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        return self.head.tensors()
+
+    @classmethod
+    def restore(cls, config: Mapping[str, Any], tensors: Tensors, parts: Parts) -> Self:
+        return cls(parts.view, HEADS[config["head"]].restore(tensors))
+
+
+@dataclass(frozen=True)
+class OnNetwork(Fitted):
+    """A network, and what its outputs mean."""
+
+    network: Any
+    task: Task
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        return arrays(self.network)
+
+
+@dataclass(frozen=True)
+class OnSteps(OnNetwork):
+    """A recurrent network on an utterance's steps, or a dense layer on its vector."""
+
+    kind = "steps"
+    network: GruNetwork | DenseHead
+
+    def predict(self, material: Material, utterances: Sequence[str]) -> np.ndarray:
+        """What the network says of the steps; a vector is a sequence of one step."""
+        if self.view.blocks:
+            steps = list(self.view.vectors(material, utterances)[:, None, :])
+        else:
+            steps = material.steps(utterances)
+        return predict(self.network, steps, outputs_of(self.task).activation)
+
+    def config(self) -> dict[str, Any]:
+        """How steps are pooled; the shape is the material's."""
+        return {"pooling": getattr(self.network, "pooling", "")}
+
+    @classmethod
+    def restore(cls, config: Mapping[str, Any], tensors: Tensors, parts: Parts) -> Self:
+        n_outputs, shape = len(parts.task.outputs), parts.material.shape
+        network: nn.Module
+        if parts.view.blocks:
+            network = DenseHead(tensors["dense.weight"].shape[1], n_outputs)
+        else:
+            encoder = Encoder(len(parts.material.columns), shape.hidden_units, shape.layers)
+            network = GruNetwork(encoder, config["pooling"], n_outputs)
+        return cls(parts.view, filled(network, tensors), parts.task)
+
+
+@dataclass(frozen=True)
+class OnSegments(OnNetwork):
+    """A convolutional network on segments of the frames; an utterance is their mean."""
+
+    kind = "segments"
+    network: Cnn
+    normaliser: Normaliser
+    frames_per_second: float
+    settings: CnnConfig
+
+    def predict(self, material: Material, utterances: Sequence[str]) -> np.ndarray:
+        frames = (material.frames_of(name, self.view.layer) for name in utterances)
+        return predict_segments(
+            self.network,
+            [self.normaliser.apply(of_one) for of_one in frames],
+            outputs_of(self.task).activation,
+            steps_per_second=self.frames_per_second / self.normaliser.stride,
+            settings=self.settings,
+        )
+
+    def config(self) -> dict[str, Any]:
+        return {
+            "settings": asdict(self.settings),
+            "stride": self.normaliser.stride,
+            "frames_per_second": self.frames_per_second,
+        }
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """All weights, and the network's own normaliser."""
+        own = {"steps.mean": self.normaliser.mean, "steps.sd": self.normaliser.sd}
+        return arrays(self.network) | own
+
+    @classmethod
+    def restore(cls, config: Mapping[str, Any], tensors: Tensors, parts: Parts) -> Self:
+        weights = dict(tensors)
+        mean, sd = weights.pop("steps.mean"), weights.pop("steps.sd")
+        settings = load_settings(CnnConfig, config["settings"])
+        return cls(
+            parts.view,
+            filled(Cnn(len(mean), len(parts.task.outputs), settings), weights),
+            parts.task,
+            Normaliser(mean, sd, config["stride"]),
+            config["frames_per_second"],
+            settings,
+        )
+
+
+@dataclass(frozen=True)
+class OnPictures(OnNetwork):
+    """A network for pictures on mel images of segments; an utterance is their mean."""
+
+    kind = "pictures"
+    network: PictureNetwork
+    frames_per_second: float
+    settings: PictureConfig
+    bands: tuple[int, ...]  # columns of the frames
+
+    def predict(self, material: Material, utterances: Sequence[str]) -> np.ndarray:
+        return predict_segments(
+            self.network,
+            [material.frames_of(name, None)[:, self.bands] for name in utterances],
+            outputs_of(self.task).activation,
+            steps_per_second=self.frames_per_second,
+            settings=self.settings,
+        )
+
+    def config(self) -> dict[str, Any]:
+        """Settings, and the shape of the network that it started from."""
+        return {
+            "settings": asdict(self.settings),
+            "frames_per_second": self.frames_per_second,
+            "bands": self.bands,
+            "backbone": self.network.backbone.config.to_diff_dict(),
+        }
+
+    @classmethod
+    def restore(cls, config: Mapping[str, Any], tensors: Tensors, parts: Parts) -> Self:
+        network = PictureNetwork(empty_backbone(config["backbone"]), len(parts.task.outputs))
+        return cls(
+            parts.view,
+            filled(network, tensors),
+            parts.task,
+            config["frames_per_second"],
+            load_settings(PictureConfig, config["settings"]),
+            tuple(config["bands"]),
+        )
+
+
+FITTED = {kind.kind: kind for kind in (OnVectors, OnSteps, OnSegments, OnPictures)}
+
+
+def save(fitted: Fitted) -> dict[str, Any]:
+    """What JSON can hold of a system; its weights are its ``tensors``."""
+    return {"kind": fitted.kind, "view": asdict(fitted.view), **fitted.config()}
+
+
+def restore(config: Mapping[str, Any], tensors: Tensors, task: Task, material: Material) -> Fitted:
+    """The system that ``save`` and ``tensors`` were taken of."""
+    view = {name: value for name, value in config["view"].items() if value is not None}
+    parts = Parts(task, material, load_settings(View, view))
+    return FITTED[config["kind"]].restore(config, tensors, parts)
+
+
+def arrays(module: nn.Module) -> dict[str, np.ndarray]:
+    """All weights of a network by name."""
+    return {name: tensor.detach().numpy() for name, tensor in module.state_dict().items()}
+
+
+def filled(module: Any, tensors: Tensors) -> Any:
+    """The network with these weights, ready to predict."""
+    module.load_state_dict({n: torch.from_numpy(np.array(array)) for n, array in tensors.items()})
+    return module.eval()

@@ -1,0 +1,246 @@
+"""Who is in which pool: the whole of a comparison, before anything is fitted.
+
+In:  a corpus with its frames, folds, what each fold's pool holds, draws of labels.
+Out: ``Plan``; of one of its cells the ``Problem`` that a system is given.
+
+A curve and ``finetune`` make the same plan, so that what holds of one holds of the other: in every
+fold no utterance of a test speaker is in the pool (unless that was asked for by name), the crowd,
+the labels, or the truth that a system sees, and every test utterance is of a test speaker.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from undertone.corpora.corpus import Corpus
+from undertone.corpora.folds import Fold, draw_labels, largest_budget
+from undertone.corpora.pool import Pool
+from undertone.features.store import FrameTable
+from undertone.models.encoder import Encoder, EncoderConfig
+from undertone.systems.layers import Layers
+from undertone.systems.problem import PRETRAINED, Material, Problem
+from undertone.tasks import Task
+from undertone.tasks.draws import LabelDraw
+from undertone.training.normalise import Normaliser, fill_memory
+from undertone.training.seeds import seed_of
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One draw of labels in one fold: every system sees the same.
+
+    Attributes:
+        fold: number.
+        draw: number.
+        budget: under which the cell stands; of all labels the number of the fold with the most.
+        labels: the utterances.
+    """
+
+    fold: int
+    draw: int
+    budget: int
+    labels: LabelDraw
+
+    @property
+    def name(self) -> str:
+        """Unique within a run."""
+        return f"budget{self.budget:05d}-draw{self.draw:03d}-fold{self.fold:02d}"
+
+
+@dataclass(frozen=True)
+class FoldPlan:
+    """Who is tested in a fold, and what may be learned from without labels.
+
+    Attributes:
+        test: utterances to predict.
+        pool: (frame table, utterances) of each corpus; the labelled one first.
+        voices: of each utterance of the pool whose it is; None where unknown.
+        crowd: speaker by utterance, of the labelled corpus's training speakers.
+    """
+
+    test: tuple[str, ...]
+    pool: tuple[tuple[FrameTable, tuple[str, ...]], ...]
+    voices: tuple[str | None, ...]
+    crowd: Mapping[str, str]
+
+    def frames(self) -> Iterator[np.ndarray]:
+        """Of the pool, an utterance at a time."""
+        for table, utterances in self.pool:
+            for utterance in utterances:
+                yield np.asarray(table.frames(utterance))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that is needed to fit and predict.
+
+    Attributes:
+        task: what is predicted.
+        frames: of the labelled corpus.
+        layers: of a pre-trained encoder, where the frames are its.
+        truth: (n_outputs,) of each labelled utterance.
+        speaker: of each labelled utterance.
+        folds: by number.
+        cells: the draws of labels.
+        shape: of the encoders.
+        seed: names all randomness.
+    """
+
+    task: Task
+    frames: FrameTable
+    layers: Layers | None
+    truth: Mapping[str, np.ndarray]
+    speaker: Mapping[str, str]
+    folds: Mapping[int, FoldPlan]
+    cells: tuple[Cell, ...]
+    shape: EncoderConfig
+    seed: int
+
+    def digest(self) -> str:
+        """What the fits depend on beside the settings: truth, speakers, content of the audio."""
+        contents = [
+            (name, table.keys.get(name))
+            for fold in self.folds.values()
+            for table, utterances in (
+                *fold.pool,
+                (self.frames, (*fold.test, *fold.crowd)),  # which no pool need hold
+            )
+            for name in utterances
+        ]
+        truth = sorted((name, tuple(values)) for name, values in self.truth.items())
+        tests = [(number, fold.test) for number, fold in self.folds.items()]
+        parts = (self.task, truth, sorted(self.speaker.items()), contents, tests)
+        return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+    def material(
+        self, fold: int, normaliser: Normaliser, pretrained: Encoder | None = None
+    ) -> Material:
+        """What a fold offers to all its cells."""
+        return Material(
+            frames=self.frames.frames,
+            columns=self.frames.columns,
+            normaliser=normaliser,
+            shape=self.shape,
+            encoders={} if pretrained is None else {PRETRAINED: pretrained},
+            seed=seed_of(self.seed, "fold", fold),
+            crowd=self.folds[fold].crowd,
+            lazy=fill_memory([(self.frames, self.frames.utterances)], normaliser),
+            frames_per_second=self.frames.frames_per_second,
+            layers=self.layers,
+        )
+
+    def problem(self, cell: Cell, material: Material) -> Problem:
+        """What every system is given in a cell: the labels of its budget and no others."""
+        seen = cell.labels.utterances
+        return Problem(
+            material=material,
+            task=self.task,
+            labels=cell.labels,
+            test=list(self.folds[cell.fold].test),
+            truth={name: self.truth[name] for name in seen},
+            speaker={name: self.speaker[name] for name in seen},
+            seed=seed_of(self.seed, cell.name),
+        )
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Which labels are drawn.
+
+    Attributes:
+        budgets: numbers of labels; one that stands for all is the number of the fold with the most.
+        n_draws: of each budget.
+        all_labels: the budget that stands for all; 0 where none does.
+    """
+
+    budgets: Sequence[int]
+    n_draws: int = 1
+    all_labels: int = 0
+
+
+@dataclass(frozen=True)
+class Data:
+    """A corpus whose frames are there.
+
+    Attributes:
+        task: what is predicted.
+        corpus: every utterance has a label, a known speaker and frames.
+        frames: of it, and of utterances without a label.
+        layers: of a pre-trained encoder, where the frames are its.
+        unlabelled: speaker by utterance, of the corpus's utterances without a label.
+    """
+
+    task: Task
+    corpus: Corpus
+    frames: FrameTable
+    layers: Layers | None = None
+    unlabelled: Mapping[str, str] = field(default_factory=dict)
+
+    def plan(
+        self,
+        folds: Iterable[tuple[Fold, Pool, Sequence[FrameTable]]],
+        draws: Draws,
+        *,
+        shape: EncoderConfig,
+        seed: int,
+    ) -> Plan:
+        """Which labels each fit sees and which utterances it predicts.
+
+        Args:
+            folds: with the pool of each, and the frames of the pool's corpora beside the first.
+            draws: of labels, in every fold.
+            shape: of the encoders.
+            seed: names all randomness.
+        """
+        rows, folds = self.corpus.table, list(folds)
+        return Plan(
+            task=self.task,
+            frames=self.frames,
+            layers=self.layers,
+            truth=dict(zip(rows["utterance"], self.task.truth(rows), strict=True)),
+            speaker=dict(zip(rows["utterance"], rows["speaker"], strict=True)),
+            folds={fold.index: self._fold(fold, pool, others) for fold, pool, others in folds},
+            cells=tuple(self._cells([fold for fold, _, _ in folds], draws, seed)),
+            shape=shape,
+            seed=seed,
+        )
+
+    def _fold(self, fold: Fold, pool: Pool, others: Sequence[FrameTable]) -> FoldPlan:
+        """The crowd: training speakers' part of the pool, and their utterances without a label.
+
+        No test speaker is in it, even where the pool holds test speakers.
+        """
+        rows = self.corpus.table
+        own = set(pool.parts[0].utterances)
+        unlabelled = self.unlabelled.items()
+        return FoldPlan(
+            test=tuple(sorted(rows["utterance"][rows["speaker"].isin(fold.test_speakers)])),
+            pool=tuple(
+                (table, tuple(part.utterances))
+                for table, part in zip((self.frames, *others), pool.parts, strict=True)
+            ),
+            voices=pool.speakers,
+            crowd={
+                name: who
+                for name, who in zip(rows["utterance"], rows["speaker"], strict=True)
+                if name in own and who not in fold.test_speakers
+            }
+            | {name: who for name, who in unlabelled if who in fold.train_speakers},
+        )
+
+    def _cells(self, folds: Sequence[Fold], draws: Draws, seed: int) -> Iterator[Cell]:
+        for fold in folds:
+            most = largest_budget(self.corpus, fold, self.task)
+            for draw in range(draws.n_draws):
+                for budget in draws.budgets:
+                    labels = draw_labels(
+                        self.corpus,
+                        fold,
+                        budget=most if budget == draws.all_labels else budget,
+                        draw=draw,
+                        seed=seed,
+                        task=self.task,
+                    )
+                    yield Cell(fold.index, draw, budget, labels)

@@ -1,0 +1,210 @@
+"""What a system is given: the material of one fold, and one draw of labels.
+
+In:  frames of a corpus, statistics of the fold's pool, perhaps encoders; a draw of labels.
+Out: ``Material``, whose steps and vectors are computed once and only when asked for; ``Problem``,
+     which holds no truth of a test utterance.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+
+import numpy as np
+
+from undertone.audio import FRAMES_PER_SECOND
+from undertone.features.descriptors import describe, emphasis
+from undertone.features.functionals import functionals
+from undertone.features.vectors import mean_sd
+from undertone.models.encoder import Encoder, EncoderConfig
+from undertone.models.network import encode
+from undertone.systems.layers import Layers, choose
+from undertone.tasks import CHOICE, Task
+from undertone.tasks.draws import LabelDraw
+from undertone.training.normalise import Normaliser, lazily
+from undertone.training.seeds import seed_torch
+from undertone.training.supervised import Labelled
+
+PRETRAINED, RANDOM = "pretrained", "random"  # starts of an encoder
+
+
+@dataclass
+class Material:
+    """What one fold offers to every draw of labels; computed once, and only when asked for.
+
+    Attributes:
+        frames: utterance to (n_frames, n_features), of the labelled corpus.
+        columns: (n_features,) their names.
+        normaliser: with the statistics of the fold's pool.
+        shape: of the encoders.
+        encoders: by start: the one pre-trained on the fold's pool, where a system asks for it.
+        seed: of the random encoder.
+        crowd: speaker by utterance, of all utterances of the fold's training speakers.
+        lazy: make steps anew whenever they are read, for speech that would fill the memory.
+        frames_per_second: of the frames.
+        layers: of a pre-trained encoder, where the frames are its.
+    """
+
+    frames: Callable[[str], np.ndarray]
+    columns: tuple[str, ...]
+    normaliser: Normaliser
+    shape: EncoderConfig
+    encoders: Mapping[str, Encoder] = field(default_factory=dict)
+    seed: int = 0
+    crowd: Mapping[str, str] = field(default_factory=dict)
+    lazy: bool = False
+    frames_per_second: float = FRAMES_PER_SECOND
+    layers: Layers | None = None
+    _steps: dict[str, np.ndarray] = field(default_factory=dict)
+    _vectors: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
+
+    def steps(self, utterances: Sequence[str]) -> list[np.ndarray]:
+        """What the networks see, each (n_steps, n_features)."""
+        for name in utterances:
+            if name not in self._steps:
+                frames = partial(self.frames, name)
+                self._steps[name] = (
+                    lazily(frames, self.normaliser)
+                    if self.lazy
+                    else self.normaliser.apply(np.asarray(frames()))
+                )
+        return [self._steps[name] for name in utterances]
+
+    def frames_of(self, utterance: str, layer: int | None) -> np.ndarray:
+        """(n_frames, width) of one layer of an encoder, or of the one that there is."""
+        if layer is None or self.layers is None:
+            return np.asarray(self.frames(utterance))
+        return self.layers.frames(layer, utterance)
+
+    def functionals(self, utterances: Sequence[str]) -> np.ndarray:
+        """(n_utterances, n_values) statistics of the frames."""
+        return self._each(
+            "functionals", utterances, lambda frames: functionals(frames, self.columns)
+        )
+
+    def mean_sd(self, utterances: Sequence[str], layer: int | None = None) -> np.ndarray:
+        """(n_utterances, 2 * width) mean and standard deviation over time, of one layer."""
+        if layer is not None and self.layers is not None:
+            return self.layers.of(layer, utterances)
+        return self._each("mean_sd", utterances, mean_sd)
+
+    def descriptors(self, utterances: Sequence[str]) -> np.ndarray:
+        """(n_utterances, n_values) descriptors of the frames; of an encoder's, of all layers."""
+        if self.layers is not None:
+            return self.layers.means(utterances)
+        return self._each("descriptors", utterances, lambda frames: describe(frames, self.columns))
+
+    def emphasis(self, n_descriptors: int) -> np.ndarray:
+        """(n_descriptors,) what each of the descriptors counts."""
+        columns = self.columns if self.layers is None else self.layers.columns
+        return emphasis(columns, n_descriptors)
+
+    def pooled(
+        self, start: str, utterances: Sequence[str], pooling: str | None = None
+    ) -> np.ndarray:
+        """(n_utterances, pooled_size) outputs of an encoder that is kept as it is."""
+        pooling = pooling or self.shape.pooling
+        return self._cached(
+            f"{start} {pooling}",
+            utterances,
+            lambda missing: encode(self.encoder(start), self.steps(missing), pooling),
+        )
+
+    def encoder(self, start: str) -> Encoder:
+        """``PRETRAINED`` or ``RANDOM``."""
+        if start in self.encoders:
+            return self.encoders[start]
+        assert start == RANDOM, "the sweep pre-trains before it asks for the encoder"
+        return self._random
+
+    @cached_property
+    def _random(self) -> Encoder:
+        seed_torch(self.seed, "random encoder")
+        n_features = len(self.normaliser.mean)
+        return Encoder(n_features, self.shape.hidden_units, self.shape.layers).eval()
+
+    def _each(
+        self, kind: str, utterances: Sequence[str], compute: Callable[[np.ndarray], np.ndarray]
+    ) -> np.ndarray:
+        return self._cached(
+            kind,
+            utterances,
+            lambda missing: np.stack([compute(np.asarray(self.frames(n))) for n in missing]),
+        )
+
+    def _cached(
+        self, kind: str, utterances: Sequence[str], compute: Callable[[list[str]], np.ndarray]
+    ) -> np.ndarray:
+        missing = [name for name in utterances if (kind, name) not in self._vectors]
+        if missing:
+            for name, vector in zip(missing, compute(missing), strict=True):
+                self._vectors[kind, name] = vector
+        return np.stack([self._vectors[kind, name] for name in utterances])
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One draw of labels in one fold.
+
+    Attributes:
+        material: of the fold.
+        task: what is predicted.
+        labels: whose labels fit the weights, and whose choose the epoch; together the budget.
+        test: utterances to predict, of speakers that no label came from.
+        truth: (n_outputs,) of each labelled utterance; holds no test utterance.
+        speaker: of each labelled utterance.
+        seed: of everything random in this draw.
+    """
+
+    material: Material
+    task: Task
+    labels: LabelDraw
+    test: list[str]
+    truth: Mapping[str, np.ndarray]
+    speaker: Mapping[str, str]
+    seed: int
+
+    @property
+    def n_outputs(self) -> int:
+        return len(self.task.outputs)
+
+    @property
+    def budget(self) -> list[str]:
+        """All utterances whose label was seen."""
+        return self.labels.utterances
+
+    def truths(self, utterances: Sequence[str]) -> np.ndarray:
+        """(n_utterances, n_outputs) float32; of classes 1 for the true one."""
+        truth = np.array([self.truth[name] for name in utterances], dtype=np.float32)
+        return truth.reshape(len(utterances), self.n_outputs)
+
+    def positions(self, utterances: Sequence[str]) -> np.ndarray:
+        """(n_utterances,) the true class of each."""
+        return self.truths(utterances).argmax(axis=1)
+
+    def speakers(self, utterances: Sequence[str]) -> np.ndarray:
+        """(n_utterances,) speakers."""
+        return np.array([self.speaker[name] for name in utterances], dtype=object)
+
+    def labelled(
+        self, utterances: Sequence[str], steps: Callable[[Sequence[str]], list[np.ndarray]]
+    ) -> Labelled:
+        """What ``steps`` makes of utterances, with their truth."""
+        return Labelled(
+            steps(utterances) if utterances else [],
+            self.truths(utterances),
+            self.speakers(utterances),
+        )
+
+    @cached_property
+    def layer(self) -> int | None:
+        """The encoder's layer that these labels speak for; None where frames have no layers."""
+        layers = self.material.layers
+        if layers is None:
+            return None
+        return choose(
+            layers,
+            self.budget,
+            truth=(self.positions if self.task.kind == CHOICE else self.truths)(self.budget),
+            speakers=self.speakers(self.budget),
+            seed=self.seed,
+        )

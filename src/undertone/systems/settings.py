@@ -1,0 +1,48 @@
+"""Settings of systems, in one bag: a mapping from the name of a section to its values.
+
+In:  what a settings file or a command gave, by section; what a task presets.
+Out: plain values, checked; instances of each section's own class.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from undertone import config
+from undertone.errors import UndertoneError
+from undertone.systems.table import sections, systems_of
+from undertone.tasks import Task
+
+Bag = Mapping[str, Mapping[str, Any]]
+
+
+def plain_bag(given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Settings of systems as plain values, checked against the classes of their sections.
+
+    Raises:
+        UndertoneError: there is no such section, or it has no such setting.
+    """
+    known = sections()
+    if unknown := set(given) - set(known):
+        raise UndertoneError(
+            f"there are no settings {', '.join(sorted(unknown))}; systems have "
+            f"{', '.join(sorted(known))}"
+        )
+    bag = {
+        name: asdict(values) if dataclasses.is_dataclass(values) else dict(values)  # type: ignore[arg-type]
+        for name, values in given.items()
+    }
+    for name, values in bag.items():
+        config.load(known[name].kind, values)
+    return bag
+
+
+def bag_of(task: Task, systems: tuple[str, ...], given: Bag) -> dict[str, Any]:
+    """Settings of these systems by section: what is given, over what the task presets."""
+    rows = systems_of(task)
+    used = {s.name: s.kind for name in systems if (s := rows[name].settings) is not None}
+    return {
+        name: config.load(kind, config.merge(task.presets.get(name, {}), given.get(name, {})))
+        for name, kind in used.items()
+    }

@@ -1,0 +1,45 @@
+"""What is predicted: the tasks, and which of them a corpus has labels for.
+
+In:  a corpus's table, or a name and outputs.
+Out: a ``Task``.
+"""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from undertone.errors import UndertoneError
+from undertone.tasks.classes import Classes
+from undertone.tasks.intensities import Intensities
+from undertone.tasks.task import AMOUNTS, CHOICE, MEAN, Task
+
+TASKS: Mapping[str, type[Task]] = {"classes": Classes, "intensities": Intensities}
+
+__all__ = ["AMOUNTS", "CHOICE", "MEAN", "TASKS", "Classes", "Intensities", "Task", "kind_of"]
+
+
+def kind_of(name: str) -> type[Task]:
+    """The task of a name."""
+    if name not in TASKS:
+        raise UndertoneError(f"there is no task {name!r}; there are {', '.join(TASKS)}")
+    return TASKS[name]
+
+
+def task_of(table: pd.DataFrame, where: str, name: str = "") -> Task:
+    """The task that a corpus has labels for.
+
+    Args:
+        table: of the corpus.
+        where: name of the corpus, for messages.
+        name: of the task, where it is said; else the first for which there are labels.
+
+    Raises:
+        UndertoneError: there are none, or none for the task said.
+    """
+    asked = [kind_of(name)] if name else TASKS.values()
+    for kind in asked:
+        if (task := kind.of(table)) is not None:
+            return task
+    if name:
+        raise UndertoneError(f"{where} has no labels for the task {name}")
+    raise UndertoneError(f"{where} has no emotion labels: it can only be a pool")

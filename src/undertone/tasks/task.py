@@ -1,0 +1,146 @@
+"""What a task is: everything that differs between telling emotions and telling how strong they are.
+
+In:  rows of a corpus's table; labels (n, n_outputs); predictions (n, n_outputs).
+Out: outputs and their range, truth, draws of labels, metrics with their headline, floors.
+
+Truth and predictions have one shape everywhere: a column an output. Of the kind ``CHOICE`` the true
+output is 1, the others 0, and a prediction holds probabilities; of the kind ``AMOUNTS`` both hold
+numbers from ``low`` to ``high``. A new task is one file with a subclass, and its row in ``TASKS``.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import pandas as pd
+
+from undertone.errors import UndertoneError
+from undertone.tasks.draws import Asked, LabelDraw
+from undertone.tasks.rows import Rows
+
+CHOICE, AMOUNTS = "choice", "amounts"
+MEAN = "mean"  # of the outputs, in the place of an output's name; first on its axis
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number that says how good predictions are.
+
+    Attributes:
+        label: short, for tables.
+        description: for a heading.
+        lower_is_better: as of errors.
+        of_output: what it is of one output, such as "recall"; empty where it has a mean alone.
+        a_constant_wins: whether a prediction that hears nothing can lead in it.
+    """
+
+    label: str
+    description: str = ""
+    lower_is_better: bool = False
+    of_output: str = ""
+    a_constant_wins: bool = True
+
+
+@dataclass(frozen=True)
+class Floor:
+    """What needs no speech at all.
+
+    Attributes:
+        label: what people read.
+        description: a sentence.
+        fit: labels (n_labels, n_outputs) to the prediction (n_outputs,) for everybody.
+    """
+
+    label: str
+    description: str
+    fit: Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Task(ABC):
+    """What is predicted.
+
+    Attributes:
+        outputs: names, in the order of the columns of truth and predictions.
+        kind: ``CHOICE`` or ``AMOUNTS``.
+        label_columns: of a table that holds its labels; of amounts named as the outputs.
+        metrics: by name, in the order of their axis.
+        headline: the metric that a curve is drawn of and a verdict rests on.
+        also_by_output: metrics that a table shows by output beside the headline.
+        negligible: a gain in it that nobody would pre-train for.
+        beside: a second metric that is drawn and asked after, one that no constant wins; or "".
+        each: what one output is called.
+        floors: by name.
+        low: smallest amount.
+        high: largest amount.
+        n_replicates: of the bootstrap, by default.
+        presets: values of settings, by section, where this task's defaults are not everybody's.
+    """
+
+    name: ClassVar[str]
+    kind: ClassVar[str]
+    label_columns: ClassVar[tuple[str, ...]]
+    metrics: ClassVar[Mapping[str, Metric]]
+    headline: ClassVar[str]
+    also_by_output: ClassVar[tuple[str, ...]] = ()
+    negligible: ClassVar[float]
+    beside: ClassVar[str] = ""
+    each: ClassVar[str] = "emotion"
+    floors: ClassVar[Mapping[str, Floor]]
+    low: ClassVar[float] = 0.0
+    high: ClassVar[float] = 1.0
+    n_replicates: ClassVar[int] = 2_000
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+
+    outputs: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if len(set(self.outputs)) < len(self.outputs):
+            raise UndertoneError(f"task {self.name} has an output twice: {', '.join(self.outputs)}")
+
+    @classmethod
+    @abstractmethod
+    def of(cls, table: pd.DataFrame) -> Self | None:
+        """The task that a corpus's table holds labels for; None where it holds none."""
+
+    @abstractmethod
+    def truth(self, rows: pd.DataFrame) -> np.ndarray:
+        """(n_rows, n_outputs) of rows of a corpus's table; NaN where there is no label."""
+
+    @abstractmethod
+    def draw(self, rows: pd.DataFrame, asked: Asked) -> LabelDraw:
+        """Which of these labelled utterances of the training speakers a system is given."""
+
+    @abstractmethod
+    def measure(self, rows: Rows, weights: np.ndarray) -> np.ndarray:
+        """Every metric in each weighting of the speakers.
+
+        Args:
+            rows: truth, and predictions as ``decide`` gives them.
+            weights: (n_weights, n_speakers)
+
+        Returns:
+            (n_weights, n_metrics, 1 + n_outputs), the mean first; NaN where it does not exist.
+        """
+
+    def decide(self, values: np.ndarray) -> np.ndarray:
+        """What predictions (..., n_outputs) come to: the likeliest class; amounts as they are."""
+        return values
+
+    def chance(self, truth: np.ndarray) -> np.ndarray | None:
+        """(n_rows, n_outputs) of guessing without labels; None where nothing can be guessed."""
+        return None
+
+    def speakers_behind(self, rows: Rows) -> np.ndarray:
+        """(1 + n_outputs,) how many speakers stand behind the mean and behind each output."""
+        return np.full(1 + len(self.outputs), rows.n_speakers)
+
+    def is_labelled(self, rows: pd.DataFrame) -> np.ndarray:
+        """(n_rows,) whether a row has a label."""
+        return ~np.isnan(self.truth(rows)).any(axis=1)
+
+    def position(self, output: str) -> int:
+        """Of an output, or of ``MEAN``, on the last axis of ``measure``."""
+        return (MEAN, *self.outputs).index(output)

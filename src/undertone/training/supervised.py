@@ -1,0 +1,159 @@
+"""From a pre-trained encoder, or none, and a few labels to a network that predicts.
+
+In:  labelled utterances, steps (n_steps, n_features) with the truth about each.
+Out: encoder, pooling over time, one dense layer; what its units mean is in ``outputs``.
+
+``train_epochs`` is the one loop of supervised training, with early stopping on validation labels
+that belong to the budget. ``fit`` runs it on any network of (steps, lengths), ``finetune`` on an
+encoder and a new dense layer, ``segments`` on networks that see segments.
+"""
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import nn
+
+from undertone.config import check_ranges
+from undertone.errors import UndertoneError
+from undertone.models import padding
+from undertone.models.encoder import Encoder
+from undertone.models.network import GruNetwork, predict
+from undertone.models.schedule import Schedule
+from undertone.training.losses import DISTANCES
+from undertone.training.outputs import Outputs
+from undertone.training.seeds import generator, seed_torch
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+@dataclass(frozen=True)
+class FinetuneConfig(Schedule):
+    """Settings of supervised training with few labels."""
+
+    head_dropout: float = 0.2
+    label_smoothing: float = 0.05  # of a choice
+    distance: str = "l1"  # between amounts: l1 or l2
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_ranges(self, head_dropout=(0, 0.95), label_smoothing=(0, 0.95))
+        if self.distance not in DISTANCES:
+            raise UndertoneError(
+                f"distance must be one of {', '.join(DISTANCES)}, found {self.distance!r}"
+            )
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Utterances with the truth about them.
+
+    Attributes:
+        steps: each (n_steps, n_features).
+        truth: (n_utterances, n_outputs) float32: one-hot rows of a choice, or amounts.
+        speakers: (n_utterances,) who spoke.
+    """
+
+    steps: Sequence[np.ndarray]
+    truth: np.ndarray
+    speakers: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.truth)
+
+
+def finetune(
+    encoder: Encoder,
+    *,
+    train: Labelled,
+    validation: Labelled,
+    outputs: Outputs,
+    pooling: str,
+    settings: FinetuneConfig,
+    seed: int,
+) -> GruNetwork:
+    """Train the encoder and a new dense layer on ``train``, and stop by ``validation``.
+
+    Args:
+        encoder: its weights are the start; it is copied, never changed.
+        train: labels that the weights are fitted to.
+        validation: labels that choose the epoch; may be empty.
+        outputs: what the dense layer's units mean.
+        pooling: a name in ``POOLINGS``.
+        settings: of the training.
+        seed: names all randomness.
+    """
+    seed_torch(seed, "fine-tuning")
+    model = GruNetwork(copy.deepcopy(encoder), pooling, outputs.number, settings.head_dropout)
+    return fit(
+        model, train=train, validation=validation, outputs=outputs, schedule=settings, seed=seed
+    )
+
+
+def fit(
+    model: Network,
+    *,
+    train: Labelled,
+    validation: Labelled,
+    outputs: Outputs,
+    schedule: Schedule,
+    seed: int,
+) -> Network:
+    """Train a network of (steps, lengths) in place; ``validation`` may be empty."""
+    sizes = [len(steps) for steps in train.steps]
+
+    def losses(epoch: int) -> Iterator[torch.Tensor]:
+        rng = generator(seed, "epoch", epoch)
+        for positions in padding.plan_batches(sizes, schedule.batch_size, rng):
+            positions = padding.longest_first(positions, sizes)
+            steps, lengths = padding.pad([train.steps[i] for i in positions])
+            yield outputs.loss(model(steps, lengths), torch.from_numpy(train.truth[positions]))
+
+    def validation_loss() -> float:
+        predicted = predict(model, validation.steps, outputs.activation)
+        return outputs.validation_loss(predicted, validation.truth)
+
+    return train_epochs(
+        model,
+        losses=losses,
+        validation_loss=validation_loss if len(validation) else None,
+        schedule=schedule,
+    )
+
+
+def train_epochs(
+    model: Network,
+    *,
+    losses: Callable[[int], Iterator[torch.Tensor]],
+    validation_loss: Callable[[], float] | None,
+    schedule: Schedule,
+) -> Network:
+    """Train a network in place; it ends with the weights of its best epoch.
+
+    Args:
+        model: what ``losses`` and ``validation_loss`` compute with.
+        losses: of an epoch's batches by its number; each is computed after the step before it.
+        validation_loss: of the model as it is; without it the last of a fixed number of epochs is
+            the best.
+        schedule: of the training.
+    """
+    optimiser = torch.optim.Adam(model.parameters(), lr=schedule.learning_rate)
+    n_epochs = schedule.max_epochs if validation_loss else schedule.epochs_without_validation
+    best, best_loss, best_epoch = model.state_dict(), np.inf, 0
+    for epoch in range(n_epochs):
+        model.train()
+        for loss in losses(epoch):
+            optimiser.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), schedule.clip_norm)
+            optimiser.step()
+        now = validation_loss() if validation_loss else -epoch
+        if now < best_loss:
+            best, best_loss, best_epoch = copy.deepcopy(model.state_dict()), now, epoch
+        if epoch - best_epoch >= schedule.patience:
+            break
+    model.load_state_dict(best)
+    return model.eval()
