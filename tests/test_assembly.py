@@ -161,6 +161,19 @@ def test_the_temperature_is_found_on_speakers_that_its_fits_did_not_know():
         assert set(part.positions(part.test)) <= set(part.positions(part.budget))
 
 
+def test_which_utterances_are_asked_for_first_changes_no_bit(tmp_path):
+    """A process meets the cells in an order of its own."""
+    plan = curve_plan(data_of("choice"), tmp_path)
+    plan = replace(plan, shape=EncoderConfig(hidden_units=16, layers=2, stride=2))
+    normaliser, names = fit_normaliser(plan.folds[0].frames(), stride=2), list(plan.truth)
+    whole = dict(zip(names, plan.material(0, normaliser).pooled("random", names), strict=True))
+    for some in (names[::-1], names[5:20], names[1::7], names[50:51]):
+        material = plan.material(0, normaliser)
+        material.pooled("random", some[:3])
+        for name, vector in zip(some, material.pooled("random", some), strict=True):
+            np.testing.assert_array_equal(vector, whole[name])
+
+
 def test_a_random_encoder_is_the_same_in_every_process(data, tmp_path):
     plan = curve_plan(data, tmp_path)
     shape = EncoderConfig(hidden_units=4, layers=1, stride=4)

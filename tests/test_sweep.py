@@ -295,7 +295,7 @@ def test_the_encoder_that_is_kept_is_the_one_that_was_given():
     for system in ("pretrained_frozen", "combined"):
         model = finetune_build(data, pretrained, system=system, labels=24, folds=0).fit_all()
         assert model.encoders == {"pretrained": pretrained.encoder}
-        assert model.fitted.start == "pretrained"
+        assert model.fitted.view.start == "pretrained"
 
 
 def test_a_model_is_as_sure_as_its_temperature_says():

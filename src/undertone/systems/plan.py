@@ -26,6 +26,8 @@ from undertone.tasks.draws import LabelDraw
 from undertone.training.normalise import Normaliser, fill_memory
 from undertone.training.seeds import seed_of
 
+BATCH = 32  # utterances that go through an encoder together
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -129,6 +131,7 @@ class Plan:
             lazy=fill_memory([(self.frames, self.frames.utterances)], normaliser),
             frames_per_second=self.frames.frames_per_second,
             layers=self.layers,
+            together=_of_like_length(self.frames.lengths),
         )
 
     def problem(self, cell: Cell, material: Material) -> Problem:
@@ -143,6 +146,13 @@ class Plan:
             speaker={name: self.speaker[name] for name in seen},
             seed=seed_of(self.seed, cell.name),
         )
+
+
+def _of_like_length(lengths: Mapping[str, int]) -> dict[str, tuple[str, ...]]:
+    """By utterance a batch of those of like length, itself among them."""
+    order = sorted(lengths, key=lambda name: (lengths[name], name))
+    batches = [tuple(order[i : i + BATCH]) for i in range(0, len(order), BATCH)]
+    return {name: batch for batch in batches for name in batch}
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,8 @@ class Material:
         lazy: make steps anew whenever they are read, for speech that would fill the memory.
         frames_per_second: of the frames.
         layers: of a pre-trained encoder, where the frames are its.
+        together: by utterance, those that go through an encoder with it: sums are rounded otherwise
+            in other company, and which labels a process meets first must change no number.
     """
 
     frames: Callable[[str], np.ndarray]
@@ -54,6 +56,7 @@ class Material:
     lazy: bool = False
     frames_per_second: float = FRAMES_PER_SECOND
     layers: Layers | None = None
+    together: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     _steps: dict[str, np.ndarray] = field(default_factory=dict)
     _vectors: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
 
@@ -103,11 +106,12 @@ class Material:
     ) -> np.ndarray:
         """(n_utterances, pooled_size) outputs of an encoder that is kept as it is."""
         pooling = pooling or self.shape.pooling
-        return self._cached(
-            f"{start} {pooling}",
-            utterances,
-            lambda missing: encode(self.encoder(start), self.steps(missing), pooling),
-        )
+        kind = f"{start} {pooling}"
+        for group in dict.fromkeys(self.together.get(name, (name,)) for name in utterances):
+            if (kind, group[0]) not in self._vectors:
+                vectors = encode(self.encoder(start), self.steps(group), pooling)
+                self._vectors |= {(kind, n): v for n, v in zip(group, vectors, strict=True)}
+        return np.stack([self._vectors[kind, name] for name in utterances])
 
     def encoder(self, start: str) -> Encoder:
         """``PRETRAINED`` or ``RANDOM``."""
@@ -125,19 +129,9 @@ class Material:
     def _each(
         self, kind: str, utterances: Sequence[str], compute: Callable[[np.ndarray], np.ndarray]
     ) -> np.ndarray:
-        return self._cached(
-            kind,
-            utterances,
-            lambda missing: np.stack([compute(np.asarray(self.frames(n))) for n in missing]),
-        )
-
-    def _cached(
-        self, kind: str, utterances: Sequence[str], compute: Callable[[list[str]], np.ndarray]
-    ) -> np.ndarray:
-        missing = [name for name in utterances if (kind, name) not in self._vectors]
-        if missing:
-            for name, vector in zip(missing, compute(missing), strict=True):
-                self._vectors[kind, name] = vector
+        for name in utterances:
+            if (kind, name) not in self._vectors:
+                self._vectors[kind, name] = compute(np.asarray(self.frames(name)))
         return np.stack([self._vectors[kind, name] for name in utterances])
 
 
