@@ -59,6 +59,25 @@ def test_the_card_tells_data_licence_scores_and_limits(model, encoder):
     assert {p.name for p in model.iterdir()} == {"README.md", "config.json", "model.safetensors"}
 
 
+def test_a_model_and_an_encoder_do_not_overwrite_each_other(home, encoder, model):
+    held = {path: path.read_bytes() for path in [*encoder.iterdir(), *model.iterdir()]}
+    labels, pool = f"tones={home}/tones/labels.csv", f"more={home}/tones/more"
+    for out, message in ((encoder, "own folder"), (model, "holds a model of kind recogniser")):
+        verb = ("finetune", "--corpus", labels, "--encoder", encoder)
+        verb = verb if out == encoder else ("pretrain", "--unlabelled", pool)
+        assert message in run(*verb, "--out", out, "--cache", home / "cache", code=2).stderr
+    assert {path: path.read_bytes() for path in held} == held
+
+
+def test_what_predict_prints_can_be_scored(model, home, tmp_path):
+    truth, files = home / "tones/labels.csv", sorted((home / "tones").glob("u00*.wav"))
+    for form in (JSONL, CSV):
+        path = tmp_path / f"predictions.{form[1]}"
+        path.write_text(run("predict", model, *files, *form).stdout)
+        printed = run("score", "--truth", truth, "--prediction", path, "--drop-missing").stdout
+        assert "UAR" in printed
+
+
 def test_predict_prints_a_line_a_recording(model, home):
     files = [home / "tones/u000.wav", home / "tones/u001.wav"]
     table = run("predict", model, *files).stdout
@@ -146,6 +165,9 @@ def test_finetuning_everything_and_without_an_encoder(home, encoder):
         assert "Not measured" in (home / "other/README.md").read_text()
 
 
+OTHERWISE = ("--set", "folds=2", "--set")
+
+
 @pytest.mark.parametrize(
     ("extra", "message"),
     [
@@ -159,6 +181,8 @@ def test_finetuning_everything_and_without_an_encoder(home, encoder):
         (["--set", "magic.x=1"], "there are no settings magic; systems have"),
         (["--set", "discriminant.x=1"], "DiscriminantConfig has no setting x"),
         (["--labels", "400", "--set", "folds=2"], "400 labels cannot be drawn"),
+        (["--encoder", "ENCODER", *OTHERWISE, "features=covarep"], "leave --features out"),
+        (["--encoder", "ENCODER", *OTHERWISE, "encoder.layers=3"], "names: leave them out"),
     ],
 )
 def test_what_cannot_be_trained_is_told(home, encoder, tmp_path, extra, message):
@@ -253,6 +277,7 @@ def test_curve_and_demo_tell_where_the_report_is(home, monkeypatch):
         (["curve", "--corpus", "x", "--set", "magic.x=1"], "there are no settings magic; systems"),
         (["curve", "--corpus", "x", "--set", "cnn.x=1"], "CnnConfig has no setting x; it has"),
         (["curve", "--corpus", "x", "--systems", "magic,constant"], "there is no system magic"),
+        (["curve", "--corpus", "x", "--task", "weather"], "there is no task 'weather'"),
         (["demo", "--corpora", "/absent"], "is not a folder"),
         (["score", "--truth", "/absent", "--prediction", "/absent"], "/absent"),
     ],
@@ -358,4 +383,19 @@ def test_scores_are_whole_on_a_narrow_terminal(tmp_path, monkeypatch, capsys):
     shown = capsys.readouterr().out
     assert "recall happiness" in shown
     assert "[1.000, 1.000]" in shown
+    assert "…" not in shown
+
+
+@pytest.mark.parametrize("columns", ["60", "80"])
+def test_names_of_metrics_are_shown_where_one_speaker_has_no_interval(
+    tmp_path, monkeypatch, capsys, columns
+):
+    monkeypatch.setenv("COLUMNS", columns)
+    rows = pd.DataFrame({"utterance": list("abcd"), "speaker": "s", "emotion": ["joy", "fear"] * 2})
+    rows.to_csv(tmp_path / "both.csv", index=False)
+    rows.rename(columns={"emotion": "prediction"}).to_csv(tmp_path / "guess.csv", index=False)
+    cli.commands.score(truth=tmp_path / "both.csv", prediction=tmp_path / "guess.csv")
+    shown = capsys.readouterr().out
+    assert "recall happiness" in shown
+    assert "UAR" in shown
     assert "…" not in shown

@@ -7,6 +7,7 @@ import pytest
 
 from undertone import config
 from undertone.errors import UndertoneError
+from undertone.recogniser.build import FinetuneSettings
 
 
 @dataclass(frozen=True)
@@ -79,3 +80,13 @@ def test_a_settings_file_that_is_no_toml_is_refused(tmp_path):
         config.read_toml(tmp_path / "c.toml")
     with pytest.raises(UndertoneError, match="there is no settings file"):
         config.read_toml(tmp_path / "absent.toml")
+
+
+def test_values_of_another_type_are_refused_in_python_too():
+    for change in ({"seed": "1"}, {"encoder": {"stride": 4}}, {"labels": 2.5}):
+        with pytest.raises(UndertoneError, match=f"FinetuneSettings.{next(iter(change))}"):
+            FinetuneSettings(**change)
+    with pytest.raises(UndertoneError, match="discriminant must be a section of names and values"):
+        FinetuneSettings(of_systems={"discriminant": 3})
+    with pytest.raises(UndertoneError, match="labels must lie from 2 on"):
+        FinetuneSettings(labels=1)

@@ -93,3 +93,13 @@ def test_labelled_is_the_part_with_an_emotion():
 def test_utterance_names_are_unique_where_paths_are():
     files = ["a/1.wav", "b/1.wav", "c/2.wav"]
     assert name_utterances(files) == ["a/1", "b/1", "c/2"]
+
+
+def test_videos_are_the_unit_where_they_stand_for_speakers():
+    corpus = fake_corpus()
+    speaker = corpus.table["speaker"]
+    named = dataclasses.replace(corpus, table=corpus.table.assign(video=speaker))
+    several = dataclasses.replace(
+        corpus, table=corpus.table.assign(video=[f"v{i}" for i in range(len(corpus))])
+    )
+    assert [c.unit for c in (corpus, named, several)] == ["speaker", "video", "speaker"]

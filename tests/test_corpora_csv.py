@@ -4,6 +4,7 @@ import pytest
 from corpora_fakes import write_audio
 
 from undertone.corpora import csv
+from undertone.corpora.folds import official_folds
 from undertone.errors import UndertoneError
 
 
@@ -136,3 +137,22 @@ def test_latin_1_is_refused_by_name(table):
 def test_a_short_row_is_filled_up_with_nothing(table):
     corpus = csv.read(table("file,speaker,emotion\na.wav,1,sad\nb.wav\n"))
     assert corpus.table["speaker"].tolist() == ["1", None]
+
+
+AMOUNTS = "a.wav,1,0,1,0.5,3,0,0\nb.wav,2,0,1,0,3,,0\n"
+
+
+@pytest.mark.parametrize(
+    "names",
+    ["Happy,Sad,Anger,Surprise,Disgust,Fear", "HAPPINESS,sadness,anger,surprise,disgust,fear"],
+)
+def test_amounts_have_their_columns_whatever_their_case(table, names):
+    corpus = csv.read(table(f"file,speaker,{names}\n{AMOUNTS}"))
+    rows = corpus.table[["happy", "sad", "anger", "surprise", "disgust", "fear"]]
+    assert rows.iloc[0].tolist() == [0, 1, 0.5, 3, 0, 0]
+    assert rows["disgust"].isna().tolist() == [False, True]
+
+
+def test_a_column_called_split_says_nothing_of_folds(table):
+    text = "file,speaker,emotion,split\na.wav,1,sad,train\nb.wav,2,angry,test\n"
+    assert official_folds(csv.read(table(text))) == []

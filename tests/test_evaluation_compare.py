@@ -237,3 +237,11 @@ def test_what_is_missing_is_named(run, tmp_path):
     assert np.isfinite(
         compare([parse(f"a={folder}:good"), parse(f"{folder}:constant")]).budgets
     ).all()
+
+
+def test_a_damaged_table_of_predictions_is_told(run):
+    folder = run("one", 0.8)
+    path = folder / "predictions.parquet"
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(UndertoneError, match="repeat the run's command, which writes it again"):
+        compare([Contestant("a", folder, "good"), Contestant("b", folder, "constant")])

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -114,6 +115,27 @@ def test_a_folder_of_another_run_is_refused(run, settings, resources):
         curve(dataclasses.replace(settings, seed=9), run, resources)
 
 
+def test_a_folder_whose_settings_cannot_be_read_is_refused(run, settings, resources, tmp_path):
+    for i, text in enumerate((None, "corpus = ", "magic = 3\n")):
+        out = tmp_path / str(i)
+        shutil.copytree(run, out)
+        (out / "config.toml").unlink()
+        if text is not None:
+            (out / "config.toml").write_text(text)
+        with pytest.raises(UndertoneError, match="settings this Undertone cannot read"):
+            curve(settings, out, resources)
+
+
+def test_a_damaged_fit_is_computed_again(run, settings, resources, tmp_path):
+    shutil.copytree(run, tmp_path / "run")
+    short, other = sorted((tmp_path / "run" / "fits").glob("*/*.npz"))[:2]
+    short.write_bytes(short.read_bytes()[:50])
+    np.savez(other, utterance=np.array(["u000"]), values=np.zeros((1, 2)), notes="{}")
+    curve(settings, tmp_path / "run", resources)
+    for name in ("results.parquet", "predictions.parquet"):
+        assert (tmp_path / "run" / name).read_bytes() == (run / name).read_bytes()
+
+
 def test_a_run_whose_audio_was_replaced_is_refused(settings, resources, tmp_path):
     folder = write_tones(tmp_path / "tones")
     small = dataclasses.replace(
@@ -178,6 +200,7 @@ def test_a_parent_that_ends_leaves_no_process_and_no_traceback(settings, resourc
         ({"systems": ("magic",)}, "there is no system magic; there are combined"),
         ({"features": "magic"}, "magic"),
         ({"draws": 0}, "draws must lie from 1 on"),
+        ({"task": "weather"}, "there is no task 'weather'"),
     ],
 )
 def test_what_cannot_be_met_is_said_before_anything_is_trained(

@@ -34,5 +34,5 @@ def test_mosei_frames_fill_the_store_and_pretrain_an_encoder(folder, tmp_path, c
 
 
 def test_other_features_of_frames_that_are_given_are_refused(folder, tmp_path):
-    with pytest.raises(undertone.UndertoneError, match="ask for --features covarep, found log_mel"):
+    with pytest.raises(undertone.UndertoneError, match="--features covarep, or take an encoder"):
         undertone.extract(f"mosei={folder}", "log_mel", Resources(tmp_path))

@@ -174,7 +174,7 @@ def official_corpus() -> Corpus:
     for who in ("s04", "s06"):
         first = table.index[table["speaker"] == who][0]
         table.loc[first, "emotion"] = None
-    return fake_corpus(table.reset_index(drop=True))
+    return replace(fake_corpus(table.reset_index(drop=True)), official_folds=True)
 
 
 def test_who_validates_officially_neither_trains_nor_is_tested():
@@ -202,7 +202,7 @@ def test_the_official_parts_keep_their_roles(official, tmp_path):
         for cell in plan.cells:
             if cell.fold == 0:
                 assert {speaker[n] for n in cell.labels.utterances} <= set(OFFICIAL["train"])
-    assert run.unit == run.tested(run.plan()).unit == "video"
+    assert run.data.corpus.unit == run.tested(run.plan()).unit == "video"
     assert len(build.folds) == 2
     everybody = build.plan.folds[1]
     assert everybody.test == ()

@@ -213,3 +213,23 @@ def test_a_config_that_does_not_fit_its_weights_is_told(speech, tmp_path, path, 
     (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(UndertoneError, match=r"is damaged|do not fit"):
         folder.load(tmp_path).predict(next(iter(speech.values())))
+
+
+def test_weights_of_another_model_of_the_same_shape_are_refused(speech, tmp_path):
+    for name, shift in (("one", 0), ("other", 1)):
+        moved = {utterance: frames + shift for utterance, frames in speech.items()}
+        recogniser_of(problem_of(TASKS[0], moved), "linear").save(tmp_path / name, "")
+    weights = (tmp_path / "other" / "model.safetensors").read_bytes()
+    (tmp_path / "one" / "model.safetensors").write_bytes(weights)
+    with pytest.raises(UndertoneError, match=r"model\.safetensors is not the file that its config"):
+        folder.load(tmp_path / "one")
+
+
+def test_a_model_is_not_written_over_a_model_of_another_kind(speech, tmp_path):
+    recogniser_of(problem_of(TASKS[0], speech), "linear").save(tmp_path / "model", "")
+    folder.check_free(tmp_path / "model", folder.RECOGNISER)
+    folder.check_free(tmp_path / "new", folder.ENCODER)
+    with pytest.raises(UndertoneError, match="holds a model of kind recogniser, which `undertone"):
+        folder.check_free(tmp_path / "model", folder.ENCODER)
+    with pytest.raises(UndertoneError, match="is the encoder's own folder; choose another --out"):
+        folder.check_free(tmp_path / "x", folder.RECOGNISER, beside=tmp_path / "y" / ".." / "x")

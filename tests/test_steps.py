@@ -73,7 +73,7 @@ def test_an_encoder_says_which_features_it_wants(monkeypatch, tmp_path):
 
     monkeypatch.setattr(pipeline, "read_data", asked)
     with pytest.raises(AskedError, match="covarep"):
-        finetune(fake_corpus(), tmp_path, encoder=tmp_path)
+        finetune(fake_corpus(), tmp_path / "model", encoder=tmp_path)
 
 
 # --- what is told of a recording
@@ -123,6 +123,17 @@ def test_each_output_is_told_by_its_name_to_six_digits(recording):
     assert told.emotion is None
     expected = dict(zip(task.outputs, (0.123457, 2.654321, 0, 1.5, 3, 0.25), strict=True))
     assert told.to_dict() == {"file": str(recording), **expected, "error": None}
+
+
+def test_one_recording_may_stand_alone(recording):
+    model = model_of(Classes(("anger", "fear")), (0.25, 0.75))
+    assert [told.file for told in predict(model, recording)] == [str(recording)]
+    assert list(predict(model, str(recording))) == list(predict(model, [recording]))
+
+
+def test_what_is_no_corpus_is_refused(tmp_path):
+    with pytest.raises(UndertoneError, match="a corpus is a text such as emodb=PATH, a path or a"):
+        finetune(3, tmp_path / "model")
 
 
 def test_what_cannot_be_read_is_told_in_its_place(recording, tmp_path):

@@ -21,12 +21,15 @@ from plan_fakes import (
 )
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix
 
+from undertone.errors import UndertoneError
 from undertone.experiment import sweep as sweeps
 from undertone.experiment.run import Run
 from undertone.experiment.sweep import run as run_sweep
+from undertone.features.name import parse
 from undertone.models.discriminant import DiscriminantConfig
 from undertone.models.encoder import Encoder, EncoderConfig
 from undertone.progress import Progress
+from undertone.recogniser.build import Build, FinetuneSettings
 from undertone.recogniser.folder import Inputs, PretrainedEncoder
 from undertone.systems import table
 from undertone.systems.fits import temperature_within
@@ -251,7 +254,7 @@ def test_the_model_of_finetune_learns_from_everybody(spies, given, labels):
     ((problem, _),) = given
     assert problem.test == []
     assert len(set(problem.budget)) == model.notes["labels"] == (labels or 93)
-    assert f"validation included: {labels or 93}." in build.facts(None).method
+    assert f"validation included: {labels or 93}." in build.facts(None, model.inputs).method
     assert set(problem.material.crowd) == set(everyone(data))
     if labels is None:
         assert set(problem.budget) == set(oracle(data))
@@ -317,3 +320,15 @@ def test_the_voices_under_test_are_those_of_the_same_name():
     data = data_of("choice")
     assert corpus.name == data.corpus.name
     assert set(data.corpus.table["utterance"]) < set(frames.utterances)
+
+
+def test_finetune_refuses_what_it_would_pass_over():
+    data = data_of("choice")
+    with pytest.raises(UndertoneError, match="for scratch name one layer, as --features"):
+        Build(data, parse("upstream:x@auto"), None, FinetuneSettings(system="scratch"))
+    for settings, message in (
+        (FinetuneSettings(encoder=EncoderConfig(stride=7)), "settings of encoder are those of"),
+        (FinetuneSettings(features="covarep"), "hears log_mel, found --features covarep"),
+    ):
+        with pytest.raises(UndertoneError, match=message):
+            Build(data, parse("log_mel"), encoder_of(data), settings)

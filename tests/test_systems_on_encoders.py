@@ -276,7 +276,7 @@ def test_an_unlabelled_corpus_that_no_system_sees_is_refused(corpus):
 
 
 def test_a_network_needs_one_layer(corpus):
-    with pytest.raises(UndertoneError, match="scratch need one layer: name it"):
+    with pytest.raises(UndertoneError, match="for scratch name one layer, as --features"):
         resolved(settings(corpus, "upstream:x@auto", systems=("linear", "scratch", "constant")))
     usual = usual_systems(TASK, ENCODER)
     assert usual == ("layers", "linear", "svm", "cnn", "constant")

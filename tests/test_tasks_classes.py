@@ -1,9 +1,11 @@
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, f1_score
 
 from undertone.errors import UndertoneError
 from undertone.tasks import Classes, classes
+from undertone.tasks.draws import Asked, draw_balanced
 from undertone.tasks.rows import Rows
 
 NAMES = np.array(["anger", "fear", "neutral", "sadness", "surprise"], dtype=object)
@@ -169,3 +171,10 @@ def test_behind_a_recall_stand_the_speakers_who_have_the_emotion(rng):
     truth = TASK.one_hot(np.array([0, 0, 1, 1, 0, 2]))
     rows = Rows(truth, truth, np.array([0, 1, 1, 1, 2, 2]))
     assert TASK.speakers_behind(rows).tolist() == [3, 3, 1, 1, 0]
+
+
+def test_training_speakers_of_one_emotion_are_refused():
+    rows = pd.DataFrame({"utterance": ["a", "b", "c"], "emotion": ["joy"] * 3})
+    asked = Asked(budget=2, fold=1, draw=0, seed=3)
+    with pytest.raises(UndertoneError, match="speakers of fold 1 hold labels of joy alone"):
+        draw_balanced(rows, ("joy", "fear"), asked)

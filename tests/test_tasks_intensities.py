@@ -180,3 +180,13 @@ def test_halves_decide_the_second_digit_of_the_floor(mosei):
     truth = mosei[1]
     assert (100 * np.mean(np.round(truth) == 0)).round(2) == 87.24  # halves to even
     assert (100 * np.mean(rounded(truth) == 0)).round(2) == 87.23
+
+
+@pytest.mark.parametrize("wrong", ["much", 3.5, -1.0])
+def test_amounts_out_of_range_are_refused_by_name(wrong):
+    rows = pd.DataFrame({name: [0.0, None, 3.0] for name in INTENSITIES}, dtype=object)
+    rows["utterance"] = ["a", "b", "c"]
+    Intensities().check_truth(rows, "mine")
+    rows.loc[2, "fear"] = wrong
+    with pytest.raises(UndertoneError, match=r"as fear of c \(1 such cells\); .* from 0 to 3"):
+        Intensities().check_truth(rows, "mine")

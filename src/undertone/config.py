@@ -35,12 +35,14 @@ def load(kind: type[Settings], values: Mapping[str, Any]) -> Settings:
         UndertoneError: an unknown name, a missing one without default, or a value of another type.
     """
     fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    values = _with_rest(values, fields)
-    if unknown := values.keys() - fields.keys():
+    names = {name for name, field in fields.items() if field.metadata != REST}
+    sections = {name for name, value in values.items() if isinstance(value, Mapping)}
+    if unknown := values.keys() - names - (sections if names < set(fields) else set()):
         raise UndertoneError(
             f"{kind.__name__} has no setting {', '.join(sorted(unknown))}; "
-            f"it has {', '.join(sorted(fields))}"
+            f"it has {', '.join(sorted(names))}"
         )
+    values = _with_rest(values, fields)
     types_by_name = typing.get_type_hints(kind)
     taken = {
         name: _convert(f"{kind.__name__}.{name}", types_by_name[name], value)
@@ -73,6 +75,20 @@ def cache_folder() -> Path:
     if named := os.environ.get("UNDERTONE_CACHE"):
         return Path(named).expanduser()
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "undertone")
+
+
+def check_types(settings: object) -> None:
+    """Refuse values of another type than their field's, as ``load`` does.
+
+    Raises:
+        UndertoneError: names the first one.
+    """
+    hints = typing.get_type_hints(type(settings))
+    for field in dataclasses.fields(settings):  # type: ignore[arg-type]
+        name, value = f"{type(settings).__name__}.{field.name}", getattr(settings, field.name)
+        if dataclasses.is_dataclass(hints[field.name]) and isinstance(value, Mapping):
+            raise UndertoneError(f"{name} must be {hints[field.name].__name__}, found {value!r}")
+        _convert(name, hints[field.name], value)
 
 
 def check_ranges(settings: object, **ranges: tuple[float, float]) -> None:
@@ -149,7 +165,7 @@ def _convert(name: str, kind: Any, value: Any) -> Any:
         return load(kind, value)  # type: ignore[arg-type]
     if typing.get_origin(kind) is tuple and isinstance(value, list | tuple):
         return tuple(_convert(name, typing.get_args(kind)[0], item) for item in value)
-    if typing.get_origin(kind) is Mapping:
+    if typing.get_origin(kind) is Mapping and isinstance(value, Mapping):
         return value
     if isinstance(kind, types.UnionType):
         for one in typing.get_args(kind):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from undertone import corpora
-from undertone.config import check_ranges
+from undertone.config import check_ranges, check_types
 from undertone.corpora.corpus import Corpus
 from undertone.corpora.folds import in_official_folds, known_speakers, labelled_rows
 from undertone.errors import UndertoneError
@@ -24,7 +24,15 @@ from undertone.models.encoder import EncoderConfig
 from undertone.progress import Progress
 from undertone.recogniser.build import Build, FinetuneSettings, short_name
 from undertone.recogniser.card import Facts, write_card
-from undertone.recogniser.folder import Inputs, PretrainedEncoder, Recogniser, load_encoder
+from undertone.recogniser.folder import (
+    ENCODER,
+    RECOGNISER,
+    Inputs,
+    PretrainedEncoder,
+    Recogniser,
+    check_free,
+    load_encoder,
+)
 from undertone.systems.layers import Layers
 from undertone.systems.plan import Data
 from undertone.tasks import Task, task_of
@@ -54,6 +62,7 @@ class PretrainSettings:
     pretrain: PretrainConfig = field(default_factory=PretrainConfig)
 
     def __post_init__(self) -> None:
+        check_types(self)
         check_ranges(self, seed=(0, 2**62))
 
 
@@ -116,7 +125,7 @@ def _read_frames_given(corpus: Corpus, features: FeatureName, resources: Resourc
     if str(features) != mosei.NAME_OF_FRAMES:
         raise UndertoneError(
             f"{corpus.name} holds covarep frames and no recordings: ask for --features covarep, "
-            f"found {features}"
+            f"or take an encoder that was pre-trained on them; found {features}"
         )
     table, repairs = mosei.read(corpus, folder=resources.cache, progress=resources.progress)
     for line in repairs.lines() if resources.progress else ():
@@ -152,6 +161,7 @@ def pretrain(
         resources: of the machine.
     """
     settings, resources, out = settings or PretrainSettings(), resources or Resources(), Path(out)
+    check_free(out, ENCODER)
     read = [read_frames(_open(c), settings.features, resources) for c in unlabelled]
     parts = [(table, tuple(corpus.table["utterance"])) for corpus, table in read]
     normaliser = fit_normaliser(
@@ -212,6 +222,7 @@ def finetune(
         speakers it did not know, by cross-validation; None where ``folds`` is 0.
     """
     settings, resources = settings or FinetuneSettings(), resources or Resources()
+    check_free(Path(out), RECOGNISER, beside=None if encoder is None else Path(encoder))
     pretrained = load_encoder(encoder) if encoder is not None else None
     opened = _open(corpus)
     asked = pretrained.inputs.features if pretrained else settings.features
@@ -223,22 +234,32 @@ def finetune(
         score = build.cross_validate(progress) if settings.folds else None
         recogniser = build.fit_all()
         progress.advance("fits")
-    recogniser.save(Path(out), write_card(build.facts(score), [data.corpus]))
+    recogniser.save(Path(out), write_card(build.facts(score, recogniser.inputs), [data.corpus]))
     return recogniser, score
 
 
 def usable(corpus: Corpus, task: Task) -> Corpus:
     """The utterances with label and speaker; the others are counted in ``left_out``."""
+    task.check_truth(corpus.table, corpus.name)
     names = corpus.table["utterance"][~task.is_labelled(corpus.table)]
     if len(names) == len(corpus):
-        raise UndertoneError(f"{corpus.name} has no emotion labels: it can only be a pool")
+        raise UndertoneError(
+            f"no utterance of {corpus.name} has a label for the task {task.name}: it can only be a "
+            "pool"
+        )
     labelled = corpus.drop(dict.fromkeys(names, "no emotion label"))
     labelled_rows(labelled, task)  # refuses one of which no speaker is known
     return known_speakers(labelled)
 
 
-def _open(corpus: str | Corpus) -> Corpus:
-    return corpora.open(corpus) if isinstance(corpus, str) else corpus
+def _open(corpus: str | Path | Corpus) -> Corpus:
+    if isinstance(corpus, str | Path):
+        return corpora.open(str(corpus))
+    if not isinstance(corpus, Corpus):
+        raise UndertoneError(
+            f"a corpus is a text such as emodb=PATH, a path or a Corpus, found {corpus!r:.60}"
+        )
+    return corpus
 
 
 def _describe_pretraining(settings: PretrainSettings) -> str:

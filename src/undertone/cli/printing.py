@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from undertone.evaluation.score import Score
     from undertone.serving.predict import Prediction
 
-NAME, ESTIMATE = 25, 22  # columns of a row's name and of a number with its interval
-
 
 def show_report(report: Path) -> None:
     print(f"report: {report.resolve()}")
@@ -31,26 +29,30 @@ def print_frames(file: Path, features: str) -> None:
 
 def print_score(score: "Score") -> None:
     from rich.console import Console
-    from rich.table import Table
+    from rich.measure import Measurement
+    from rich.table import Table as RichTable
 
-    console = Console()
-    table = Table(title=f"{score.n_utterances} utterances, {score.n_speakers} speakers")
-    narrow = console.width < NAME + ESTIMATE * (1 + len(score.floors))
-    table.add_column("")
-    for column in ("prediction", *score.floors):
-        table.add_column(column, no_wrap=True)
-    for row in score.rows():  # an interval stands below its number where the terminal is narrow
-        table.add_row(*(cell.replace(" [", "\n[") if narrow else cell for cell in row))
-    console.print(table)
+    def table_of(before_interval: str) -> RichTable:
+        table = RichTable(title=f"{score.n_utterances} utterances, {score.n_speakers} speakers")
+        table.add_column("", no_wrap=True)
+        for column in ("prediction", *score.floors):
+            table.add_column(column)
+        for name, *cells in score.rows():
+            table.add_row(name, *(cell.replace(" ", before_interval, 1) for cell in cells))
+        return table
+
+    console, wide = Console(), table_of(" ")
+    fits = Measurement.get(console, console.options.update(width=1000), wide).maximum
+    console.print(wide if fits <= console.width else table_of("\n"))
     for note in (*(f"{n} left out: {why}" for why, n in score.left_out.items()), *score.notes):
         console.print(note)
 
 
 def print_rows(columns: list[str], rows: list[tuple[str, ...]]) -> None:
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Table as RichTable
 
-    table = Table(*columns)
+    table = RichTable(*columns)
     for row in rows:
         table.add_row(*row)
     Console().print(table)

@@ -39,6 +39,7 @@ class Corpus:
     licence: str
     citation: str
     synthetic: bool = False
+    official_folds: bool = False  # its column split says which speakers train and are tested
     left_out: pd.DataFrame = field(default_factory=lambda: left_out([]))  # LEFT_OUT_COLUMNS
 
     def __post_init__(self) -> None:
@@ -67,6 +68,12 @@ class Corpus:
     def speakers(self) -> tuple[str, ...]:
         """The speakers that are known by name, in alphabetical order."""
         return tuple(sorted(self.table["speaker"].dropna().unique()))
+
+    @property
+    def unit(self) -> str:
+        """What a speaker is here: "video" where videos are named in the place of speakers."""
+        same = "video" in self.table and (self.table["video"] == self.table["speaker"]).all()
+        return "video" if same else "speaker"
 
     def voices(self, utterances: Sequence[str] | None = None) -> tuple[str | None, ...]:
         """``corpus/speaker`` of these utterances, or of all; None where it is unknown."""

@@ -37,7 +37,7 @@ def read(path: Path, *, name: str | None = None) -> Corpus:
     """
     path = Path(path)
     cells = columns.read_cells(path)
-    of_amounts = tasks_of_amounts(cells)
+    cells, of_amounts = tasks_of_amounts(cells)
     columns.require(cells, NEEDED if of_amounts else (*NEEDED, "emotion"), path)
     table = columns.standardise(cells)
     if "emotion" in cells:
@@ -70,10 +70,23 @@ def _corpus(table: pd.DataFrame, path: Path, name: str | None) -> Corpus:
     )
 
 
-def tasks_of_amounts(cells: pd.DataFrame) -> list[type[Task]]:
-    """The tasks of amounts whose labels a table has, by its columns."""
-    kinds = (kind for kind in TASKS.values() if kind.kind == AMOUNTS)
-    return [kind for kind in kinds if set(kind.label_columns) <= set(cells)]
+def tasks_of_amounts(cells: pd.DataFrame) -> tuple[pd.DataFrame, list[type[Task]]]:
+    """The tasks of amounts whose labels a table has by its columns, which get the task's names.
+
+    Case does not matter, and ``happiness`` is ``happy``.
+    """
+    given = {str(column).strip().lower(): column for column in cells}
+    kinds = []
+    for kind in (kind for kind in TASKS.values() if kind.kind == AMOUNTS):
+        known = {
+            given[word]: name
+            for name in kind.label_columns
+            if (word := name if name in given else canonical_emotion(name)) in given
+        }
+        if set(known.values()) == set(kind.label_columns):
+            cells = cells.rename(columns=known)
+            kinds.append(kind)
+    return cells, kinds
 
 
 def _amounts(cells: pd.Series, task: type[Task], path: Path) -> pd.Series:

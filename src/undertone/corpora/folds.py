@@ -45,12 +45,12 @@ def known_speakers(corpus: Corpus) -> Corpus:
 
 
 def official_folds(corpus: Corpus) -> list[Fold]:
-    """The one fold that a corpus's column ``split`` tells; none where it has no such column.
+    """The one fold that a corpus's column ``split`` tells; none where its folds are not official.
 
     Raises:
         UndertoneError: nobody trains or nobody is tested.
     """
-    if "split" not in corpus.table:
+    if not corpus.official_folds:
         return []
     speakers = {
         split: tuple(sorted(rows["speaker"].dropna().unique()))
@@ -68,7 +68,7 @@ def official_folds(corpus: Corpus) -> list[Fold]:
 
 def in_official_folds(corpus: Corpus) -> Corpus:
     """The corpus without utterances that its official folds neither train on nor test; counted."""
-    if "split" not in corpus.table:
+    if not corpus.official_folds:
         return corpus
     unused = corpus.table[~corpus.table["split"].isin(["train", "test"])]
     reasons = unused["split"].map(VALIDATION_UNUSED, na_action="ignore").fillna(IN_NO_FOLD)

@@ -59,6 +59,7 @@ def read(path: Path) -> Corpus:
         name="mosei",
         root=folder,
         table=table[reasons.isna()],
+        official_folds=True,
         licence="CC BY-NC 4.0 (the labels)",
         citation="Zadeh et al. (2018), Multimodal language analysis in the wild: CMU-MOSEI dataset "
         "and interpretable dynamic fusion graph, ACL.",

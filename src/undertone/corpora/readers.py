@@ -103,6 +103,6 @@ def _tells_labels(table: Path) -> bool:
     cells = columns.read_cells(table)
     if any(column not in cells for column in csv.NEEDED):
         return False
-    if csv.tasks_of_amounts(cells):
+    if csv.tasks_of_amounts(cells)[1]:
         return True
     return "emotion" in cells and not cells["emotion"].map(names_no_emotion).all()

@@ -164,9 +164,14 @@ def _read(contestant: Contestant) -> _Run:
     if not (path := folder / PREDICTIONS).is_file():
         raise UndertoneError(f"{folder} holds no finished run: there is no {path}")
     settings = read_toml(folder / "config.toml")
-    columns = parquet.read_schema(path).names
-    needed, rows = columns_needed(columns), [("system", "==", system)]
-    table = pd.read_parquet(path, columns=needed, filters=rows)
+    try:
+        columns = parquet.read_schema(path).names
+        needed, rows = columns_needed(columns), [("system", "==", system)]
+        table = pd.read_parquet(path, columns=needed, filters=rows)
+    except (ValueError, OSError) as error:  # arrow's errors derive from these
+        raise UndertoneError(
+            f"{path} cannot be read ({error}); repeat the run's command, which writes it again"
+        ) from None
     if table.empty:
         systems = pd.read_parquet(path, columns=["system"])["system"].unique()
         raise UndertoneError(f"{folder} holds no system {system!r}; it holds {', '.join(systems)}")

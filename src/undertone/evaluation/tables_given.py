@@ -1,6 +1,6 @@
 """Tables that people hand in: read, find the columns, join on the utterance.
 
-In:  a DataFrame or the path of a CSV or Parquet file.
+In:  a DataFrame or the path of a CSV, JSON lines or Parquet file.
 Out: ``GivenTable``, indexed by utterance; and the two tables joined.
 
 Columns may have the names that the readers of corpora accept, and a few more: an amount that of its
@@ -9,6 +9,7 @@ Without a column ``utterance`` it is the file's name without folder and ending, 
 share that, its whole path without ending.
 """
 
+import json
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -93,10 +94,14 @@ def open_table(source: pd.DataFrame | str | Path, what: str) -> GivenTable:
 
 
 def _read(path: Path) -> pd.DataFrame:
-    """A CSV or Parquet file."""
+    """A CSV, JSON lines or Parquet file."""
     if not path.is_file():
         what = "a folder there" if path.is_dir() else "no such file"
-        raise UndertoneError(f"expected a CSV or Parquet file at {path}; there is {what}")
+        raise UndertoneError(
+            f"expected a CSV, JSON lines or Parquet file at {path}; there is {what}"
+        )
+    if path.suffix.lower() == ".jsonl":
+        return _read_lines(path)
     if path.suffix.lower() != ".parquet":
         return read_cells(path)
     try:
@@ -105,6 +110,15 @@ def _read(path: Path) -> pd.DataFrame:
         raise UndertoneError(
             f"expected a Parquet file at {path}; it cannot be read: {error}"
         ) from error
+
+
+def _read_lines(path: Path) -> pd.DataFrame:
+    """JSON lines, as `undertone predict` prints them."""
+    try:
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
+        return pd.DataFrame(rows, dtype=object)
+    except ValueError as error:
+        raise UndertoneError(f"expected JSON lines at {path}; one is none: {error}") from None
 
 
 def join(

@@ -28,9 +28,16 @@ def check(out: Path, settings: object) -> None:
         UndertoneError: it holds a run with other settings.
     """
     path = out / "config.toml"
-    if not (out / "data.sha256").exists() or not path.exists():
+    if not (out / "data.sha256").exists():
         return
-    if config.load(type(settings), config.read_toml(path)) != settings:
+    try:
+        held = config.load(type(settings), config.read_toml(path))
+    except UndertoneError as error:
+        raise UndertoneError(
+            f"{out} holds a run whose settings this Undertone cannot read ({error}): was it made "
+            "by another version? Choose another --out"
+        ) from None
+    if held != settings:
         raise UndertoneError(
             f"{out} holds a run with other settings (see {path}); choose another --out, or "
             f"repeat that run with --config {path}"
@@ -57,7 +64,7 @@ def claim(out: Path, settings: object, digest: str) -> None:
 def log_look(out: Path) -> None:
     """A line for each time that the test speakers' truth is read."""
     path = out / "test_looks.jsonl"
-    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    before = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
     look = {"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "undertone": undertone.__version__}
     atomic.write_text(path, f"{before}{json.dumps(look)}\n")
 

@@ -211,13 +211,8 @@ class Run:
             speakers=tuple(plan.speaker[name] for name in utterances),
             truth=np.stack([plan.truth[name] for name in utterances]),
             folds=tuple(number for _, number in names),
-            unit=self.unit,
+            unit=self.corpus.unit,
         )
-
-    @property
-    def unit(self) -> str:
-        """What is resampled."""
-        return "video" if "video" in self.corpus.table else "speaker"
 
     def result(
         self, sweep: Sweep, curves: Curves, seconds: dict[str, float], paper: Paper | None = None
@@ -243,9 +238,9 @@ class Run:
             seconds=seconds,
             warnings=tuple(dict.fromkeys(findings)),
             transductive=settings.transductive,
-            notes=(*([BY_VIDEO] if self.unit == "video" else []), *layer_notes(sweep)),
+            notes=(*([BY_VIDEO] if self.corpus.unit == "video" else []), *layer_notes(sweep)),
             paper=paper,
-            unit=self.unit,
+            unit=self.corpus.unit,
         )
 
     def _sources(self) -> Iterator[Source]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from undertone import config
-from undertone.config import check_ranges
+from undertone.config import check_ranges, check_types
 from undertone.errors import UndertoneError
 from undertone.features.name import FeatureName
 from undertone.models.encoder import EncoderConfig
@@ -14,12 +14,13 @@ from undertone.systems.settings import Bag, bag_of, plain_bag
 from undertone.systems.table import (
     ENCODER,
     FRAMES,
+    check_frames,
     known_names,
     systems_of,
     usual_systems,
     who_sees_pool,
 )
-from undertone.tasks import TASKS, Task
+from undertone.tasks import TASKS, Task, kind_of
 from undertone.training.pretrain import PretrainConfig
 
 ALL = "all"
@@ -46,6 +47,7 @@ class CurveSettings:
     of_systems: Bag = field(default_factory=dict, metadata=config.REST)
 
     def __post_init__(self) -> None:
+        check_types(self)
         object.__setattr__(self, "of_systems", plain_bag(self.of_systems))
         for name in ("systems", "budgets"):
             if len(set(values := getattr(self, name))) < len(values):
@@ -67,6 +69,8 @@ class CurveSettings:
                 f"there is no system {', '.join(sorted(unknown))}; there are "
                 f"{', '.join(known_names())}"
             )
+        if self.task:
+            kind_of(self.task)
         if self.systems:
             self._check_systems()
 
@@ -91,27 +95,12 @@ class CurveSettings:
             systems=tuple(name for name in rows if name in asked),
             replicates=self.replicates or task.n_replicates,
         )
-        settled._check_features(task, features)
+        check_frames(task, settled.systems, features)
         return replace(settled, of_systems=settled.bag(task, settled.systems))
 
     def bag(self, task: Task, systems: tuple[str, ...]) -> dict[str, Any]:
         """Settings of these systems by section: what is given, over what the task presets."""
         return bag_of(task, systems, self.of_systems)
-
-    def _check_features(self, task: Task, features: FeatureName) -> None:
-        rows = systems_of(task)
-        others = [n for n in self.systems if ENCODER not in rows[n].usual]
-        if features.chooses_layer and others:
-            choosing = [name for name, row in rows.items() if row.one_layer]
-            raise UndertoneError(
-                f"@auto chooses a layer for {', '.join(choosing)}; {', '.join(sorted(others))} "
-                "need one layer: name it, as @6"
-            )
-        if "layers" in self.systems and not features.is_upstream:
-            raise UndertoneError(
-                "the system layers needs the frames of a pre-trained encoder: "
-                f"--features upstream:MODEL@auto, found {features}"
-            )
 
     def _check_systems(self) -> None:
         """Floors are those of the task, or of any where it is not known yet."""

@@ -8,13 +8,14 @@ Out: ``fits/<system>/<cell>.npz`` in the folder, one file a fit, whole or absent
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from queue import Empty
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -72,8 +73,9 @@ class Sweep:
         return self.folder / "encoders" / f"fold{fold:02d}"
 
     def missing(self, cell: Cell) -> list[System]:
-        """Systems whose fit of this cell is not on disk."""
-        return [row for row in self.rows if not self.path(row.name, cell).exists()]
+        """Systems whose fit of this cell is not on disk, or cannot be read whole."""
+        test = self.plan.folds[cell.fold].test
+        return [row for row in self.rows if not _is_whole(self.path(row.name, cell), test)]
 
     def read_pretraining(self, fold: int) -> Pretraining | None:
         """The finished pre-training of a fold; None where there is none."""
@@ -105,6 +107,16 @@ def run(sweep: Sweep, *, workers: int, progress: Progress) -> None:
     with process_pool(workers, _begin, sweep, news) as executor:
         _run_in(executor, todo, lambda: _pass_on(news, progress))
     _pass_on(news, progress)
+
+
+def _is_whole(path: Path, test: Sequence[str]) -> bool:
+    """Whether a file holds a fit's predictions of these utterances; a damaged one is made again."""
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            utterances, values, _ = (stored[name] for name in ("utterance", "values", "notes"))
+            return sorted(utterances.tolist()) == sorted(test) and len(values) == len(test)
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+        return False
 
 
 def read_fit(sweep: Sweep, system: str, cell: Cell) -> np.ndarray:

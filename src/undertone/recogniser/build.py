@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from undertone import config
-from undertone.config import check_ranges
+from undertone.config import check_ranges, check_types
 from undertone.corpora.folds import Fold, largest_budget, official_folds, speaker_folds
 from undertone.corpora.pool import pool
 from undertone.errors import UndertoneError
@@ -32,7 +32,14 @@ from undertone.systems.fitted import OnVectors
 from undertone.systems.plan import Cell, Data, Draws, Plan
 from undertone.systems.problem import Material
 from undertone.systems.settings import Bag, bag_of, plain_bag
-from undertone.systems.table import ENCODER, FRAMES, System, advised, systems_of
+from undertone.systems.table import (
+    ENCODER,
+    FRAMES,
+    System,
+    advised,
+    check_frames,
+    systems_of,
+)
 from undertone.training.normalise import fit_normaliser, unchanged
 
 
@@ -51,7 +58,10 @@ class FinetuneSettings:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "of_systems", plain_bag(self.of_systems))
+        check_types(self)
         check_ranges(self, seed=(0, 2**62), folds=(0, math.inf))
+        if self.labels is not None:
+            check_ranges(self, labels=(2, math.inf))
         if self.folds == 1:
             raise UndertoneError("folds must be 2 or more, or 0 to leave the score unmeasured")
 
@@ -74,6 +84,8 @@ class Build:
 
     def __post_init__(self) -> None:
         row, given = self.row, self.pretrained is not None
+        check_frames(self.data.task, (row.name,), self.features)
+        self._check_settings()
         if row.pretrains and not given:
             raise UndertoneError(
                 f"the system {row.name} starts from a pre-trained encoder: name its folder, which "
@@ -84,6 +96,21 @@ class Build:
             raise UndertoneError(
                 f"the system {row.name} does not start from an encoder: leave --encoder out, or "
                 f"take --system {' or '.join(r.name for r in rows if r.pretrains)}"
+            )
+
+    def _check_settings(self) -> None:
+        """What would be passed over beside an encoder is refused."""
+        if self.pretrained is None:
+            return
+        if self.settings.encoder not in (EncoderConfig(), self.pretrained.shape):
+            raise UndertoneError(
+                "the settings of encoder are those of the folder that --encoder names: leave them "
+                "out"
+            )
+        if self.settings.features not in ("", str(self.features)):
+            raise UndertoneError(
+                f"the encoder hears {self.features}, found --features {self.settings.features}: "
+                "leave --features out"
             )
 
     @cached_property
@@ -154,6 +181,8 @@ class Build:
         features = self.features
         if fitted.view.layer is not None:
             features = features.one_layer(fitted.view.layer)
+        elif features.chooses_layer:
+            features = features.every_layer()
         start = fitted.view.start
         return Recogniser(
             Inputs.of(features, material.normaliser),
@@ -165,24 +194,24 @@ class Build:
             notes={"labels": len(problem.budget), "corpus": self.data.corpus.name, **fitted.notes},
         )
 
-    def facts(self, score: Score | None) -> Facts:
+    def facts(self, score: Score | None, inputs: Inputs) -> Facts:
         """What the model card says."""
         task, n_folds = self.data.task, len(self.folds) - 1
-        measured = "Not measured: `folds` was 0."
+        unit, measured = self.data.corpus.unit, "Not measured: `folds` was 0."
         if score is not None:
             how = (
                 "The official folds: scored on their test speakers, by a fit that did not know them"
-                if "split" in self.data.corpus.table
+                if self.data.corpus.official_folds
                 else f"Cross-validation of the same system over {n_folds} groups of speakers, each "
                 "predicted by a fit that did not know the speaker"
             )
             measured = (
-                f"{how}: {score.n_utterances} utterances of {score.n_speakers} speakers; 95 % "
-                "intervals over speakers. The model in this folder was fitted on all speakers."
+                f"{how}: {score.n_utterances} utterances of {score.n_speakers} {unit}s; 95 % "
+                f"intervals over {unit}s. The model in this folder was fitted on all {unit}s."
             )
         return Facts(
             title=f"Recogniser of {', '.join(task.outputs)}",
-            features=f"{self.features}, {len(self.data.frames.columns)} columns",
+            features=f"{inputs.features}, {len(inputs.columns)} columns",
             method=self._describe(),
             headings=("this model", *score.floors) if score else (),
             scores=score.rows() if score else [],

@@ -52,9 +52,12 @@ def write_card(facts: Facts, corpora: Sequence[Corpus]) -> str:
 
 
 def _describe(corpus: Corpus) -> str:
-    n_speakers = corpus.table["speaker"].nunique()
+    n_speakers, unit = corpus.table["speaker"].nunique(), corpus.unit
+    left_out = "".join(f" Left out: {n}, {reason}." for reason, n in corpus.reasons().items())
+    nobody = " It does not say who speaks: one person may be in several." * (unit != "speaker")
+    size = f"{len(corpus)} utterances, {n_speakers} known {unit}s."
     return (
-        f"* **{corpus.name}**: {len(corpus)} utterances, {n_speakers} known speakers. "
+        f"* **{corpus.name}**: {size}{nobody}{left_out} "
         f"Licence: {corpus.licence}. {corpus.citation}"
     )
 

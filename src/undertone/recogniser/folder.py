@@ -5,6 +5,7 @@ model card). Never a pickle: loading a stranger's model runs no code.
 """
 
 import contextlib
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -34,6 +35,7 @@ CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 RECOGNISER, ENCODER = "recogniser", "encoder"
 COMMANDS = {RECOGNISER: "finetune", ENCODER: "pretrain"}
 ONE = "utterance"  # the name of the one that is predicted
+PROBE_FRAMES = 64  # of noise, on which a loaded model shows that its parts fit together
 
 
 @dataclass(frozen=True)
@@ -121,13 +123,7 @@ class Recogniser:
                 f"columns, found an array of shape {frames.shape}"
             )
         material = _material(self.inputs, self.shape, self.encoders, {ONE: frames})
-        values = self.fitted.predict(material, [ONE])[0]
-        if len(values) != len(self.task.outputs):
-            raise UndertoneError(
-                f"the model is damaged: it gives {len(values)} numbers for the outputs "
-                f"{', '.join(self.task.outputs)}; train it again with `undertone finetune`"
-            )
-        return values
+        return self.fitted.predict(material, [ONE])[0]
 
     def save(self, folder: Path, card: str) -> None:
         """Write the folder; ``load`` reads it."""
@@ -157,9 +153,28 @@ def load(folder: Path | str) -> Recogniser:
         encoders = {start: _encoder(inputs, shape, tensors)} if start else {}
         material = _material(inputs, shape, encoders, {})
         fitted = systems.restore(model, section(tensors, "model."), task, material)
-        return Recogniser(
+        recogniser = Recogniser(
             inputs, shape, task, config["system"], fitted, encoders, dict(config["notes"])
         )
+        _probe(recogniser)
+        return recogniser
+
+
+def check_free(folder: Path, kind: str, *, beside: Path | None = None) -> None:
+    """Refuse to write a model over another kind of model, or over what it starts from.
+
+    Raises:
+        UndertoneError: the folder holds one.
+    """
+    if beside is not None and folder.resolve() == beside.resolve():
+        raise UndertoneError(f"--out {folder} is the encoder's own folder; choose another --out")
+    with contextlib.suppress(OSError, ValueError):
+        held = json.loads((folder / CONFIG).read_text(encoding="utf-8"))["kind"]
+        if held in COMMANDS and held != kind:
+            raise UndertoneError(
+                f"{folder} holds a model of kind {held}, which `undertone {COMMANDS[held]}` wrote; "
+                "choose another --out"
+            )
 
 
 def load_encoder(folder: Path | str) -> PretrainedEncoder:
@@ -192,6 +207,15 @@ def _encoder(inputs: Inputs, shape: EncoderConfig, tensors: Mapping[str, np.ndar
     return filled(encoder, section(tensors, "encoder."))
 
 
+def _probe(recogniser: Recogniser) -> None:
+    noise = np.random.default_rng(0).normal(size=(PROBE_FRAMES, len(recogniser.inputs.columns)))
+    values = recogniser.predict(noise.astype(np.float32))
+    if values.shape != (len(recogniser.task.outputs),) or not np.isfinite(values).all():
+        raise ValueError(
+            f"it gives {values} for the outputs {', '.join(map(str, recogniser.task.outputs))}"
+        )
+
+
 @contextlib.contextmanager
 def _damage_told(folder: Path) -> Iterator[None]:
     """Name the folder whose files lack something, or do not fit together."""
@@ -201,7 +225,7 @@ def _damage_told(folder: Path) -> Iterator[None]:
         raise UndertoneError(f"the model in {folder} is damaged: {error}") from None
     except RuntimeError as error:  # torch says so of weights
         raise UndertoneError(f"the weights in {folder} do not fit its {CONFIG}: {error}") from None
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, AssertionError) as error:
         what = f"no {error}" if isinstance(error, KeyError) else str(error)
         raise UndertoneError(f"the model in {folder} is damaged: {what}") from None
 
@@ -228,9 +252,9 @@ def _write(
     }
     normaliser = {"mean": inputs.normaliser.mean, "sd": inputs.normaliser.sd}
     contiguous = {n: np.ascontiguousarray(array) for n, array in tensors.items()}
-    atomic.write_bytes(
-        folder / WEIGHTS, save_tensors(contiguous | _prefixed("normaliser", normaliser))
-    )
+    weights = save_tensors(contiguous | _prefixed("normaliser", normaliser))
+    whole["weights_sha256"] = hashlib.sha256(weights).hexdigest()
+    atomic.write_bytes(folder / WEIGHTS, weights)
     atomic.write_text(folder / CARD, card)
     atomic.write_text(folder / CONFIG, json.dumps(whole, indent=2, ensure_ascii=False) + "\n")
 
@@ -247,8 +271,9 @@ def _read(folder: Path, kind: str) -> tuple[dict[str, Any], dict[str, np.ndarray
         )
     try:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        tensors = load_tensors((folder / WEIGHTS).read_bytes())
-    except (json.JSONDecodeError, UnicodeDecodeError, SafetensorError, OSError) as error:
+        weights = (folder / WEIGHTS).read_bytes()
+        tensors = load_tensors(weights)
+    except (ValueError, RecursionError, SafetensorError, OSError) as error:
         raise UndertoneError(f"the model in {folder} is damaged: {error}") from None
     if not isinstance(config, dict) or config.get("format") != FORMAT:
         raise UndertoneError(
@@ -260,13 +285,18 @@ def _read(folder: Path, kind: str) -> tuple[dict[str, Any], dict[str, np.ndarray
             f"{folder} holds a model of kind {config.get('kind')}, expected {kind}; "
             f"`undertone {COMMANDS[kind]}` makes one"
         )
+    if config.get("weights_sha256") != hashlib.sha256(weights).hexdigest():
+        raise UndertoneError(
+            f"the model in {folder} is damaged: its {WEIGHTS} is not the file that its {CONFIG} "
+            f"was written with; train it again with `undertone {COMMANDS[kind]}`"
+        )
     return config, tensors
 
 
 def _inputs(config: dict[str, Any], tensors: Mapping[str, np.ndarray]) -> Inputs:
     mean, sd = (tensors[f"normaliser.{name}"] for name in ("mean", "sd"))
     columns = tuple(config["columns"])
-    if len(mean) != len(columns) or config["stride"] != config["encoder"]["stride"]:
+    if not len(mean) == len(sd) == len(columns) or config["stride"] != config["encoder"]["stride"]:
         raise ValueError("its columns, normaliser and stride do not fit together")
     return Inputs(
         features=config["features"],

@@ -48,12 +48,14 @@ class Prediction:
         return {"file": self.file, **told, "error": None}
 
 
-def predict(model: "Recogniser | Path | str", files: Iterable[Path | str]) -> Iterator[Prediction]:
+def predict(
+    model: "Recogniser | Path | str", files: Iterable[Path | str] | Path | str
+) -> Iterator[Prediction]:
     """Predict recordings one after the other.
 
     Args:
         model: a recogniser, or its folder.
-        files: audio of any format, rate and channel count.
+        files: audio of any format, rate and channel count; one or several.
 
     Yields:
         A prediction a file, also for one that could not be read.
@@ -65,6 +67,8 @@ def predict(model: "Recogniser | Path | str", files: Iterable[Path | str]) -> It
 
     recogniser = model if isinstance(model, Recogniser) else load(model)
     _check_features(recogniser)
+    if isinstance(files, str | Path):
+        files = [files]
     return (_predict_one(recogniser, Path(file)) for file in files)
 
 

@@ -24,6 +24,8 @@ def plain_bag(given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         UndertoneError: there is no such section, or it has no such setting.
     """
     known = sections()
+    if odd := [name for name, values in given.items() if not _are_settings(values)]:
+        raise UndertoneError(f"the settings {', '.join(odd)} must be a section of names and values")
     if unknown := set(given) - set(known):
         raise UndertoneError(
             f"there are no settings {', '.join(sorted(unknown))}; systems have "
@@ -36,6 +38,10 @@ def plain_bag(given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     for name, values in bag.items():
         config.load(known[name].kind, values)
     return bag
+
+
+def _are_settings(values: Any) -> bool:
+    return isinstance(values, Mapping) or dataclasses.is_dataclass(values)
 
 
 def bag_of(task: Task, systems: tuple[str, ...], given: Bag) -> dict[str, Any]:

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from undertone.errors import UndertoneError
 from undertone.evaluation.report.result import KINDS, Compared, Pair
+from undertone.features.name import FeatureName
 from undertone.models.cnn import CnnConfig
 from undertone.models.discriminant import DiscriminantConfig
 from undertone.models.heads import Constant
@@ -276,6 +278,28 @@ def advised(task: Task, frames: str, *, pretrained: bool) -> str:
     ]
     best = [row for row in rows if row.recommended] or [r for r in rows if r.kind == "classic"]
     return (best or rows)[0].name
+
+
+def check_frames(task: Task, names: Sequence[str], features: FeatureName) -> None:
+    """Refuse systems that cannot be fitted on these frames.
+
+    Raises:
+        UndertoneError: a layer is to be chosen for one that needs it named, or all layers are
+            missing for one that reads them.
+    """
+    rows = systems_of(task)
+    others = [name for name in names if ENCODER not in rows[name].usual]
+    if features.chooses_layer and others:
+        may = [name for name, row in rows.items() if ENCODER in row.usual]
+        raise UndertoneError(
+            f"@auto is for {', '.join(may)}; for {', '.join(sorted(others))} name one layer, as "
+            f"--features {features.one_layer(1)}"
+        )
+    if "layers" in names and not features.is_upstream:
+        raise UndertoneError(
+            "the system layers needs the frames of a pre-trained encoder: "
+            f"--features upstream:MODEL@auto, found {features}"
+        )
 
 
 def pairs_among(systems: Sequence[str]) -> tuple[Pair, ...]:

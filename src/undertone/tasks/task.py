@@ -141,6 +141,29 @@ class Task(ABC):
         """(n_rows,) whether a row has a label."""
         return ~np.isnan(self.truth(rows)).any(axis=1)
 
+    def check_truth(self, rows: pd.DataFrame, where: str) -> None:
+        """Refuse labels that are no numbers of the task's range.
+
+        Args:
+            rows: of a corpus's table.
+            where: name of the corpus, for the message.
+
+        Raises:
+            UndertoneError: names the first of them.
+        """
+        for column in self.label_columns if self.kind == AMOUNTS else ():
+            numbers = pd.to_numeric(rows[column], errors="coerce").astype(float)
+            wrong = (numbers.isna() & rows[column].notna()) | ~numbers.fillna(self.low).between(
+                self.low, self.high
+            )
+            if wrong.any():
+                raise UndertoneError(
+                    f"{where} has {rows[column][wrong].iloc[0]!r} as {column} of "
+                    f"{rows['utterance'][wrong].iloc[0]} ({int(wrong.sum())} such cells); the task "
+                    f"{self.name} takes numbers from {self.low:g} to {self.high:g}: mend or empty "
+                    "those cells"
+                )
+
     def position(self, output: str) -> int:
         """Of an output, or of ``MEAN``, on the last axis of ``measure``."""
         return (MEAN, *self.outputs).index(output)
