@@ -14,6 +14,7 @@ from plan_fakes import (
     finetune_build,
     labelled_table,
     other_voices,
+    spying,
 )
 
 from undertone.models.encoder import EncoderConfig
@@ -21,6 +22,7 @@ from undertone.systems import fits, table
 from undertone.systems.fitted import OnVectors, View
 from undertone.systems.plan import Data
 from undertone.tasks import AMOUNTS
+from undertone.tasks.draws import LabelDraw
 from undertone.training.normalise import fit_normaliser
 
 
@@ -158,7 +160,18 @@ def test_the_temperature_is_found_on_speakers_that_its_fits_did_not_know():
         assert not tested & {everyone[name] for name in part.budget}
         assert not tested & {everyone[name] for name in part.material.crowd}
         assert not part.labels.validation
-        assert set(part.positions(part.test)) <= set(part.positions(part.budget))
+
+
+def test_of_an_emotion_that_one_speaker_shows_no_temperature_is_asked():
+    build = finetune_build(data_of("choice"), system="descriptors", labels=None)
+    cell = build.plan.cells[-1]
+    problem = build.plan.problem(cell, build._material(cell))
+    shown = [n for n in problem.budget if "anger" not in n or n.startswith("s00")]
+    problem, given = replace(problem, labels=LabelDraw(shown, [])), []
+    fits.temperature_within(problem, spying(given).fit, None)
+    assert len(given) == fits.N_GROUPS
+    tested = {name for part, _ in given for name in part.test}
+    assert tested == {name for name in shown if "anger" not in name}
 
 
 def test_which_utterances_are_asked_for_first_changes_no_bit(tmp_path):

@@ -406,6 +406,14 @@ def test_rows_score_what_the_tables_score(truth, prediction, amounts, guesses, r
     assert of_rows.to_dict() == of_tables.to_dict()
 
 
+def test_replicates_are_the_task_s_where_none_are_asked_for(truth, prediction, monkeypatch):
+    monkeypatch.setattr(Classes, "n_replicates", 30)
+    found, same, more = (
+        score(truth=truth, prediction=prediction, n_replicates=n).to_dict() for n in (None, 30, 300)
+    )
+    assert found == same != more
+
+
 @pytest.mark.parametrize("unit", ["speaker", "video"])
 def test_one_fit_of_a_run_is_truth_and_prediction(truth, amounts, guesses, rng, unit):
     for task, table, values in [

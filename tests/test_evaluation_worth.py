@@ -118,6 +118,14 @@ def test_a_score_that_the_curve_has_is_reached_where_it_has_it(rng):
         np.testing.assert_allclose(reached, budget)
 
 
+def test_a_curve_that_falls_is_made_to_rise_before_it_is_read():
+    """From .5 to .3 it lies at .4; .45 is a quarter of the way from there to .6."""
+    reached = budget_reaching(
+        0.45, heights=np.array([0.5, 0.3, 0.6]), budgets=np.array([20, 40, 80])
+    )
+    assert float(reached) == pytest.approx(40 * 2**0.25)
+
+
 def test_rising_is_isotonic_regression(rng):
     heights = rng.normal(size=(30, 7)) + np.linspace(0, 2, 7)
     expected = [IsotonicRegression().fit_transform(np.arange(7), row) for row in heights]

@@ -39,7 +39,7 @@ def speech():
 
 def problem_of(task, speech, **changes) -> Problem:
     torch.manual_seed(0)
-    rng, speaker = np.random.default_rng(3), {n: f"s{i % 4}" for i, n in enumerate(NAMES)}
+    rng, speaker = np.random.default_rng(3), {n: f"s{i // 8}" for i, n in enumerate(NAMES)}
     labelled = [*TRAIN, *VALIDATION]
     truth = {
         name: np.eye(3)[i % 3] if task.kind == CHOICE else rng.uniform(0, 3, 2)

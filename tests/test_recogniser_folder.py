@@ -107,6 +107,7 @@ def test_what_the_curve_predicts_is_what_the_folder_serves(speech, tmp_path, res
     assert served.dtype == np.float32
     assert (loaded.task, loaded.system, loaded.shape) == (task, system, SHAPE)
     assert loaded.notes == saved.notes
+    assert loaded.fitted.config() == saved.fitted.config()
     assert (tmp_path / "model" / "README.md").read_text() == "# a card"
 
 

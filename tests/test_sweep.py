@@ -4,6 +4,7 @@ Spies stand in the table of systems; each says of an utterance what only its fit
 """
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -22,17 +23,22 @@ from plan_fakes import (
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix
 
 from undertone.errors import UndertoneError
+from undertone.experiment import run as runs
 from undertone.experiment import sweep as sweeps
 from undertone.experiment.run import Run
 from undertone.experiment.sweep import run as run_sweep
 from undertone.features.name import parse
+from undertone.features.vectors import mean_sd
 from undertone.models.discriminant import DiscriminantConfig
 from undertone.models.encoder import Encoder, EncoderConfig
+from undertone.pipeline import Resources
 from undertone.progress import Progress
+from undertone.recogniser import folder as folders
 from undertone.recogniser.build import Build, FinetuneSettings
 from undertone.recogniser.folder import Inputs, PretrainedEncoder
 from undertone.systems import table
 from undertone.systems.fits import temperature_within
+from undertone.systems.layers import Layers
 from undertone.systems.table import DISCRIMINANT, FINETUNE
 from undertone.tasks import AMOUNTS, Intensities
 from undertone.training.normalise import Normaliser
@@ -113,6 +119,28 @@ def test_what_a_fit_said_stands_beside_the_truth_of_its_utterance(spies, given, 
     again = run.predictions(sweep)
     for key, values in found.items():
         np.testing.assert_array_equal(again[key], values)
+
+
+def test_a_curve_scores_what_was_said_and_tells_each_finding_once(
+    spies, given, tmp_path, monkeypatch
+):
+    data, texts = data_of("choice"), iter("abacca")
+    run, sweep = swept(data, tmp_path, "spy", budgets=(12,), replicates=7)
+    monkeypatch.setattr(runs, "open_run", lambda *_: run)
+    monkeypatch.setattr(
+        runs,
+        "audit_fold",
+        lambda corpus, fold: SimpleNamespace(findings=lambda: [next(texts), next(texts)]),
+    )
+    result = runs.run_curve(run.settings, tmp_path, Resources(workers=1, progress=False))
+    assert result.warnings == ("a", "b", "c")
+    curves, names = result.curves, run.tested(sweep.plan).utterances
+    assert curves.scored["spy", 12].replicates.shape == (7, 3, 5)
+    truth = [oracle(data)[name].argmax() for name in names]
+    values = run.predictions(sweep)["spy", 12].argmax(axis=2)
+    expected = np.mean([balanced_accuracy_score(truth, draw) for draw in values])
+    assert curves.estimate("spy", 12).value == pytest.approx(expected)
+    assert curves.speakers == tuple(sorted(set(everyone(data).values())))
 
 
 def test_every_system_of_a_cell_is_given_the_same_problem(spies, given, tmp_path):
@@ -299,6 +327,39 @@ def test_the_encoder_that_is_kept_is_the_one_that_was_given():
         model = finetune_build(data, pretrained, system=system, labels=24, folds=0).fit_all()
         assert model.encoders == {"pretrained": pretrained.encoder}
         assert model.fitted.view.start == "pretrained"
+
+
+def test_a_model_on_a_chosen_layer_asks_for_that_layer_alone(monkeypatch):
+    """Of three layers of two columns the second tells the emotion."""
+    data, rng = data_of("choice"), np.random.default_rng(5)
+    names = data.frames.utterances
+    stacks = {name: rng.normal(3, 0.2, (3, 9, 2)).astype(np.float32) for name in names}
+    for name, truth in oracle(data).items():
+        stacks[name][1] += 0.4 * np.array([truth[0] + truth[1], truth[0] + truth[2]])
+    vectors = {name: mean_sd(stack) for name, stack in stacks.items()}
+    monkeypatch.setattr(
+        Layers, "of", lambda self, layer, names: np.stack([vectors[n][layer] for n in names])
+    )
+    columns = tuple(f"0123abcd_{layer:02d}_{unit:04d}" for layer in range(3) for unit in range(2))
+    frames = replace(data.frames, columns=columns)
+    data = replace(data, frames=frames, layers=Layers(None, None, 3, range(3)))
+    asked = []
+
+    def get(features):
+        asked.append(str(features))
+        return SimpleNamespace(version=7, columns=columns[2:4], frames_per_second=50.0)
+
+    monkeypatch.setattr(folders, "get", get)
+    settings = FinetuneSettings("linear", folds=0, labels=48)
+    model = Build(data, parse("upstream:x@auto+padded"), None, settings).fit_all()
+    assert asked == [model.inputs.features] == ["upstream:x@1+padded"]
+    assert model.notes["layer"] == 1
+    assert (model.inputs.version, model.inputs.frames_per_second) == (7, 50.0)
+    assert model.inputs.columns == columns[2:4]
+    assert len(model.inputs.normaliser.mean) == len(model.inputs.normaliser.sd) == 2
+    for name in names[:5]:
+        expected = model.fitted.head.predict(vectors[name][1][None])[0]
+        np.testing.assert_allclose(model.predict(stacks[name][1]), expected, atol=1e-6)
 
 
 def test_a_model_is_as_sure_as_its_temperature_says():
