@@ -125,10 +125,10 @@ def _unreadable(path: Path, error: Exception) -> str:
 
 def _missing_bytes(file: soundfile.SoundFile) -> int:
     """How many bytes a WAV header announces beyond those present: libsndfile just stops there."""
-    found = re.search(r"^\s*data : (\d+) \(should be (\d+)\)", file.extra_info, re.MULTILINE)
-    if file.format not in {"WAV", "WAVEX"} or not found:
+    announcement = re.search(r"^\s*data : (\d+) \(should be (\d+)\)", file.extra_info, re.MULTILINE)
+    if file.format not in {"WAV", "WAVEX"} or not announcement:
         return 0
-    announced, present = map(int, found.groups())
+    announced, present = map(int, announcement.groups())
     return announced - present if present < announced < _UNKNOWN_LENGTH else 0
 
 

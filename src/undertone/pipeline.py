@@ -225,8 +225,8 @@ def finetune(
     check_free(Path(out), RECOGNISER, beside=None if encoder is None else Path(encoder))
     pretrained = load_encoder(encoder) if encoder is not None else None
     opened = _open(corpus)
-    asked = pretrained.inputs.features if pretrained else settings.features
-    task, features = settle(opened, settings.task, asked)
+    wanted = pretrained.inputs.features if pretrained else settings.features
+    task, features = settle(opened, settings.task, wanted)
     data = read_data(opened, features, task, resources)
     build = Build(data, features, pretrained, settings)
     with Progress(shown=resources.progress) as progress:

@@ -219,9 +219,9 @@ def finetune(
     given = {"system": system, "task": task, "labels": labels, "features": features, "seed": seed}
     settings = load(FinetuneSettings, options.settings_of(config, given, assignments))
     resources = Resources(cache, workers, not quiet)
-    _, found = run(corpus, out, encoder=encoder, settings=settings, resources=resources)
-    if found is not None:
-        printing.print_score(found)
+    _, measured = run(corpus, out, encoder=encoder, settings=settings, resources=resources)
+    if measured is not None:
+        printing.print_score(measured)
     print(f"model in {out}")
 
 

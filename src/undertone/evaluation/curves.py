@@ -154,10 +154,10 @@ class Curves:
 
     def best(self, systems: Sequence[str], budget: int, metric: str | None = None) -> str:
         """The best of those fitted at this budget."""
-        there = [system for system in systems if self.has(system, budget)]
+        candidates = [system for system in systems if self.has(system, budget)]
         name = metric or self.task.headline
         better = min if self.task.metrics[name].lower_is_better else max
-        return better(there, key=lambda system: self._of((system, budget), name, (MEAN,))[0])
+        return better(candidates, key=lambda system: self._of((system, budget), name, (MEAN,))[0])
 
     def chance(self, metric: str | None = None) -> float | None:
         """What guessing without labels is expected to score; None where nothing can be guessed."""

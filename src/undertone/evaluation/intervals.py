@@ -52,24 +52,26 @@ def resample(n_speakers: int, *, n_replicates: int = N_REPLICATES, seed: int = 0
     return Resamples(_multinomial(rng, n_speakers, n_replicates), seed)
 
 
-def summarise(centre: float, found: np.ndarray, *, n_speakers: int) -> Estimate:
+def summarise(centre: float, replicates: np.ndarray, *, n_speakers: int) -> Estimate:
     """An estimate from the value and its replicates; one speaker gives no interval."""
-    low, high = interval(found, n_speakers=n_speakers)
+    low, high = interval(replicates, n_speakers=n_speakers)
     return Estimate(centre, low, high, n_speakers)
 
 
-def interval(found: np.ndarray, *, n_speakers: int, level: float = LEVEL) -> tuple[float, float]:
+def interval(
+    replicates: np.ndarray, *, n_speakers: int, level: float = LEVEL
+) -> tuple[float, float]:
     """Ends of the interval at ``level``.
 
     Args:
-        found: (n_replicates,) values; NaN where the metric does not exist, ±inf where censored.
+        replicates: (n_replicates,); NaN where the metric does not exist, ±inf where censored.
         n_speakers: how many units were resampled.
         level: share of repetitions that should cover the truth.
 
     Returns:
         The two ends, NaN for fewer than two speakers.
     """
-    exist = found[~np.isnan(found)]
+    exist = replicates[~np.isnan(replicates)]
     if n_speakers < 2 or len(exist) == 0:
         return float("nan"), float("nan")
     tail = tail_probability(n_speakers, level=level)

@@ -53,12 +53,12 @@ class Labels:
 
 def kind_told(truth: GivenTable) -> type[Task]:
     """The task that the truth has columns for."""
-    told = [kind for kind in TASKS.values() if _has_labels(truth, kind)]
-    if len(told) == 1:
-        return told[0]
-    if told:
+    kinds = [kind for kind in TASKS.values() if _has_labels(truth, kind)]
+    if len(kinds) == 1:
+        return kinds[0]
+    if kinds:
         raise UndertoneError(
-            f"{truth.where} has labels of the tasks {' and '.join(kind.name for kind in told)}: "
+            f"{truth.where} has labels of the tasks {' and '.join(kind.name for kind in kinds)}: "
             "say which is scored with --task (in Python task=…)"
         )
     ways = ", or ".join(map(_describe, TASKS.values()))

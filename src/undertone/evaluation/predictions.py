@@ -181,8 +181,8 @@ def columns_needed(columns: Sequence[str]) -> list[str]:
 
 def _check(table: pd.DataFrame, task: Task, unit: str) -> None:
     """Refuse a table on which systems could not be compared utterance by utterance."""
-    told = ["utterance", unit, *_truth_columns(task)]
-    needed = ["system", "budget", "draw", *told, *_value_columns(task)]
+    names = ["utterance", unit, *_truth_columns(task)]
+    needed = ["system", "budget", "draw", *names, *_value_columns(task)]
     if missing := [column for column in needed if column not in table]:
         raise UndertoneError(
             f"expected a predictions table with the columns {', '.join(needed)}; it lacks "
@@ -194,7 +194,7 @@ def _check(table: pd.DataFrame, task: Task, unit: str) -> None:
     if empty.any():
         where = ", ".join(f"{n} in {column}" for column, n in empty[empty > 0].items())
         raise UndertoneError(f"expected no empty cells in the predictions table; found {where}")
-    _check_utterances(table, told + ["fold"] * ("fold" in table), unit)
+    _check_utterances(table, names + ["fold"] * ("fold" in table), unit)
     _check_draws(table)
 
 
@@ -247,9 +247,9 @@ def _fit_rows(key: tuple[str, int, int, int], measured: np.ndarray, tested: Test
     ]
 
 
-def _check_utterances(table: pd.DataFrame, told: list[str], unit: str) -> None:
+def _check_utterances(table: pd.DataFrame, names: list[str], unit: str) -> None:
     """Each draw of each system predicts every utterance once; all tell the same of it."""
-    once = table[told].drop_duplicates()
+    once = table[names].drop_duplicates()
     if len(twice := once["utterance"][once["utterance"].duplicated()]):
         raise UndertoneError(
             f"expected one truth, {unit} and fold of an utterance; "
@@ -276,10 +276,10 @@ def _check_draws(table: pd.DataFrame) -> None:
     fits = table[["budget", "system", "draw"]].drop_duplicates().astype({"system": str})
     for budget, at_budget in fits.groupby("budget"):
         draws = at_budget.sort_values("draw").groupby("system")["draw"]
-        found = draws.agg(lambda numbers: ", ".join(map(str, numbers)))
-        if found.nunique() > 1:
+        drawn = draws.agg(lambda numbers: ", ".join(map(str, numbers)))
+        if drawn.nunique() > 1:
             raise UndertoneError(
                 f"expected the same draws for every system at budget {budget}; found "
-                f"{'; '.join(f'{system}: {numbers}' for system, numbers in found.items())}: "
+                f"{'; '.join(f'{system}: {numbers}' for system, numbers in drawn.items())}: "
                 "a paired comparison needs the draws that all systems have in common"
             )

@@ -40,12 +40,12 @@ class GivenTable:
 
     def column(self, name: str) -> pd.Series:
         """The column of that name or of a synonym; a blank cell is missing."""
-        if (found := self._find(name)) is None:
+        if (column := self._find(name)) is None:
             raise UndertoneError(
                 f"expected {describe_column(name)} in {self.where}; found "
                 f"{', '.join(map(str, self.frame.columns)) or 'none'}"
             )
-        cells = self.frame[found].astype(object)
+        cells = self.frame[column].astype(object)
         return cells.mask(cells.isna() | (cells.astype(str).str.strip() == ""), None)
 
     def _find(self, name: str) -> str | None:
@@ -144,10 +144,10 @@ def join(
     }
     left_out = {reason: utterances for reason, utterances in gaps.items() if len(utterances)}
     if left_out and not drop:
-        found = "; ".join(f"{len(u)} {r} ({describe_some(u)})" for r, u in left_out.items())
+        reasons = "; ".join(f"{len(u)} {r} ({describe_some(u)})" for r, u in left_out.items())
         raise UndertoneError(
             f"expected the same utterances with a label in {of_truth} and {of_prediction}; "
-            f"found {found}. Complete the tables, or leave those utterances out and have them "
+            f"found {reasons}. Complete the tables, or leave those utterances out and have them "
             'counted with --drop-missing (in Python missing="drop")'
         )
     joined = truths.dropna().join(predictions.dropna(), how="inner").sort_index()

@@ -119,8 +119,8 @@ def budget_reaching(
     rise = np.where(high > low, high - low, 1)
     share = np.clip((wanted - low) / rise, 0, 1)
     log_budget = np.log(budgets)
-    found = np.exp(log_budget[before] + share * (log_budget[first] - log_budget[before]))
-    return np.where(wanted <= curve[..., -1:], found, np.inf)[..., 0]
+    n_labels = np.exp(log_budget[before] + share * (log_budget[first] - log_budget[before]))
+    return np.where(wanted <= curve[..., -1:], n_labels, np.inf)[..., 0]
 
 
 def rising(heights: np.ndarray) -> np.ndarray:

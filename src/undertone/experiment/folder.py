@@ -78,5 +78,5 @@ def write_parquet(path: Path, table: pd.DataFrame) -> None:
 
 def versions() -> dict[str, str]:
     """Of this package and of those that make its numbers."""
-    found = {"undertone": undertone.__version__, "python": platform.python_version()}
-    return found | {name: version(name) for name in PACKAGES}
+    by_package = {"undertone": undertone.__version__, "python": platform.python_version()}
+    return by_package | {name: version(name) for name in PACKAGES}

@@ -156,11 +156,11 @@ class Run:
     @cached_property
     def draws(self) -> Draws:
         """Numbers of labels; all of them by the number of the fold that has the most."""
-        asked = self.settings.budgets
+        wanted = self.settings.budgets
         most = 0
-        if ALL in asked:
+        if ALL in wanted:
             most = max(largest_budget(self.corpus, fold, self.task) for fold in self.folds)
-        budgets = (most if budget == ALL else int(budget) for budget in asked)
+        budgets = (most if budget == ALL else int(budget) for budget in wanted)
         return Draws(tuple(dict.fromkeys(budgets)), self.settings.draws, most)
 
     @cached_property

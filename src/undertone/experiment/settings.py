@@ -82,8 +82,8 @@ class CurveSettings:
         """
         rows = systems_of(task)
         frames = ENCODER if features.is_upstream else FRAMES
-        asked = self.systems or usual_systems(task, frames)
-        if unknown := set(asked) - set(rows):
+        names = self.systems or usual_systems(task, frames)
+        if unknown := set(names) - set(rows):
             raise UndertoneError(
                 f"there is no system {', '.join(sorted(unknown))} for {task.name}; there are "
                 f"{', '.join(rows)}"
@@ -92,7 +92,7 @@ class CurveSettings:
             self,
             task=task.name,
             features=str(features),
-            systems=tuple(name for name in rows if name in asked),
+            systems=tuple(name for name in rows if name in names),
             replicates=self.replicates or task.n_replicates,
         )
         check_frames(task, settled.systems, features)

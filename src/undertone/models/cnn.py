@@ -142,5 +142,5 @@ def cut(steps: np.ndarray, size: int, overlap: float) -> list[np.ndarray]:
 
 def multiplies_bfloat16() -> bool:
     """Whether the processor has products of bfloat16; elsewhere they would be the slower ones."""
-    asked = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
-    return asked is not None and bool(asked())
+    probe = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return probe is not None and bool(probe())

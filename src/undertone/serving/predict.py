@@ -41,11 +41,11 @@ class Prediction:
         if self.error is not None:
             return {"file": self.file, "emotion": None, "error": self.error}
         if self.emotion is None:
-            told: dict[str, Any] = {name: round(value, 6) for name, value in self.values.items()}
+            values: dict[str, Any] = {name: round(value, 6) for name, value in self.values.items()}
         else:
-            told = {"emotion": self.emotion}
-            told |= {f"p_{name}": round(value, 6) for name, value in self.values.items()}
-        return {"file": self.file, **told, "error": None}
+            values = {"emotion": self.emotion}
+            values |= {f"p_{name}": round(value, 6) for name, value in self.values.items()}
+        return {"file": self.file, **values, "error": None}
 
 
 def predict(

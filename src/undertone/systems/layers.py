@@ -50,8 +50,8 @@ class Layers:
     def means(self, utterances: Sequence[str]) -> np.ndarray:
         """(n_utterances, n_candidates * width) means over time of the candidates, side by side."""
         vectors = np.stack([self.vectors.frames(name) for name in utterances])
-        asked = vectors[:, self.candidates.start : self.candidates.stop, : vectors.shape[2] // 2]
-        return asked.reshape(len(asked), -1)
+        means = vectors[:, self.candidates.start : self.candidates.stop, : vectors.shape[2] // 2]
+        return means.reshape(len(means), -1)
 
 
 def choose(

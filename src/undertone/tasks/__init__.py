@@ -36,15 +36,15 @@ def task_of(table: pd.DataFrame, where: str, name: str = "") -> Task:
     Raises:
         UndertoneError: there are none, or none for the task said.
     """
-    told: list[UndertoneError] = []
+    errors: list[UndertoneError] = []
     for kind in [kind_of(name)] if name else TASKS.values():
         try:
             if (task := kind.of(table)) is not None:
                 return task
         except UndertoneError as error:  # labels of this kind that will not do; others may
-            told.append(error)
-    if told:
-        raise told[0]
+            errors.append(error)
+    if errors:
+        raise errors[0]
     if name:
         raise UndertoneError(f"{where} has no labels for the task {name}")
     raise UndertoneError(f"{where} has no emotion labels: it can only be a pool")

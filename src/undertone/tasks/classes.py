@@ -88,8 +88,8 @@ def confusion(
 
 def emotions_of(*columns: Names) -> tuple[str, ...]:
     """All emotions that occur in any of the columns, sorted."""
-    found = pd.unique(np.concatenate([np.asarray(column, dtype=object) for column in columns]))
-    return tuple(sorted(name for name in found if not pd.isna(name)))
+    emotions = pd.unique(np.concatenate([np.asarray(column, dtype=object) for column in columns]))
+    return tuple(sorted(name for name in emotions if not pd.isna(name)))
 
 
 def codes(names: Names, *, emotions: Sequence[str], what: str) -> np.ndarray:

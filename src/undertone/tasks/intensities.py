@@ -148,11 +148,11 @@ def fit_median(labels: np.ndarray) -> np.ndarray:
 
 
 def _by_output(rows: Rows, weights: np.ndarray, metric: Callable[..., np.ndarray]) -> np.ndarray:
-    found = [
+    values = [
         metric(truth=truth, prediction=prediction, speaker=rows.speaker, weights=weights)
         for truth, prediction in zip(rows.truth.T, rows.prediction.T, strict=True)
     ]
-    return np.stack(found, axis=1)
+    return np.stack(values, axis=1)
 
 
 @dataclass(frozen=True)

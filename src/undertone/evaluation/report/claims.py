@@ -81,17 +81,17 @@ def meet(curves: Curves, system: str, reference: str, metric: str | None = None)
 def answers(curves: Curves, claims: Claims, labels: Mapping[str, str]) -> list[Answer]:
     """Every claim that these systems allow to be tested; ``labels`` names them for people."""
     tested = _Tested(curves, claims, labels)
-    there = [s for s in claims.pretrained if curves.budgets_of(s, claims.scratch)]
+    compared = [s for s in claims.pretrained if curves.budgets_of(s, claims.scratch)]
     return [
         *(
             tested.helps(s, budget)
-            for s in there
+            for s in compared
             for budget in sorted({*curves.budgets[:1], *curves.budgets[-1:]})
         ),
-        *(answer for s in there[:1] for answer in (*tested.gain_most(s), *tested.narrows(s))),
-        *(tested.meet(s) for s in there),
+        *(answer for s in compared[:1] for answer in (*tested.gain_most(s), *tested.narrows(s))),
+        *(tested.meet(s) for s in compared),
         *tested.published_clear_a_constant(),
-        *(tested.clears_a_constant(s) for s in (*there, claims.scratch) if curves.budgets_of(s)),
+        *(tested.clears_a_constant(s) for s in (*compared, claims.scratch) if curves.budgets_of(s)),
     ]
 
 
@@ -118,12 +118,12 @@ class _Tested:
 
     def helps(self, system: str, budget: int) -> Answer:
         gains = {metric: self._gain(system, budget, metric) for metric in self.metrics}
-        told = ", in ".join(f"{self._label(m)} {gain.signed()}" for m, gain in gains.items())
+        text = ", in ".join(f"{self._label(m)} {gain.signed()}" for m, gain in gains.items())
         return Answer(
             f"Is “{self.labels[system]}” better than “{self.labels[self.claims.scratch]}” with "
             f"{budget} labels?",
             _verdict(gains[self.task.headline]),
-            f"Gain in {told}.",
+            f"Gain in {text}.",
         )
 
     def gain_most(self, system: str) -> Iterator[Answer]:
@@ -136,12 +136,12 @@ class _Tested:
         lead = self._sum_of_gains([(1, system, budget, named), (-1, system, budget, others)])
         gains = {o: self._gain(system, budget, outputs=(o,)).value for o in self.task.outputs}
         order = sorted(gains, key=lambda output: -gains[output])
-        told = ", ".join(f"{output} {decimal(gains[output], signed=True)}" for output in order)
+        text = ", ".join(f"{output} {decimal(gains[output], signed=True)}" for output in order)
         yield Answer(
             f"{'Do' if len(named) > 1 else 'Does'} {series(named)} gain most ({self.headline}, "
             f"{budget} labels, “{self.labels[system]}”)?",
             _verdict(lead),
-            f"Gains: {told}. Theirs less that of the others: {lead.signed()}.",
+            f"Gains: {text}. Theirs less that of the others: {lead.signed()}.",
         )
 
     def narrows(self, system: str) -> Iterator[Answer]:
@@ -164,11 +164,11 @@ class _Tested:
         scratch = self.claims.scratch
         budgets = self.curves.budgets_of(system, scratch)
         meetings = {m: meet(self.curves, system, scratch, m) for m in self.metrics}
-        told = "; ".join(f"{self._label(m)}: {say_meet(at, budgets)}" for m, at in meetings.items())
+        text = "; ".join(f"{self._label(m)}: {say_meet(at, budgets)}" for m, at in meetings.items())
         return Answer(
             f"Do “{self.labels[system]}” and “{self.labels[scratch]}” meet in {self.headline}?",
             NO if meetings[self.task.headline] is None else YES,
-            f"{told}.",
+            f"{text}.",
         )
 
     def published_clear_a_constant(self) -> Iterator[Answer]:
@@ -192,19 +192,21 @@ class _Tested:
     def clears_a_constant(self, system: str) -> Answer:
         """Whether a system here is better than the best constant."""
         budget = self.claims.budget_among(self.curves.budgets_of(system))
-        told, verdict = [], OPEN
+        parts, verdict = [], OPEN
         published = (number.metric for number in self.claims.published)
         metrics = dict.fromkeys((self.task.headline, *published))
         for metric in metrics if self._floors(budget) else ():
             floor, _ = self._best_floor(budget, metric, MEAN)
             gain = self.curves.gain(system, floor, budget=budget, metric=metric)
             verdict = _verdict(gain) if metric == self.task.headline else verdict
-            told.append(f"{self._label(metric)} {gain.signed()} better than “{self.labels[floor]}”")
+            parts.append(
+                f"{self._label(metric)} {gain.signed()} better than “{self.labels[floor]}”"
+            )
         return Answer(
             f"Does “{self.labels[system]}” clear the best constant with {budget} labels "
             f"({self.headline})?",
             verdict,
-            "; ".join(told) + ".",
+            "; ".join(parts) + ".",
         )
 
     def _label(self, metric: str) -> str:

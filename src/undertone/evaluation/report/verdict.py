@@ -83,10 +83,10 @@ def _standings(result: CurveResult) -> str:
 def _standing(result: CurveResult, system: Compared, budget: int) -> str:
     curves = result.curves
     others = [s.name for s in result.systems if s.kind != "floor" and s is not system]
-    there = [name for name in others if curves.has(name, budget)]
-    if not there:
+    rivals = [name for name in others if curves.has(name, budget)]
+    if not rivals:
         return ""
-    rival = curves.best(there, budget)
+    rival = curves.best(rivals, budget)
     gain = curves.gain(system.name, rival, budget=budget)
     wins = _who_wins(gain, system.label, rival=f"the best of the others ({result.label(rival)})")
     return f"{count(budget, 'label')}, {wins} ({_gain_in(result)} {gain.signed()})"

@@ -125,8 +125,8 @@ def _processor() -> str:
 
 def _is_whole(folder: Path) -> bool:
     try:
-        found = hashlib.sha256((folder / "gru.so").read_bytes()).hexdigest()
-        return found == (folder / "gru.sha256").read_text()
+        digest = hashlib.sha256((folder / "gru.so").read_bytes()).hexdigest()
+        return digest == (folder / "gru.sha256").read_text()
     except OSError:
         return False
 
