@@ -19,7 +19,7 @@ from plan_fakes import (
 
 from undertone.models.encoder import EncoderConfig
 from undertone.systems import fits, table
-from undertone.systems.fitted import OnVectors, View
+from undertone.systems.fitted import View
 from undertone.systems.plan import Data
 from undertone.tasks import AMOUNTS
 from undertone.tasks.draws import LabelDraw
@@ -195,4 +195,4 @@ def test_a_random_encoder_is_the_same_in_every_process(data, tmp_path):
     one, other = (plan.material(0, normaliser) for _ in range(2))
     names = list(plan.folds[0].test)[:3]
     np.testing.assert_array_equal(one.pooled("random", names), other.pooled("random", names))
-    assert isinstance(OnVectors(View(("functionals",)), None).view.vectors(one, names), np.ndarray)
+    assert isinstance(View(("functionals",)).vectors(one, names), np.ndarray)

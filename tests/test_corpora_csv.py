@@ -156,3 +156,8 @@ def test_amounts_have_their_columns_whatever_their_case(table, names):
 def test_a_column_called_split_says_nothing_of_folds(table):
     text = "file,speaker,emotion,split\na.wav,1,sad,train\nb.wav,2,angry,test\n"
     assert official_folds(csv.read(table(text))) == []
+
+
+def test_amounts_of_some_emotions_alone_are_told(table):
+    with pytest.raises(UndertoneError, match="has 2 of the columns of the task intensities and no"):
+        csv.read(table("file,speaker,Happiness,anger\na.wav,1,0,1\n"))

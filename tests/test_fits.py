@@ -1,6 +1,7 @@
 """Which labels, vectors and encoder each system learns from, by oracles of their definitions."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from undertone.features.vectors import mean_sd
 from undertone.models.discriminant import Crowd, DiscriminantConfig, fit_discriminant
 from undertone.models.encoder import Encoder, EncoderConfig
 from undertone.models.network import encode
+from undertone.systems.fitted import OnVectors, View
 from undertone.systems.layers import Layers
 from undertone.systems.problem import PRETRAINED, RANDOM, Material, Problem
 from undertone.tasks import CHOICE, Classes, Intensities
@@ -238,3 +240,8 @@ def test_a_head_on_a_layer_is_the_head_on_the_frames_of_that_layer(monkeypatch, 
     expected = alone.predict(single.material, TEST)
     for material in (layered.material, single.material):  # in a curve; served, on that layer alone
         np.testing.assert_allclose(of_layers.predict(material, TEST), expected, atol=1e-6)
+
+
+def test_a_head_that_could_not_be_saved_is_no_fit():
+    with pytest.raises(TypeError, match="SimpleNamespace has no row in HEADS"):
+        OnVectors(View(("mean_sd",)), SimpleNamespace())

@@ -38,6 +38,8 @@ def read(path: Path, *, name: str | None = None) -> Corpus:
     path = Path(path)
     cells = columns.read_cells(path)
     cells, of_amounts = tasks_of_amounts(cells)
+    if not of_amounts and "emotion" not in cells:
+        _check_amounts_are_whole(cells, path)
     columns.require(cells, NEEDED if of_amounts else (*NEEDED, "emotion"), path)
     table = columns.standardise(cells)
     if "emotion" in cells:
@@ -87,6 +89,19 @@ def tasks_of_amounts(cells: pd.DataFrame) -> tuple[pd.DataFrame, list[type[Task]
             cells = cells.rename(columns=known)
             kinds.append(kind)
     return cells, kinds
+
+
+def _check_amounts_are_whole(cells: pd.DataFrame, path: Path) -> None:
+    """Say which columns lack where a table has some of a task's."""
+    given = {canonical_emotion(str(column)) for column in cells}
+    for kind in (kind for kind in TASKS.values() if kind.kind == AMOUNTS):
+        missing = [name for name in kind.label_columns if canonical_emotion(name) not in given]
+        if 0 < len(missing) < len(kind.label_columns):
+            raise UndertoneError(
+                f"{path} has {len(kind.label_columns) - len(missing)} of the columns of the task "
+                f"{kind.name} and no column {', '.join(missing)}: add the columns; a row with an "
+                "empty cell among them counts as unlabelled"
+            )
 
 
 def _amounts(cells: pd.Series, task: type[Task], path: Path) -> pd.Series:

@@ -104,12 +104,10 @@ class CurveSettings:
 
     def _check_systems(self) -> None:
         """Floors are those of the task, or of any where it is not known yet."""
-        floors = [kind.floors for name, kind in TASKS.items() if self.task in ("", name)]
-        if not any(set(of_task) <= set(self.systems) for of_task in floors):
-            raise UndertoneError(
-                f"systems must hold {', or '.join(map(', '.join, floors))}: no curve without its "
-                "floors"
-            )
+        kinds = [kind for name, kind in TASKS.items() if self.task in ("", name)]
+        if not any(set(kind.floors) <= set(self.systems) for kind in kinds):
+            floors = ", or ".join(f"{', '.join(kind.floors)} (of {kind.name})" for kind in kinds)
+            raise UndertoneError(f"systems must hold {floors}: no curve without its floors")
         if self.unlabelled and not set(who_sees_pool()) & set(self.systems):
             raise UndertoneError(
                 f"{', '.join(self.systems)} do not use the unlabelled corpora "

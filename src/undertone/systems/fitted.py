@@ -129,6 +129,12 @@ class OnVectors(Fitted):
     kind = "vectors"
     head: Head
 
+    def __post_init__(self) -> None:
+        if type(self.head) not in HEADS.values():
+            raise TypeError(
+                f"{type(self.head).__name__} has no row in HEADS: it could be fitted and not saved"
+            )
+
     def predict(self, material: Material, utterances: Sequence[str]) -> np.ndarray:
         return self.head.predict(self.view.vectors(material, utterances))
 

@@ -29,7 +29,7 @@ def plain_bag(given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     if unknown := set(given) - set(known):
         raise UndertoneError(
             f"there are no settings {', '.join(sorted(unknown))}; systems have "
-            f"{', '.join(sorted(known))}"
+            f"{', '.join(sorted(known))}, beside encoder and, in a curve, pretrain"
         )
     bag = {
         name: asdict(values) if dataclasses.is_dataclass(values) else dict(values)  # type: ignore[arg-type]
