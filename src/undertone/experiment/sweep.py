@@ -92,9 +92,10 @@ def run(sweep: Sweep, *, workers: int, progress: Progress) -> None:
         UndertoneError: the disk is full or a worker was killed; what is finished is kept.
     """
     cells = sweep.plan.cells
-    todo = [cell for cell in cells if sweep.missing(cell)]
+    n_missing = [len(sweep.missing(cell)) for cell in cells]
+    todo = [cell for cell, n in zip(cells, n_missing, strict=True) if n]
     n_fits = len(cells) * len(sweep.systems)
-    progress.add(FITTING, n_fits, n_fits - sum(len(sweep.missing(cell)) for cell in todo))
+    progress.add(FITTING, n_fits, n_fits - sum(n_missing))
     if not todo:
         return
     if sweep.pretrains:
