@@ -379,7 +379,7 @@ def test_scores_are_whole_on_a_narrow_terminal(tmp_path, monkeypatch, capsys):
     truth = pd.DataFrame(rows, columns=["utterance", "speaker", "emotion"])
     truth.to_csv(tmp_path / "truth.csv", index=False)
     truth.rename(columns={"emotion": "prediction"}).to_csv(tmp_path / "guess.csv", index=False)
-    cli.commands.score(truth=tmp_path / "truth.csv", prediction=tmp_path / "guess.csv")
+    cli.evidence.score(truth=tmp_path / "truth.csv", prediction=tmp_path / "guess.csv")
     shown = capsys.readouterr().out
     assert "recall happiness" in shown
     assert "[1.000, 1.000]" in shown
@@ -394,7 +394,7 @@ def test_names_of_metrics_are_shown_where_one_speaker_has_no_interval(
     rows = pd.DataFrame({"utterance": list("abcd"), "speaker": "s", "emotion": ["joy", "fear"] * 2})
     rows.to_csv(tmp_path / "both.csv", index=False)
     rows.rename(columns={"emotion": "prediction"}).to_csv(tmp_path / "guess.csv", index=False)
-    cli.commands.score(truth=tmp_path / "both.csv", prediction=tmp_path / "guess.csv")
+    cli.evidence.score(truth=tmp_path / "both.csv", prediction=tmp_path / "guess.csv")
     shown = capsys.readouterr().out
     assert "recall happiness" in shown
     assert "UAR" in shown

@@ -6,8 +6,11 @@ What the caller can fix is printed without a traceback and ends with exit status
 import os
 import sys
 
-from undertone.cli.commands import app
+from undertone.cli import evidence, steps
+from undertone.cli.app import app
 from undertone.errors import UndertoneError
+
+__all__ = ["app", "evidence", "main", "steps"]
 
 
 def main() -> None:

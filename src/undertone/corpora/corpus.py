@@ -40,6 +40,7 @@ class Corpus:
     citation: str
     synthetic: bool = False
     official_folds: bool = False  # its column split says which speakers train and are tested
+    scale: tuple[float, float] | None = None  # of its dimensions, as (1, 7); None where unknown
     left_out: pd.DataFrame = field(default_factory=lambda: left_out([]))  # LEFT_OUT_COLUMNS
 
     def __post_init__(self) -> None:

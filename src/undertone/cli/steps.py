@@ -1,0 +1,115 @@
+"""The single steps, one function each: settings from the options, one stage, what it found."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from undertone.cli import options, printing
+from undertone.cli.app import app
+from undertone.cli.options import Cache, Config, Quiet, Seed, Set, Task, Workers
+from undertone.config import load
+from undertone.errors import UndertoneError
+
+
+@app.command()
+def extract(
+    *,
+    audio: Annotated[list[Path] | None, typer.Argument(help="Recordings.")] = None,
+    corpus: Annotated[list[str] | None, typer.Option(help="Corpus, NAME=PATH.")] = None,
+    features: Annotated[str, typer.Option(help="Name of the frame extractor.")] = "log_mel",
+    as_csv: Annotated[bool, typer.Option("--csv", help="Frames to standard output.")] = False,
+    workers: Workers = None,
+    cache: Cache = None,
+    quiet: Quiet = False,
+) -> None:
+    """Waveforms to frames: a corpus into the frame store, or one recording as CSV."""
+    from undertone.pipeline import Resources, extract_corpora
+
+    if bool(audio) == bool(corpus):
+        raise UndertoneError("extract takes either a recording with --csv or --corpus NAME=PATH")
+    if audio:
+        if not as_csv or len(audio) > 1:
+            raise UndertoneError(
+                "extract prints the frames of one recording with --csv; for many give --corpus"
+            )
+        printing.print_frames(audio[0], features)
+        return
+    for line in extract_corpora(corpus or [], features, Resources(cache, workers, not quiet)):
+        print(line)
+
+
+@app.command()
+def pretrain(
+    *,
+    unlabelled: Annotated[list[str], typer.Option(help="Corpus without labels; repeatable.")],
+    out: Annotated[Path, typer.Option(help="Folder of the encoder.")],
+    features: Annotated[str | None, typer.Option(help="Name of the frame extractor.")] = None,
+    config: Config = None,
+    assignments: Set = None,
+    seed: Seed = None,
+    workers: Workers = None,
+    cache: Cache = None,
+    quiet: Quiet = False,
+) -> None:
+    """Unlabelled speech to a pre-trained encoder; a stopped run goes on where it was."""
+    from undertone.pipeline import PretrainSettings, Resources
+    from undertone.pipeline import pretrain as run
+
+    values = options.settings_of(config, {"features": features, "seed": seed}, assignments)
+    settings = load(PretrainSettings, values)
+    best = run(unlabelled, out, settings, Resources(cache, workers, not quiet)).notes
+    print(f"encoder in {out}: held-out loss {best['held_out_loss']:.4f}, epoch {best['epoch']}")
+
+
+@app.command()
+def finetune(
+    *,
+    corpus: Annotated[str, typer.Option(help="Labelled corpus, NAME=PATH, or synthetic.")],
+    out: Annotated[Path, typer.Option(help="Folder of the model.")],
+    encoder: Annotated[Path | None, typer.Option(help="Folder that pretrain wrote.")] = None,
+    labels: Annotated[int | None, typer.Option(min=2, help="Use only this many labels.")] = None,
+    system: Annotated[
+        str | None, typer.Option(help="One of those that a curve compares; the recommended one.")
+    ] = None,
+    task: Task = None,
+    features: Annotated[str | None, typer.Option(help="Extractor, without an encoder.")] = None,
+    config: Config = None,
+    assignments: Set = None,
+    seed: Seed = None,
+    workers: Workers = None,
+    cache: Cache = None,
+    quiet: Quiet = False,
+) -> None:
+    """Labelled speech to a model folder, with its score on speakers it did not know."""
+    from undertone.pipeline import FinetuneSettings, Resources
+    from undertone.pipeline import finetune as run
+
+    given = {"system": system, "task": task, "labels": labels, "features": features, "seed": seed}
+    settings = load(FinetuneSettings, options.settings_of(config, given, assignments))
+    resources = Resources(cache, workers, not quiet)
+    _, measured = run(corpus, out, encoder=encoder, settings=settings, resources=resources)
+    if measured is not None:
+        printing.print_score(measured)
+    print(f"model in {out}")
+
+
+@app.command()
+def predict(
+    model: Annotated[Path, typer.Argument(help="Folder that finetune wrote.")],
+    audio: Annotated[list[Path], typer.Argument(help="Recordings.")],
+    form: Annotated[
+        Literal["table", "csv", "jsonl"], typer.Option("--format", help="How to print.")
+    ] = "table",
+) -> None:
+    """Recordings to emotions, probabilities or intensities; exit status 1 if any file failed."""
+    from undertone.serving.predict import predict as run
+
+    printers = {
+        "table": printing.print_table,
+        "csv": printing.print_csv,
+        "jsonl": printing.print_jsonl,
+    }
+    if not printers[form](run(model, audio)):
+        sys.exit(1)
