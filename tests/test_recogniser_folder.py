@@ -16,18 +16,23 @@ from undertone.recogniser import folder
 from undertone.recogniser.folder import Inputs, PretrainedEncoder, Recogniser
 from undertone.systems.problem import PRETRAINED, RANDOM, Material, Problem
 from undertone.systems.table import systems_of
-from undertone.tasks import CHOICE, Classes, Intensities
+from undertone.tasks import CHOICE, Classes, Dimensions, Intensities
 from undertone.tasks.draws import LabelDraw
 from undertone.training.normalise import fit_normaliser
 
 COLUMNS = ("mel_00", "mel_01", "mel_02", "pitch", "level")
 SHAPE = EncoderConfig(hidden_units=8, layers=1, stride=4, pooling="mean_sd")
-TASKS = (Classes(("anger", "neutral", "sadness")), Intensities())
+TASKS = (
+    Classes(("anger", "neutral", "sadness")),
+    Intensities(),
+    Dimensions(("arousal", "valence"), low=1.0, high=5.0, proxy="pad"),
+)
 BRIEF = {
     "finetune": {"max_epochs": 2, "epochs_without_validation": 2},
     "cnn": {"max_epochs": 2, "channels": 8, "blocks": 1, "segment_s": 0.2},
     "picture": {"max_epochs": 1, "segment_s": 0.4},
     "discriminant": {},
+    "ridge": {},
 }
 CASES = [(task, name) for task in TASKS for name in systems_of(task)]
 
@@ -55,7 +60,7 @@ def problem_of(task, speech) -> Problem:
     truth = (
         {name: np.eye(3)[i % 3] for i, name in enumerate(labelled)}
         if task.kind == CHOICE
-        else {name: rng.integers(0, 10, 6) / 3 for name in labelled}
+        else {name: rng.integers(0, 10, len(task.outputs)) / 3 for name in labelled}
     )
     return Problem(
         Material(

@@ -178,7 +178,7 @@ def test_class_outputs_are_probabilities_and_their_own_loss(rng):
 
 
 def test_an_unknown_distance_is_refused():
-    with pytest.raises(UndertoneError, match="distance must be one of l1, l2, found 'cosine'"):
+    with pytest.raises(UndertoneError, match="distance must be one of l1, l2, ccc, found 'cosine'"):
         FinetuneConfig(distance="cosine")
 
 

@@ -127,7 +127,8 @@ def test_what_a_task_says_of_itself_fits_together(kind):
 def test_measures_are_of_one_shape_with_the_mean_first(kind, rng):
     task = example(kind)
     n_outputs = len(task.outputs)
-    truth, values = task.low + task.high * rng.random((2, 40, n_outputs))
+    low, high = (task.low, task.high) if task.clipped else (1, 7)  # a corpus has its own scale
+    truth, values = low + high * rng.random((2, 40, n_outputs))
     truth = task.decide(truth) if task.kind == CHOICE else np.round(truth)
     rows = Rows(truth, task.decide(values), np.arange(40) % 5)
     measured = task.measure(rows, rng.multinomial(5, np.full(5, 1 / 5), size=8))

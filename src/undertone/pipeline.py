@@ -13,6 +13,7 @@ from undertone import corpora
 from undertone.config import check_ranges, check_types
 from undertone.corpora.corpus import Corpus
 from undertone.corpora.folds import in_official_folds, known_speakers, labelled_rows
+from undertone.corpora.proxy import with_proxy
 from undertone.errors import UndertoneError
 from undertone.evaluation.score import Score
 from undertone.features import mosei, store
@@ -35,7 +36,7 @@ from undertone.recogniser.folder import (
 )
 from undertone.systems.layers import Layers
 from undertone.systems.plan import Data
-from undertone.tasks import Task, task_of
+from undertone.tasks import Dimensions, Task
 from undertone.training.normalise import fit_normaliser, normalise
 from undertone.training.pretrain import PretrainConfig
 from undertone.training.pretrain import pretrain as pretrain_encoder
@@ -68,8 +69,9 @@ class PretrainSettings:
 
 def settle(corpus: Corpus, task: str, features: str) -> tuple[Task, FeatureName]:
     """What is predicted and from which frames, where one of them or both are left to the corpus."""
+    task = task or (Dimensions.name if corpus.proxy else "")
     usual = mosei.NAME_OF_FRAMES if mosei.holds_frames(corpus) else USUAL_FEATURES
-    return task_of(corpus.table, corpus.name, task), parse(features or usual).settled()
+    return corpus.task(task), parse(features or usual).settled()
 
 
 def read_data(corpus: Corpus, features: FeatureName, task: Task, resources: Resources) -> Data:
@@ -224,7 +226,7 @@ def finetune(
     settings, resources = settings or FinetuneSettings(), resources or Resources()
     check_free(Path(out), RECOGNISER, beside=None if encoder is None else Path(encoder))
     pretrained = load_encoder(encoder) if encoder is not None else None
-    opened = _open(corpus)
+    opened = with_proxy(_open(corpus), settings.proxy, settings.task)
     wanted = pretrained.inputs.features if pretrained else settings.features
     task, features = settle(opened, settings.task, wanted)
     data = read_data(opened, features, task, resources)

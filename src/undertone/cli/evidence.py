@@ -8,7 +8,7 @@ import typer
 
 from undertone.cli import options, printing
 from undertone.cli.app import app
-from undertone.cli.options import Cache, Config, Quiet, Seed, Set, Task, Unlabelled, Workers
+from undertone.cli.options import Cache, Config, Proxy, Quiet, Seed, Set, Task, Unlabelled, Workers
 from undertone.config import load
 from undertone.errors import UndertoneError
 
@@ -42,6 +42,7 @@ def curve(
         Path | None, typer.Option(help="Folder of EmoBox's folds of this corpus.")
     ] = None,
     task: Task = None,
+    proxy: Proxy = None,
     systems: Annotated[
         str | None, typer.Option(help="Systems to compare, as descriptors,linear,constant.")
     ] = None,
@@ -73,6 +74,7 @@ def curve(
         "folds": folds,
         "fold_files": None if fold_files is None else str(fold_files),
         "task": task,
+        "proxy": proxy,
         "systems": None if systems is None else [name.strip() for name in systems.split(",")],
         "seed": seed,
         "transductive": transductive or None,
@@ -130,7 +132,7 @@ def score(
     truth: Annotated[Path, typer.Option(help="Table of utterance, speaker and labels.")],
     prediction: Annotated[Path, typer.Option(help="Table of utterance and predictions.")],
     task: Annotated[
-        str, typer.Option(help="classes or intensities; read off the truth's columns.")
+        str, typer.Option(help="classes, intensities or dimensions; read off the truth's columns.")
     ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     drop_missing: Annotated[

@@ -10,8 +10,9 @@ from undertone.errors import UndertoneError
 
 Unlabelled = Annotated[list[str] | None, typer.Option(help="Corpus without labels; repeatable.")]
 Task = Annotated[
-    str | None, typer.Option(help="What is predicted: classes or intensities; by the labels.")
+    str | None, typer.Option(help="What is predicted: classes, intensities or dimensions.")
 ]
+Proxy = Annotated[str | None, typer.Option(help="Dimensions of emotions without ratings: pad.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes; default: one a core.")]
 Cache = Annotated[Path | None, typer.Option(help="Folder of the frame store.")]
 Config = Annotated[Path | None, typer.Option(help="TOML file of settings.")]

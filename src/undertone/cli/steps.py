@@ -8,7 +8,7 @@ import typer
 
 from undertone.cli import options, printing
 from undertone.cli.app import app
-from undertone.cli.options import Cache, Config, Quiet, Seed, Set, Task, Workers
+from undertone.cli.options import Cache, Config, Proxy, Quiet, Seed, Set, Task, Workers
 from undertone.config import load
 from undertone.errors import UndertoneError
 
@@ -74,6 +74,7 @@ def finetune(
         str | None, typer.Option(help="One of those that a curve compares; the recommended one.")
     ] = None,
     task: Task = None,
+    proxy: Proxy = None,
     features: Annotated[str | None, typer.Option(help="Extractor, without an encoder.")] = None,
     config: Config = None,
     assignments: Set = None,
@@ -86,7 +87,14 @@ def finetune(
     from undertone.pipeline import FinetuneSettings, Resources
     from undertone.pipeline import finetune as run
 
-    given = {"system": system, "task": task, "labels": labels, "features": features, "seed": seed}
+    given = {
+        "system": system,
+        "task": task,
+        "proxy": proxy,
+        "labels": labels,
+        "features": features,
+        "seed": seed,
+    }
     settings = load(FinetuneSettings, options.settings_of(config, given, assignments))
     resources = Resources(cache, workers, not quiet)
     _, measured = run(corpus, out, encoder=encoder, settings=settings, resources=resources)

@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 
 from undertone.errors import UndertoneError
+from undertone.tasks import Task, task_of
 
 TEXT_COLUMNS = ("utterance", "file", "speaker", "sex", "language", "transcript")
 TIME_COLUMNS = ("start_s", "end_s")
@@ -41,6 +42,7 @@ class Corpus:
     synthetic: bool = False
     official_folds: bool = False  # its column split says which speakers train and are tested
     scale: tuple[float, float] | None = None  # of its dimensions, as (1, 7); None where unknown
+    proxy: str = ""  # what stands in for ratings of dimensions; empty where people rated
     left_out: pd.DataFrame = field(default_factory=lambda: left_out([]))  # LEFT_OUT_COLUMNS
 
     def __post_init__(self) -> None:
@@ -69,6 +71,10 @@ class Corpus:
     def speakers(self) -> tuple[str, ...]:
         """The speakers that are known by name, in alphabetical order."""
         return tuple(sorted(self.table["speaker"].dropna().unique()))
+
+    def task(self, name: str = "") -> Task:
+        """The task that it has labels for, on its own scale; ``name`` as of ``task_of``."""
+        return task_of(self.table, self.name, name).on(self.scale, self.proxy)
 
     @property
     def unit(self) -> str:

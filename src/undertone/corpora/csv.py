@@ -1,7 +1,8 @@
 """A table of files with their speakers and emotions: the way to bring your own corpus.
 
 In:  a CSV (commas, semicolons or tabs) with the columns file, speaker and emotion (or a task's
-     amounts as numbers: happy, sad, anger, surprise, disgust, fear), and optionally
+     amounts as numbers: happy, sad, anger, surprise, disgust, fear; or some of arousal, valence,
+     dominance, on any scale), and optionally
      start and end (seconds or timedeltas), sex, language, transcript and utterance; the synonyms
      are in ``corpora.columns``. Paths are relative to the table.
 Out: ``Corpus``, its root the table's folder; other columns are kept as text. A file that is not
@@ -46,7 +47,7 @@ def read(path: Path, *, name: str | None = None) -> Corpus:
         _check_letters(cells["emotion"], path)
         table["emotion"] = table["emotion"].map(_emotion, na_action="ignore")
     for task in of_amounts:
-        for column in task.label_columns:
+        for column in (name for name in task.label_columns if name in table):
             table[column] = _amounts(table[column], task, path)
     table["file"] = _normalised(table["file"], path.parent)
     for column in COLUMNS:
@@ -75,30 +76,44 @@ def _corpus(table: pd.DataFrame, path: Path, name: str | None) -> Corpus:
 def tasks_of_amounts(cells: pd.DataFrame) -> tuple[pd.DataFrame, list[type[Task]]]:
     """The tasks of amounts whose labels a table has by its columns, which get the task's names.
 
-    Case does not matter, and ``happiness`` is ``happy``.
+    Case does not matter. A short name such as ``act`` counts where its cells are numbers.
     """
-    given = {str(column).strip().lower(): column for column in cells}
     kinds = []
     for kind in (kind for kind in TASKS.values() if kind.kind == AMOUNTS):
-        known = {
-            given[word]: name
-            for name in kind.label_columns
-            if (word := name if name in given else canonical_emotion(name)) in given
-        }
-        if set(known.values()) == set(kind.label_columns):
-            cells = cells.rename(columns=known)
+        known = _columns_of(kind, cells)
+        if kind.label_columns_in(known.__contains__):
+            cells = cells.rename(columns={column: name for name, column in known.items()})
             kinds.append(kind)
     return cells, kinds
 
 
+def _columns_of(kind: type[Task], cells: pd.DataFrame) -> dict[str, str]:
+    """The table's column by the task's name of it, for those that are there."""
+    given = {str(column).strip().lower(): column for column in reversed(cells.columns)}
+    found = {}
+    for name in kind.label_columns:
+        words = [word for word in kind.names_of(name) if word in given]
+        words = [
+            w for w in words if w == name or kind.needs_all_labels or _are_numbers(cells[given[w]])
+        ]
+        if words:
+            found[name] = given[words[0]]
+    return found
+
+
+def _are_numbers(cells: pd.Series) -> bool:
+    filled = cells[cells.str.strip() != ""]
+    return len(filled) > 0 and bool(pd.to_numeric(filled, errors="coerce").notna().all())
+
+
 def _check_amounts_are_whole(cells: pd.DataFrame, path: Path) -> None:
     """Say which columns lack where a table has some of a task's."""
-    given = {canonical_emotion(str(column)) for column in cells}
     for kind in (kind for kind in TASKS.values() if kind.kind == AMOUNTS):
-        missing = [name for name in kind.label_columns if canonical_emotion(name) not in given]
-        if 0 < len(missing) < len(kind.label_columns):
+        known = _columns_of(kind, cells)
+        missing = [name for name in kind.label_columns if name not in known]
+        if known and missing:
             raise UndertoneError(
-                f"{path} has {len(kind.label_columns) - len(missing)} of the columns of the task "
+                f"{path} has {len(known)} of the columns of the task "
                 f"{kind.name} and no column {', '.join(missing)}: add the columns; a row with an "
                 "empty cell among them counts as unlabelled"
             )

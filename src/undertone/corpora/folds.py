@@ -16,7 +16,7 @@ import pandas as pd
 
 from undertone.corpora.corpus import Corpus
 from undertone.errors import UndertoneError
-from undertone.tasks import Task, task_of
+from undertone.tasks import Task
 from undertone.tasks.draws import VALIDATION_SHARE, Asked, LabelDraw
 
 UNKNOWN_SPEAKER = "unknown speaker: it could be on both sides of a fold"
@@ -89,7 +89,7 @@ def speaker_folds(
         seed: chooses among groupings that are equally good.
         task: whose labels count; what the corpus has labels for by default.
     """
-    task = task or task_of(corpus.table, corpus.name)
+    task = task or corpus.task()
     rows = labelled_rows(corpus, task)
     speakers = sorted(rows["speaker"].unique())
     if n_folds < 2:
@@ -119,7 +119,7 @@ def speaker_folds(
 
 def labelled_rows(corpus: Corpus, task: Task | None = None) -> pd.DataFrame:
     """Rows with a label and a speaker, in the order of their names."""
-    task = task or task_of(corpus.table, corpus.name)
+    task = task or corpus.task()
     rows = corpus.table[task.is_labelled(corpus.table)]
     rows = rows[rows["speaker"].notna()]
     if rows.empty:
@@ -156,7 +156,7 @@ def draw_labels(
         task: what the corpus has labels for by default.
         validation_share: of the budget; 0 for no validation.
     """
-    task = task or task_of(corpus.table, corpus.name)
+    task = task or corpus.task()
     rows = labelled_rows(corpus, task)
     rows = rows[rows["speaker"].isin(fold.train_speakers)]
     return task.draw(rows, Asked(budget, draw, fold.index, seed, validation_share))

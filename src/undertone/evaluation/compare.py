@@ -22,7 +22,14 @@ from undertone.evaluation.predictions import columns_needed, read_predictions, t
 from undertone.tasks import Task
 
 PREDICTIONS = "predictions.parquet"
-SHARED = ("corpus", "draws", "folds", "fold_files", "seed")  # or the draws are not the same
+SHARED = (
+    "corpus",
+    "proxy",
+    "draws",
+    "folds",
+    "fold_files",
+    "seed",
+)  # or the draws are not the same
 # The task is read off the predictions: settings may leave it to the corpus.
 
 
@@ -176,6 +183,8 @@ def _read(contestant: Contestant) -> _Run:
         systems = pd.read_parquet(path, columns=["system"])["system"].unique()
         raise UndertoneError(f"{folder} holds no system {system!r}; it holds {', '.join(systems)}")
     task = task_told(columns, table.get("truth"))
+    if proxy := settings.get("proxy"):
+        task = task.on(None, str(proxy))
     facts = {name: settings.get(name) or None for name in SHARED}
     facts |= {"task": task.name, "outputs": ", ".join(task.outputs), "unit": unit_told(columns)}
     return _Run(table.assign(system=contestant.label), task, facts)

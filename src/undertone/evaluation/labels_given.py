@@ -77,8 +77,9 @@ def read_labels(
         truths = _emotions(truth, "emotion").to_frame("truth")
         predictions = _predicted_emotions(prediction).to_frame("prediction")
     else:
-        truths = _true_amounts(kind, truth)
-        predictions = _numbers(prediction, kind.label_columns)
+        held = _label_columns(truth, kind)
+        truths = _true_amounts(kind, held, truth)
+        predictions = _numbers(prediction, held)
     truths = truths.assign(speaker=_speakers(truth, unit))
     joined, left_out = join(truths, predictions, truth.where, prediction.where, drop=drop)
     if kind.kind == CHOICE:
@@ -89,7 +90,7 @@ def read_labels(
             for n in ("truth", "prediction")
         )
     else:
-        task = kind(kind.label_columns)
+        task = kind(held)
         true = joined[[TRUTH + output for output in task.outputs]].to_numpy(float)
         predicted = joined[list(task.outputs)].to_numpy(float)
         notes = _notes_on_range(task, predicted)
@@ -100,13 +101,20 @@ def read_labels(
 def _has_labels(truth: GivenTable, kind: type[Task]) -> bool:
     if kind.kind == CHOICE:
         return truth.has("emotion")
-    return all(truth.has(name) or truth.has(TRUTH + name) for name in kind.label_columns)
+    return bool(kind.label_columns_in(lambda name: truth.has(name) or truth.has(TRUTH + name)))
+
+
+def _label_columns(truth: GivenTable, kind: type[Task]) -> tuple[str, ...]:
+    """Those of a task's labels that the truth has, or else all, whose lack is then told."""
+    held = kind.label_columns_in(lambda name: truth.has(name) or truth.has(TRUTH + name))
+    return held or kind.label_columns
 
 
 def _describe(kind: type[Task]) -> str:
     if kind.kind == CHOICE:
         return describe_column("emotion")
-    return f"the columns {', '.join(kind.label_columns)} of the task {kind.name}"
+    some = "" if kind.needs_all_labels else "some of "
+    return f"{some}the columns {', '.join(kind.label_columns)} of the task {kind.name}"
 
 
 def _speakers(truth: GivenTable, unit: str) -> pd.Series:
@@ -162,10 +170,10 @@ def _check_emotions(joined: pd.DataFrame, where: str) -> list[str]:
     return [f"{name} is predicted but never true: counted as wrong" for name in never_true]
 
 
-def _true_amounts(kind: type[Task], truth: GivenTable) -> pd.DataFrame:
+def _true_amounts(kind: type[Task], held: Sequence[str], truth: GivenTable) -> pd.DataFrame:
     """The true amounts, each under ``truth_<output>``."""
-    true = [TRUTH + output for output in kind.label_columns]
-    columns = zip(true, kind.label_columns, strict=True)
+    true = [TRUTH + output for output in held]
+    columns = zip(true, held, strict=True)
     named = [own if truth.has(own) else output for own, output in columns]
     truths = _numbers(truth, named).set_axis(true, axis=1)
     outside = ((truths < kind.low) | (truths > kind.high)).any(axis=1)

@@ -158,9 +158,9 @@ def task_told(columns: Sequence[str], truth: pd.Series | None = None) -> Task:
         if (
             kind.kind == AMOUNTS
             and outputs
-            and (task := kind(outputs)) == kind.of(pd.DataFrame(columns=list(outputs)))
+            and outputs == kind.label_columns_in(outputs.__contains__)
         ):
-            return task
+            return kind(outputs)
     raise UndertoneError(
         "expected a predictions table with a column truth, or with the columns truth_<output> of a "
         f"task ({', '.join(TASKS)}); found {', '.join(map(str, columns))}"

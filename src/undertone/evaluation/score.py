@@ -181,7 +181,11 @@ def score_rows(
         n_utterances=len(truth),
         n_speakers=len(names),
         left_out=dict(left_out or {}),
-        notes=(*notes, *_notes_on_speakers(np.asarray(speakers, dtype=str))),
+        notes=(
+            *filter(None, [task.caveat]),
+            *notes,
+            *_notes_on_speakers(np.asarray(speakers, dtype=str)),
+        ),
     )
 
 

@@ -17,7 +17,7 @@ import pandas as pd
 
 from undertone.corpora.columns import SYNONYMS, read_cells
 from undertone.errors import UndertoneError, describe_some
-from undertone.tasks.names import canonical_emotion
+from undertone.tasks import TASKS
 
 TRUTH = "truth_"  # before an output where truth and prediction stand in one table
 COLUMN_NAMES = {
@@ -65,10 +65,13 @@ def describe_column(name: str) -> str:
 
 
 def _synonyms(name: str) -> tuple[str, ...]:
-    """Of a column, itself first; an amount may also be called as its emotion is here."""
+    """Of a column, itself first; of an amount those that its task knows."""
     if name in COLUMN_NAMES:
         return COLUMN_NAMES[name]
-    return tuple(dict.fromkeys((name, canonical_emotion(name))))
+    for kind in TASKS.values():
+        if name in kind.label_names:
+            return tuple(dict.fromkeys(kind.names_of(name)))
+    return (name,)
 
 
 def open_table(source: pd.DataFrame | str | Path, what: str) -> GivenTable:

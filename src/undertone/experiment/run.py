@@ -27,6 +27,7 @@ from undertone.corpora.audit import audit_fold
 from undertone.corpora.corpus import Corpus
 from undertone.corpora.folds import Fold, largest_budget, official_folds, speaker_folds
 from undertone.corpora.pool import Pool, pool
+from undertone.corpora.proxy import with_proxy
 from undertone.evaluation.curves import Curves, Key, trace
 from undertone.evaluation.predictions import Tested, predictions_table, results_table
 from undertone.evaluation.report.page import write_report
@@ -117,7 +118,7 @@ def open_run(settings: CurveSettings, out: Path | str, resources: Resources) -> 
         corpus=corpora.with_absolute_path(settings.corpus),
         unlabelled=tuple(map(corpora.with_absolute_path, settings.unlabelled)),
     )
-    opened = corpora.open(settings.corpus)
+    opened = with_proxy(corpora.open(settings.corpus), settings.proxy, settings.task)
     task, features = settle(opened, settings.task, settings.features)
     settings = settings.resolved(task, features)
     folder.check(Path(out), settings)
@@ -238,7 +239,11 @@ class Run:
             seconds=seconds,
             warnings=tuple(dict.fromkeys(findings)),
             transductive=settings.transductive,
-            notes=(*([BY_VIDEO] if self.corpus.unit == "video" else []), *layer_notes(sweep)),
+            notes=(
+                *filter(None, [self.task.caveat]),
+                *([BY_VIDEO] if self.corpus.unit == "video" else []),
+                *layer_notes(sweep),
+            ),
             paper=paper,
             unit=self.corpus.unit,
         )

@@ -32,6 +32,7 @@ class CurveSettings:
 
     corpus: str
     task: str = ""  # what is predicted; by default what the corpus has labels for
+    proxy: str = ""  # in place of ratings of dimensions: pad, from the emotions of a corpus
     unlabelled: tuple[str, ...] = ()
     features: str = ""  # log_mel, or the frames that the corpus brings
     budgets: tuple[int | str, ...] = (20, 50, 100, 200)  # "all": what the training speakers have

@@ -112,6 +112,11 @@ class Cnn(nn.Module):
             steps, lengths = block(steps, lengths)
         return self.head(pool_mean_sd(steps, lengths))
 
+    @property
+    def last(self) -> nn.Linear:
+        """The layer whose units are the outputs."""
+        return self.head
+
     def of_segments(self, segments: Sequence[np.ndarray]) -> torch.Tensor:
         """(n_segments, n_outputs) float32; products are rounded while training, never else."""
         rounds = self.rounds and self.training

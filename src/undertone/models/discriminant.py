@@ -26,9 +26,9 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
 from undertone.config import check_ranges
+from undertone.models.crowd import Crowd, scaled
 from undertone.models.heads import NEVER, Head
 
-FURTHEST = 5.0  # crowd's standard deviations at which a value is cut off
 SMALLEST = 1e-37  # probability that float32 still holds
 NO_SCATTER = 1e-9  # of z-scores
 
@@ -54,21 +54,6 @@ class DiscriminantConfig:
             label_weight=(1, 10_000),
             encoder_emphasis=(0, 100),
         )
-
-
-@dataclass(frozen=True)
-class Crowd:
-    """Unlabelled utterances of the training speakers, the labelled ones among them.
-
-    Attributes:
-        vectors: (n_utterances, n_values).
-        speakers: (n_utterances,) who spoke.
-        unlabelled: (n_utterances,) whether self-training may use it.
-    """
-
-    vectors: np.ndarray
-    speakers: np.ndarray
-    unlabelled: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -99,7 +84,7 @@ class Discriminant(Head):
 
     def scaled(self, vectors: np.ndarray) -> np.ndarray:
         """(n_utterances, n_values) z-scores."""
-        return _scaled(vectors, mean=self.mean, sd=self.sd, emphasis=self.emphasis)
+        return scaled(vectors, mean=self.mean, sd=self.sd, emphasis=self.emphasis)
 
     def cooled(self, temperature: float) -> "Discriminant":
         """The same decisions, surer (below 1) or less sure (above 1) of themselves."""
@@ -143,12 +128,11 @@ def fit_discriminant(
         settings: of the analysis.
         emphasis: (n_values,) of the z-scores; all equal by default.
     """
-    mean, sd = crowd.vectors.mean(axis=0), crowd.vectors.std(axis=0)
-    sd = np.where(sd > 1e-6 * np.maximum(1, np.abs(mean)), sd, np.inf)
+    mean, sd = crowd.mean_and_sd()
     emphasis = np.ones_like(mean) if emphasis is None else emphasis
-    scaled = partial(_scaled, mean=mean, sd=sd, emphasis=emphasis)
-    labelled, others = scaled(vectors), scaled(crowd.vectors[crowd.unlabelled])
-    prior = _Prior(settings, _speaker_means(scaled(crowd.vectors), crowd.speakers))
+    of_crowd = partial(scaled, mean=mean, sd=sd, emphasis=emphasis)
+    labelled, others = of_crowd(vectors), of_crowd(crowd.vectors[crowd.unlabelled])
+    prior = _Prior(settings, _speaker_means(of_crowd(crowd.vectors), crowd.speakers))
     weights = np.full(len(truth), float(settings.label_weight))
     weight, bias = prior.fit(labelled, truth, weights=weights, n_outputs=n_outputs)
     for _ in range(settings.rounds if len(others) else 0):
@@ -205,13 +189,6 @@ class _Prior:
 def _with_added_to_diagonal(matrix: np.ndarray, level: float) -> np.ndarray:
     matrix[np.diag_indices_from(matrix)] += level
     return matrix
-
-
-def _scaled(
-    vectors: np.ndarray, *, mean: np.ndarray, sd: np.ndarray, emphasis: np.ndarray
-) -> np.ndarray:
-    """To z-scores of the crowd, cut off at ``FURTHEST``; what is constant in it becomes 0."""
-    return np.clip((vectors - mean) / sd, -FURTHEST, FURTHEST) * emphasis
 
 
 def _speaker_means(vectors: np.ndarray, speakers: np.ndarray) -> np.ndarray:

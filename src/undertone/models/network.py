@@ -27,6 +27,11 @@ class GruNetwork(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(pooled_size(encoder.gru.hidden_size, pooling), n_outputs)
 
+    @property
+    def last(self) -> nn.Linear:
+        """The layer whose units are the outputs."""
+        return self.head
+
     def forward(self, steps: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         """Outputs before their activation, (batch, n_outputs)."""
         pooled = POOLINGS[self.pooling](self.encoder(steps, lengths), lengths)
@@ -40,6 +45,11 @@ class DenseHead(nn.Module):
         super().__init__()
         self.dropout = nn.Dropout(dropout)
         self.dense = nn.Linear(size, n_outputs)
+
+    @property
+    def last(self) -> nn.Linear:
+        """The layer whose units are the outputs."""
+        return self.dense
 
     def forward(self, steps: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         """Outputs before their activation, (batch, n_outputs), of (batch, 1, size)."""

@@ -49,6 +49,11 @@ class PictureNetwork(nn.Module):
         """Outputs before their activation, (batch, n_outputs), of (batch, 3, n_bands, n_frames)."""
         return self.head(self.backbone(pictures).pooler_output.flatten(1))
 
+    @property
+    def last(self) -> nn.Linear:
+        """The layer whose units are the outputs."""
+        return self.head
+
     def of_segments(self, segments: Sequence[np.ndarray]) -> torch.Tensor:
         """(n_segments, n_outputs) of bands (n_frames, n_bands), their pictures of one width."""
         return self(torch.from_numpy(np.stack([picture(bands) for bands in segments])))

@@ -49,6 +49,7 @@ class FinetuneSettings:
 
     system: str = ""  # a row of ``systems.table``; by default the one that we would use
     task: str = ""  # what is predicted; by default what the corpus has labels for
+    proxy: str = ""  # in place of ratings of dimensions: pad, from the emotions of a corpus
     labels: int | None = None  # all by default
     folds: int = 5  # of speakers, for the score on the card; 0 leaves it unmeasured
     features: str = ""  # where there is no encoder to say so; by default log_mel
@@ -248,6 +249,8 @@ class Build:
         text += f" Labels seen, validation included: {labels}."
         heard = set(self.pretrained.notes["pool_audio"]) if self.pretrained else set()
         keys, utterances = self.data.frames.keys, self.data.corpus.table["utterance"]
+        if self.data.task.caveat:
+            text += f" {self.data.task.caveat}"
         if known := sum(short_name(keys.get(u, u)) in heard for u in utterances):
             text += (
                 f" The encoder's pool held the audio of {known} of these utterances, so the "

@@ -129,7 +129,7 @@ class Recogniser:
         """Write the folder; ``load`` reads it."""
         config = {
             "kind": RECOGNISER,
-            "task": {"name": self.task.name, "outputs": self.task.outputs},
+            "task": {"name": self.task.name, **asdict(self.task)},
             "system": self.system,
             "model": systems.save(self.fitted),
         }
@@ -148,7 +148,7 @@ def load(folder: Path | str) -> Recogniser:
     config, tensors = _read(Path(folder), RECOGNISER)
     with _damage_told(Path(folder)):
         inputs, shape = _inputs(config, tensors), load_settings(EncoderConfig, config["encoder"])
-        task = kind_of(config["task"]["name"])(tuple(config["task"]["outputs"]))
+        task = _task(config["task"])
         model, start = config["model"], config["model"]["view"]["start"]
         encoders = {start: _encoder(inputs, shape, tensors)} if start else {}
         material = _material(inputs, shape, encoders, {})
@@ -158,6 +158,12 @@ def load(folder: Path | str) -> Recogniser:
         )
         _probe(recogniser)
         return recogniser
+
+
+def _task(given: Mapping[str, Any]) -> Task:
+    """What was saved of it: outputs, and its scale where it is the corpus's."""
+    fields = {name: value for name, value in given.items() if name != "name"}
+    return kind_of(given["name"])(**{**fields, "outputs": tuple(fields["outputs"])})
 
 
 def check_free(folder: Path, kind: str, *, beside: Path | None = None) -> None:

@@ -81,9 +81,12 @@ def _predict_one(recogniser: "Recogniser", file: Path) -> Prediction:
         values = recogniser.predict(frames)
     except UndertoneError as error:
         return Prediction(str(file), error=str(error))
-    by_output = dict(zip(recogniser.task.outputs, map(float, values), strict=True))
+    task = recogniser.task
+    if task.kind != CHOICE:
+        values = values.clip(task.low, task.high)  # of the corpus's scale: what people are shown
+    by_output = dict(zip(task.outputs, map(float, values), strict=True))
     likeliest = max(by_output, key=by_output.__getitem__)
-    return Prediction(str(file), by_output, likeliest if recogniser.task.kind == CHOICE else None)
+    return Prediction(str(file), by_output, likeliest if task.kind == CHOICE else None)
 
 
 def _check_features(recogniser: "Recogniser") -> None:

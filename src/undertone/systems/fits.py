@@ -7,6 +7,7 @@ On the frames of a pre-trained encoder the heads see one layer: the one asked fo
 ``layers.choose`` takes on the labels of this very fit. On any other frames there is one layer.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -15,12 +16,9 @@ import numpy as np
 
 from undertone.errors import UndertoneError
 from undertone.models.cnn import CnnConfig
-from undertone.models.discriminant import (
-    Crowd,
-    DiscriminantConfig,
-    fit_discriminant,
-    temperature_of,
-)
+from undertone.models.crowd import Crowd
+from undertone.models.crowd_ridge import RidgeConfig, fit_crowd_ridge
+from undertone.models.discriminant import DiscriminantConfig, fit_discriminant, temperature_of
 from undertone.models.heads import Head
 from undertone.models.linear_and_svm import fit_logistic, fit_ridge, fit_svm
 from undertone.models.network import DenseHead
@@ -88,7 +86,8 @@ def fit_linear(problem: Problem, settings: None, *, block: str) -> Fitted:
         return _fit_classifier(problem, view, fit_logistic)
     vectors = view.vectors(problem.material, problem.budget)
     truth, task = problem.truths(problem.budget), problem.task
-    return OnVectors(view, fit_ridge(vectors, truth, low=task.low, high=task.high))
+    low, high = (task.low, task.high) if task.clipped else (-math.inf, math.inf)
+    return OnVectors(view, fit_ridge(vectors, truth, low=low, high=high))
 
 
 def fit_kernel(problem: Problem, settings: None, *, block: str) -> Fitted:
@@ -98,29 +97,33 @@ def fit_kernel(problem: Problem, settings: None, *, block: str) -> Fitted:
 
 def fit_combined(problem: Problem, settings: DiscriminantConfig, *, start: str = "") -> Fitted:
     """A discriminant analysis, self-trained, on descriptors and the outputs of an encoder."""
-    material, seen, crowd = problem.material, set(problem.budget), list(problem.material.crowd)
     blocks = ("descriptors", "pooled") if start else ("descriptors",)
     view = View(blocks, start, POOLING if start else "")
-
-    def vectors(utterances: Sequence[str]) -> np.ndarray:
-        return view.vectors(material, utterances).astype(np.float64)
-
-    labelled = vectors(problem.budget)
-    of_descriptors = material.emphasis(material.descriptors(problem.budget[:1]).shape[1])
+    labelled, of_descriptors = _vectors(problem, view, problem.budget), _emphasis(problem)
     of_encoder = np.full(labelled.shape[1] - len(of_descriptors), settings.encoder_emphasis)
     discriminant = fit_discriminant(
         labelled,
         problem.positions(problem.budget),
-        crowd=Crowd(
-            vectors(crowd),
-            speakers=np.array(list(material.crowd.values()), dtype=object),
-            unlabelled=np.array([name not in seen for name in crowd]),
-        ),
+        crowd=_crowd(problem, view),
         n_outputs=problem.n_outputs,
         settings=settings,
         emphasis=np.append(of_descriptors, of_encoder),
     )
     return OnVectors(view, discriminant)
+
+
+def fit_ridge_in_crowd(problem: Problem, settings: RidgeConfig) -> Fitted:
+    """A ridge regression on descriptors, z-scored by the crowd; its spread may be matched."""
+    view, task = View(("descriptors",)), problem.task
+    ridge = fit_crowd_ridge(
+        _vectors(problem, view, problem.budget),
+        problem.truths(problem.budget),
+        crowd=_crowd(problem, view),
+        settings=settings,
+        emphasis=_emphasis(problem),
+        limits=(task.low, task.high) if task.clipped else (-math.inf, math.inf),
+    )
+    return OnVectors(view, ridge)
 
 
 def fit_segments(problem: Problem, settings: CnnConfig) -> Fitted:
@@ -136,7 +139,7 @@ def fit_segments(problem: Problem, settings: CnnConfig) -> Fitted:
     network = segments.fit_cnn(
         problem.labelled(problem.labels.train, steps),
         problem.labelled(problem.labels.validation, steps),
-        outputs=outputs_of(problem.task),
+        outputs=outputs_of(problem.task, labels=problem.truths(problem.budget)),
         steps_per_second=material.frames_per_second / stride,
         settings=settings,
         seed=seed_of(problem.seed, "cnn"),
@@ -162,7 +165,7 @@ def fit_pictures(problem: Problem, settings: PictureConfig) -> Fitted:
         load_backbone(settings.network),
         problem.labelled(problem.labels.train, mel),
         problem.labelled(problem.labels.validation, mel),
-        outputs=outputs_of(problem.task),
+        outputs=outputs_of(problem.task, labels=problem.truths(problem.budget)),
         steps_per_second=material.frames_per_second,
         settings=settings,
         seed=seed_of(problem.seed, "image cnn"),
@@ -223,10 +226,34 @@ def _fit_classifier(problem: Problem, view: View, fit: Callable[..., Head]) -> O
     return OnVectors(view, head)
 
 
+def _vectors(problem: Problem, view: View, utterances: Sequence[str]) -> np.ndarray:
+    return view.vectors(problem.material, utterances).astype(np.float64)
+
+
+def _crowd(problem: Problem, view: View) -> Crowd:
+    crowd, seen = problem.material.crowd, set(problem.budget)
+    return Crowd(
+        _vectors(problem, view, list(crowd)),
+        speakers=np.array(list(crowd.values()), dtype=object),
+        unlabelled=np.array([name not in seen for name in crowd]),
+    )
+
+
+def _emphasis(problem: Problem) -> np.ndarray:
+    """(n_descriptors,) what each of them counts."""
+    material = problem.material
+    return material.emphasis(material.descriptors(problem.budget[:1]).shape[1])
+
+
 def _layer(problem: Problem, block: str) -> int | None:
     """Functionals are of all frames, ``mean_sd`` of one layer."""
     return problem.layer if block == "mean_sd" else None
 
 
 def _outputs(problem: Problem, settings: FinetuneConfig) -> Outputs:
-    return outputs_of(problem.task, smoothing=settings.label_smoothing, distance=settings.distance)
+    return outputs_of(
+        problem.task,
+        labels=problem.truths(problem.budget),
+        smoothing=settings.label_smoothing,
+        distance=settings.distance,
+    )

@@ -19,6 +19,7 @@ from torch import nn
 
 from undertone.config import load as load_settings
 from undertone.models.cnn import Cnn, CnnConfig
+from undertone.models.crowd_ridge import CrowdRidge
 from undertone.models.discriminant import Discriminant
 from undertone.models.encoder import Encoder
 from undertone.models.heads import Constant, Head, Logistic, Ridge, SupportVectors
@@ -36,6 +37,7 @@ HEADS: Mapping[str, type[Head]] = {
     "ridge": Ridge,
     "support_vectors": SupportVectors,
     "discriminant": Discriminant,
+    "crowd_ridge": CrowdRidge,
     "constant": Constant,
 }
 

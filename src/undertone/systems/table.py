@@ -16,13 +16,14 @@ from undertone.errors import UndertoneError
 from undertone.evaluation.report.result import KINDS, Compared, Pair
 from undertone.features.name import FeatureName
 from undertone.models.cnn import CnnConfig
+from undertone.models.crowd_ridge import RidgeConfig
 from undertone.models.discriminant import DiscriminantConfig
 from undertone.models.heads import Constant
 from undertone.models.picture import PictureConfig
 from undertone.systems import fits
 from undertone.systems.fitted import Fitted, OnVectors, View
 from undertone.systems.problem import PRETRAINED, RANDOM, Problem
-from undertone.tasks import AMOUNTS, CHOICE, TASKS, Task
+from undertone.tasks import AMOUNTS, CHOICE, TASKS, Dimensions, Task
 from undertone.training.supervised import FinetuneConfig
 
 FRAMES, ENCODER = "frames", "encoder"  # whose frames: an extractor's, a pre-trained encoder's
@@ -39,6 +40,7 @@ class Section:
 
 FINETUNE = Section("finetune", FinetuneConfig)
 DISCRIMINANT = Section("discriminant", DiscriminantConfig)
+RIDGE = Section("ridge", RidgeConfig)
 CNN = Section("cnn", CnnConfig)
 PICTURE = Section("picture", PictureConfig)
 
@@ -50,7 +52,7 @@ class System(Compared):
     Attributes:
         fit: a problem and settings to what was fitted.
         settings: its section; None where it has none.
-        tasks: kinds of tasks.
+        tasks: kinds of tasks, or names of tasks.
         usual: on whose frames a curve holds it by default.
         pretrains: whether it starts from an encoder pre-trained on the pool.
         sees_pool: whether statistics of the pool enter.
@@ -176,6 +178,29 @@ ROWS: tuple[System, ...] = (
         tasks=(AMOUNTS,),
     ),
     System(
+        "descriptors",
+        "descriptors + ridge",
+        "classic",
+        "Descriptors of the frames as z-scores of the training speakers' speech, ridge regression "
+        "with a fixed penalty, its predictions spread as the labels are.",
+        fits.fit_ridge_in_crowd,
+        RIDGE,
+        tasks=(Dimensions.name,),
+        recommended=True,
+    ),
+    System(
+        "layers",
+        "all layers",
+        "classic",
+        "Means over time of all layers, the middle ones counting most, as z-scores of the training "
+        "speakers' speech, ridge regression with a fixed penalty.",
+        fits.fit_ridge_in_crowd,
+        RIDGE,
+        tasks=(AMOUNTS,),
+        usual=(ENCODER,),
+        recommended=True,
+    ),
+    System(
         "layers",
         "all layers",
         "classic",
@@ -244,7 +269,7 @@ def systems_of(task: Task) -> dict[str, System]:
         for name, floor in task.floors.items()
         for fit in [partial(fit_floor, floor=name)]
     )
-    rows = (row for row in ROWS if task.kind in row.tasks)
+    rows = (row for row in ROWS if {task.kind, task.name} & set(row.tasks))
     return {row.name: row for row in (*rows, *floors)}
 
 

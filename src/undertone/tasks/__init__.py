@@ -10,12 +10,19 @@ import pandas as pd
 
 from undertone.errors import UndertoneError
 from undertone.tasks.classes import Classes
+from undertone.tasks.dimensions import Dimensions
 from undertone.tasks.intensities import Intensities
 from undertone.tasks.task import AMOUNTS, CHOICE, MEAN, Task
 
-TASKS: Mapping[str, type[Task]] = {"classes": Classes, "intensities": Intensities}
+TASKS: Mapping[str, type[Task]] = {kind.name: kind for kind in (Classes, Intensities, Dimensions)}
 
-__all__ = ["AMOUNTS", "CHOICE", "MEAN", "TASKS", "Classes", "Intensities", "Task", "kind_of"]
+__all__ = [
+    *("AMOUNTS", "CHOICE", "MEAN", "TASKS"),
+    *("Classes", "Dimensions", "Intensities", "Task", "kind_of"),
+    "AMOUNTS",
+    "CHOICE",
+    "MEAN",
+]
 
 
 def kind_of(name: str) -> type[Task]:

@@ -14,7 +14,7 @@ AUC counts as .5, so that a fit that says nothing is not left out of an average.
   saying 0 is right in 87.23 % of CMU-MOSEI's test cells, with halves to even in 87.24 %.
 * 4-class accuracy, ceil: both are rounded up instead, so that class 0 is "none at all".
 * Balanced 4-class accuracy: mean recall over the rounded classes that occur in the truth.
-* AUC of presence: of the label above 0. Spearman's correlation. CCC, with population variances.
+* AUC of presence: of the label above 0. Spearman's correlation. CCC as in ``agreement``.
 
 A constant wins the first three. It has a balanced accuracy of 1 / n for n classes, an AUC of
 one half, a CCC of 0 and no Spearman correlation.
@@ -29,14 +29,15 @@ import pandas as pd
 
 from undertone.errors import UndertoneError
 from undertone.tasks import ranks
+from undertone.tasks.agreement import ccc, mae
 from undertone.tasks.draws import Asked, LabelDraw, draw_anyhow
+from undertone.tasks.names import canonical_emotion
 from undertone.tasks.rows import Rows, mean_of_those_that_exist, share, weigh
 from undertone.tasks.task import AMOUNTS, Floor, Metric, Task
 
 INTENSITIES = ("happy", "sad", "anger", "surprise", "disgust", "fear")  # as CMU-MOSEI names them
 LARGEST = 3.0  # intensities are in [0, LARGEST]
 N_CLASSES = 4
-TINY = 1e-12  # what rounding errors add up to: amounts are of the order of 1
 SLACK = 1e-4  # thirds are written with four decimals: a 1.0001 is no 2
 
 
@@ -81,11 +82,6 @@ def rounded_up(values: np.ndarray) -> np.ndarray:
     return np.ceil(np.clip(values, 0, LARGEST) - SLACK).astype(int)
 
 
-def mae(rows: Rows, weights: np.ndarray) -> np.ndarray:
-    """Mean absolute error."""
-    return rows.mean(np.abs(rows.prediction - rows.truth), weights)
-
-
 def accuracy(rows: Rows, weights: np.ndarray) -> np.ndarray:
     """Share of rows in the right one of four classes, both rounded."""
     return rows.mean(rounded(rows.prediction) == rounded(rows.truth), weights)
@@ -113,18 +109,6 @@ def presence_auc(rows: Rows, weights: np.ndarray) -> np.ndarray:
 def spearman(rows: Rows, weights: np.ndarray) -> np.ndarray:
     """Correlation of ranks."""
     return _by_output(rows, weights, ranks.spearman)
-
-
-def ccc(rows: Rows, weights: np.ndarray) -> np.ndarray:
-    """Concordance correlation: 2 cov / (var_t + var_p + (mean_t - mean_p)²), population moments."""
-    truth, prediction = rows.truth, rows.prediction
-    centre = truth.mean(axis=0)  # any shift leaves it as it is; this one keeps the digits
-    truth, prediction = truth - centre, prediction - centre
-    mean_t, mean_p = rows.mean(truth, weights), rows.mean(prediction, weights)
-    covariance = rows.mean(truth * prediction, weights) - mean_t * mean_p
-    mean_square = rows.mean((truth - prediction) ** 2, weights)
-    whole = mean_square + 2 * covariance  # the same denominator
-    return share(2 * covariance, np.where(whole < TINY, 0, whole))  # nothing over nothing is none
 
 
 METRICS: Mapping[str, RowsMetric] = {
@@ -162,6 +146,7 @@ class Intensities(Task):
     name = "intensities"
     kind = AMOUNTS
     label_columns = INTENSITIES
+    label_names: ClassVar = {name: (name, canonical_emotion(name)) for name in INTENSITIES}
     high = LARGEST
     metrics: ClassVar = {
         "mae": Metric("MAE", "MAE, mean absolute error", lower_is_better=True, of_output="MAE"),

@@ -66,6 +66,8 @@ class Task(ABC):
         outputs: names, in the order of the columns of truth and predictions.
         kind: ``CHOICE`` or ``AMOUNTS``.
         label_columns: of a table that holds its labels; of amounts named as the outputs.
+        label_names: of a column of amounts, what it may be called, in lower case.
+        needs_all_labels: whether a table must have all these columns, or some will do.
         metrics: by name, in the order of their axis.
         headline: the metric that a curve is drawn of and a verdict rests on.
         also_by_output: metrics that a table shows by output beside the headline.
@@ -75,13 +77,21 @@ class Task(ABC):
         floors: by name.
         low: smallest amount.
         high: largest amount.
+        distance: that networks make small, a name in ``losses.AMOUNT_LOSSES``; of amounts.
+        clipped: whether predictions of amounts are kept in this range before they are scored.
+        proxy: what stands in for what people said; empty where they did.
+        caveat: what every reader of its numbers must know; or "".
         n_replicates: of the bootstrap, by default.
         presets: values of settings, by section, where this task's defaults are not everybody's.
     """
 
+    outputs: tuple[str, ...]
+
     name: ClassVar[str]
     kind: ClassVar[str]
     label_columns: ClassVar[tuple[str, ...]]
+    label_names: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    needs_all_labels: ClassVar[bool] = True
     metrics: ClassVar[Mapping[str, Metric]]
     headline: ClassVar[str]
     also_by_output: ClassVar[tuple[str, ...]] = ()
@@ -91,10 +101,12 @@ class Task(ABC):
     floors: ClassVar[Mapping[str, Floor]]
     low: ClassVar[float] = 0.0
     high: ClassVar[float] = 1.0
+    distance: ClassVar[str] = "l1"
+    clipped: ClassVar[bool] = True
+    proxy: ClassVar[str] = ""
+    caveat: ClassVar[str] = ""
     n_replicates: ClassVar[int] = 2_000
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
-
-    outputs: tuple[str, ...]
 
     def __post_init__(self) -> None:
         if len(set(self.outputs)) < len(self.outputs):
@@ -104,6 +116,21 @@ class Task(ABC):
     @abstractmethod
     def of(cls, table: pd.DataFrame) -> Self | None:
         """The task that a corpus's table holds labels for; None where it holds none."""
+
+    @classmethod
+    def label_columns_in(cls, has: Callable[[str], bool]) -> tuple[str, ...]:
+        """Those of its label columns that a table has, where they are enough; else none."""
+        held = tuple(name for name in cls.label_columns if has(name))
+        return held if len(held) == len(cls.label_columns) or not cls.needs_all_labels else ()
+
+    @classmethod
+    def names_of(cls, column: str) -> tuple[str, ...]:
+        """What a label column may be called, in lower case."""
+        return cls.label_names.get(column, (column,))
+
+    def on(self, scale: tuple[float, float] | None, proxy: str = "") -> Self:
+        """The same on a corpus's own scale and proxy, where the task has none of its own."""
+        return self
 
     @abstractmethod
     def truth(self, rows: pd.DataFrame) -> np.ndarray:

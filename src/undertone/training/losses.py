@@ -18,6 +18,8 @@ DISTANCES: dict[str, Distance] = {
     "l1": lambda prediction, target: (prediction - target).abs(),
     "l2": lambda prediction, target: (prediction - target) ** 2,
 }
+LEAST = 1e-8
+FEWEST_ROWS, FEWEST_VALUES = 32, 8  # of a batch whose CCC says something
 N_CLUSTERS = 100  # as in HuBERT's first iteration
 CONTRAST_WIDTH = 128
 TEMPERATURE = 0.1  # of the contrast, as in SimCLR
@@ -152,6 +154,35 @@ OBJECTIVES = {
         by_speaker=True,
         weight=0.1,
     ),
+}
+
+
+def mean_distance(distance: Distance) -> Distance:
+    """() mean over rows and outputs of a distance between predictions and truths."""
+    return lambda prediction, truth: distance(prediction, truth).mean()
+
+
+def discordance(prediction: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+    """() mean over the outputs of 1 - CCC of a batch (batch, n_outputs).
+
+    Where the batch is too small, or the truth too uniform, for a CCC to say anything, it is the
+    mean squared distance.
+
+    CCC = 2 cov / (var_p + var_t + (mean_p - mean_t)²), moments of the population; the denominator
+    is kept from nothing by ``LEAST``.
+    """
+    few = len(truth) < FEWEST_ROWS
+    if few or min(len(column.unique()) for column in truth.T) < FEWEST_VALUES:
+        return ((prediction - truth) ** 2).mean()
+    mean_p, mean_t = prediction.mean(0), truth.mean(0)
+    covariance = ((prediction - mean_p) * (truth - mean_t)).mean(0)
+    variances = prediction.var(0, unbiased=False) + truth.var(0, unbiased=False)
+    return (1 - 2 * covariance / (variances + (mean_p - mean_t) ** 2 + LEAST)).mean()
+
+
+AMOUNT_LOSSES: dict[str, Distance] = {
+    **{name: mean_distance(distance) for name, distance in DISTANCES.items()},
+    "ccc": discordance,
 }
 
 

@@ -129,12 +129,14 @@ def _fit(
         )
         return outputs.validation_loss(predicted, validation.truth)
 
-    return train_epochs(
+    model = train_epochs(
         model,
         losses=losses,
         validation_loss=validation_loss if len(validation) else None,
         schedule=settings,
     )
+    outputs.settle(model)
+    return model
 
 
 def _cut_all(

@@ -23,7 +23,7 @@ from undertone.models import padding
 from undertone.models.encoder import Encoder
 from undertone.models.network import GruNetwork, predict
 from undertone.models.schedule import Schedule
-from undertone.training.losses import DISTANCES
+from undertone.training.losses import AMOUNT_LOSSES
 from undertone.training.outputs import Outputs
 from undertone.training.seeds import generator, seed_torch
 
@@ -36,14 +36,14 @@ class FinetuneConfig(Schedule):
 
     head_dropout: float = 0.2
     label_smoothing: float = 0.05  # of a choice
-    distance: str = "l1"  # between amounts: l1 or l2
+    distance: str = "l1"  # between amounts: l1, l2, or ccc for 1 - CCC of a batch
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_ranges(self, head_dropout=(0, 0.95), label_smoothing=(0, 0.95))
-        if self.distance not in DISTANCES:
+        if self.distance not in AMOUNT_LOSSES:
             raise UndertoneError(
-                f"distance must be one of {', '.join(DISTANCES)}, found {self.distance!r}"
+                f"distance must be one of {', '.join(AMOUNT_LOSSES)}, found {self.distance!r}"
             )
 
 
@@ -116,12 +116,14 @@ def fit(
         predicted = predict(model, validation.steps, outputs.activation)
         return outputs.validation_loss(predicted, validation.truth)
 
-    return train_epochs(
+    model = train_epochs(
         model,
         losses=losses,
         validation_loss=validation_loss if len(validation) else None,
         schedule=schedule,
     )
+    outputs.settle(model)
+    return model
 
 
 def train_epochs(

@@ -1,0 +1,37 @@
+"""The crowd: unlabelled utterances of the training speakers, and z-scores by it.
+
+With twenty labels the scale of a value is better known from the crowd than from the labelled few.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+FURTHEST = 5.0  # crowd's standard deviations at which a value is cut off
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """Unlabelled utterances of the training speakers, the labelled ones among them.
+
+    Attributes:
+        vectors: (n_utterances, n_values).
+        speakers: (n_utterances,) who spoke.
+        unlabelled: (n_utterances,) whether nothing of it is known but its sound.
+    """
+
+    vectors: np.ndarray
+    speakers: np.ndarray
+    unlabelled: np.ndarray
+
+    def mean_and_sd(self) -> tuple[np.ndarray, np.ndarray]:
+        """(n_values,) each; the sd is infinite where a value never changes."""
+        mean, sd = self.vectors.mean(axis=0), self.vectors.std(axis=0)
+        return mean, np.where(sd > 1e-6 * np.maximum(1, np.abs(mean)), sd, np.inf)
+
+
+def scaled(
+    vectors: np.ndarray, *, mean: np.ndarray, sd: np.ndarray, emphasis: np.ndarray
+) -> np.ndarray:
+    """To z-scores of the crowd, cut off at ``FURTHEST``; what is constant in it becomes 0."""
+    return np.clip((vectors - mean) / sd, -FURTHEST, FURTHEST) * emphasis
