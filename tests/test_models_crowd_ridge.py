@@ -11,9 +11,10 @@ from undertone.models.crowd_ridge import RidgeConfig, closed_form, fit_crowd_rid
 
 @pytest.fixture
 def planted(rng):
-    """40 values, most of which follow two amounts; 25 labels, 200 others, 300 to test."""
+    """200 noisy values that tell of two amounts; 25 labels, 200 others, 300 to test."""
     heard = rng.normal(size=(525, 2))
-    vectors = 3 + 0.4 * (heard @ rng.normal(size=(2, 40)) + rng.normal(size=(525, 40)))
+    told = 0.3 * heard @ rng.normal(size=(2, 200))
+    vectors = 3 + 0.4 * (told + rng.normal(size=(525, 200)))
     return vectors, 4 + heard
 
 
