@@ -154,11 +154,15 @@ def score(
 @app.command()
 def compare(
     systems: Annotated[list[str], typer.Argument(help="LABEL=FOLDER:SYSTEM of finished runs.")],
+    *,
     against: Annotated[
         str | None, typer.Option(help="Label that the others are held against; the last.")
     ] = None,
     metric: Annotated[
         str | None, typer.Option(help="Of the runs' task, as wa or ccc; UAR or MAE.")
+    ] = None,
+    output: Annotated[
+        str | None, typer.Option(help="One output, as fear or valence; the mean of all.")
     ] = None,
     workers: Workers = None,
 ) -> None:
@@ -166,9 +170,14 @@ def compare(
     from undertone.evaluation.compare import compare as run
     from undertone.evaluation.compare import parse
     from undertone.processes import available_cores
+    from undertone.tasks import MEAN
 
     comparison = run(
-        [parse(text) for text in systems], against, metric, workers=workers or available_cores()
+        [parse(text) for text in systems],
+        against,
+        metric,
+        output=output or MEAN,
+        workers=workers or available_cores(),
     )
     budgets = [str(budget) for budget in comparison.budgets]
     lower = ", lower is better" if comparison.lower_is_better else ""
@@ -178,3 +187,5 @@ def compare(
     printing.print_rows(
         [f"difference in {comparison.metric_label}", *budgets], comparison.differences()
     )
+    if comparison.caveat:
+        print(comparison.caveat)

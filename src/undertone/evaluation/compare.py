@@ -17,9 +17,9 @@ from pyarrow import parquet
 from undertone.config import read_toml
 from undertone.errors import UndertoneError
 from undertone.evaluation.curves import Curves, trace
-from undertone.evaluation.estimate import decimal
+from undertone.evaluation.estimate import Estimate, decimal
 from undertone.evaluation.predictions import columns_needed, read_predictions, task_told, unit_told
-from undertone.tasks import Task
+from undertone.tasks import MEAN, Task
 
 PREDICTIONS = "predictions.parquet"
 SHARED = (
@@ -50,6 +50,7 @@ class Comparison:
     against: str
     curves: Curves
     metric: str
+    output: str = MEAN
 
     @property
     def budgets(self) -> tuple[int, ...]:
@@ -57,7 +58,14 @@ class Comparison:
 
     @property
     def metric_label(self) -> str:
-        return self.curves.task.metrics[self.metric].label
+        """With the output where it is that of one."""
+        of = self.curves.task.metrics[self.metric]
+        return of.label if self.output == MEAN else f"{of.of_output} {self.output}"
+
+    @property
+    def caveat(self) -> str:
+        """What every reader of its numbers must know."""
+        return self.curves.task.caveat
 
     @property
     def lower_is_better(self) -> bool:
@@ -66,27 +74,32 @@ class Comparison:
     def rows(self) -> list[tuple[str, ...]]:
         """A label and its metric at each budget, for all and for chance where there is one."""
         rows = [
-            (label, *(str(self.curves.estimate(label, b, self.metric)) for b in self.budgets))
+            (label, *(str(self._estimate(label, budget)) for budget in self.budgets))
             for label in self.labels
         ]
-        if (chance := self.curves.chance(self.metric)) is not None:
+        if self.output == MEAN and (chance := self.curves.chance(self.metric)) is not None:
             rows.append(("chance", *(decimal(chance) for _ in self.budgets)))
         return rows
 
     def differences(self) -> list[tuple[str, ...]]:
         """A label and its paired difference in the metric at each budget, for all others."""
-        difference, metric = self.curves.difference, self.metric
+        difference, metric, outputs = self.curves.difference, self.metric, (self.output,)
         return [
             (
                 f"{label} − {self.against}",
                 *(
-                    difference(label, self.against, budget=budget, metric=metric).signed()
+                    difference(
+                        label, self.against, budget=budget, metric=metric, outputs=outputs
+                    ).signed()
                     for budget in self.budgets
                 ),
             )
             for label in self.labels
             if label != self.against
         ]
+
+    def _estimate(self, label: str, budget: int) -> Estimate:
+        return self.curves.estimate(label, budget, self.metric, output=self.output)
 
 
 def parse(text: str) -> Contestant:
@@ -103,6 +116,7 @@ def compare(
     against: str | None = None,
     metric: str | None = None,
     *,
+    output: str = MEAN,
     workers: int = 1,
 ) -> Comparison:
     """Score contestants together.
@@ -111,6 +125,7 @@ def compare(
         contestants: at least two, each under a label of its own.
         against: label that the others are held against; the last by default.
         metric: name of a metric of the runs' task; its headline by default.
+        output: of the task, as fear or valence; the mean of all by default.
         workers: processes; they change no number.
 
     Raises:
@@ -129,11 +144,26 @@ def compare(
         raise UndertoneError(
             f"the task {task.name} has no metric {metric!r}; it has {', '.join(task.metrics)}"
         )
+    metric = metric or task.headline
+    _check_output(task, metric, output)
     predictions, tested = read_predictions(table, task)
     curves = trace(
         predictions, task=task, truth=tested.truth, speakers=tested.speakers, workers=workers
     )
-    return Comparison(labels, against, curves, metric or task.headline)
+    return Comparison(labels, against, curves, metric, output)
+
+
+def _check_output(task: Task, metric: str, output: str) -> None:
+    if output != MEAN and output not in task.outputs:
+        raise UndertoneError(
+            f"the task {task.name} has no output {output!r}; it has {', '.join(task.outputs)}"
+        )
+    if output != MEAN and not task.metrics[metric].of_output:
+        by_output = [name for name, of in task.metrics.items() if of.of_output]
+        raise UndertoneError(
+            f"{task.metrics[metric].label} is of all outputs together: leave --output out, or take "
+            f"--metric {' or '.join(by_output)}"
+        )
 
 
 def _read_together(contestants: Sequence[Contestant]) -> tuple[pd.DataFrame, Task]:

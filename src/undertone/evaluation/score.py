@@ -184,6 +184,7 @@ def score_rows(
         notes=(
             *filter(None, [task.caveat]),
             *notes,
+            *task.remarks(truth=truth, prediction=values),
             *_notes_on_speakers(np.asarray(speakers, dtype=str)),
         ),
     )

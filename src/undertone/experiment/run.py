@@ -101,6 +101,7 @@ def run_curve(
     stages = ("features", "training", "evaluation")
     seconds = dict(zip(stages, np.diff(moments).tolist(), strict=True))
     result = run.result(sweep, curves, seconds, paper)
+    result = replace(result, notes=(*result.notes, *_remarks(result, predictions, tested)))
     write_report(result, run.out / "report.html")
     return result
 
@@ -279,6 +280,20 @@ class Run:
         )
         rows += [(name, f"{why} (sum over folds)", n) for (name, why), n in counts.items()]
         return pd.DataFrame(rows, columns=["corpus", "reason", "utterances"])
+
+
+def _remarks(
+    result: CurveResult, predictions: dict[Key, np.ndarray], tested: Tested
+) -> tuple[str, ...]:
+    """What the task has to say of the best system's predictions, in one draw of the most labels."""
+    names = [system.name for system in result.systems if system.kind != "floor"]
+    budget = result.budgets[-1]
+    fitted = [name for name in names if result.curves.has(name, budget)]
+    if not fitted:
+        return ()
+    best = result.curves.best(fitted, budget)
+    remarks = result.task.remarks(truth=tested.truth, prediction=predictions[best, budget][0])
+    return tuple(f"{remark} (System {result.label(best)}.)" for remark in remarks)
 
 
 def _pretraining_table(sweep: Sweep) -> pd.DataFrame:

@@ -17,12 +17,13 @@ every table says so.
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import ClassVar, Self
 
 import numpy as np
 import pandas as pd
 
-from undertone.tasks.agreement import ccc, mae, pearson
+from undertone.tasks.agreement import TINY, ccc, mae, pearson
 from undertone.tasks.draws import Asked, LabelDraw, draw_anyhow
 from undertone.tasks.rows import Rows, mean_of_those_that_exist
 from undertone.tasks.task import AMOUNTS, Floor, Metric, Task
@@ -147,6 +148,15 @@ class Dimensions(Task):
         values = [metric(rows, weights) for metric in METRICS.values()]
         return np.stack([np.column_stack([mean_of_those_that_exist(v), v]) for v in values], axis=1)
 
+    def remarks(self, *, truth: np.ndarray, prediction: np.ndarray) -> tuple[str, ...]:
+        """How closely two dimensions go together: one that copies another scores well on both."""
+        pairs = [
+            f"{one} and {other} {_correlation(truth, i, j)} in the labels, "
+            f"{_correlation(prediction, i, j)} in the predictions"
+            for (i, one), (j, other) in combinations(enumerate(self.outputs), 2)
+        ]
+        return (f"Correlation of the dimensions: {'; '.join(pairs)}.",) if pairs else ()
+
     def _metric(
         self, label: str, description: str, *, lower_is_better: bool = False, **flags: bool
     ) -> Metric:
@@ -159,3 +169,11 @@ class Dimensions(Task):
             of_output=f"{label}{of_proxy}",
             **flags,
         )
+
+
+def _correlation(values: np.ndarray, one: int, other: int) -> str:
+    """Pearson's correlation of two columns; "none" where one of them never changes."""
+    sds = values.std(axis=0)
+    if min(sds[one], sds[other]) < TINY:
+        return "none"
+    return f"{np.corrcoef(values[:, one], values[:, other])[0, 1]:.2f}"

@@ -160,6 +160,10 @@ class Task(ABC):
         """(n_rows, n_outputs) of guessing without labels; None where nothing can be guessed."""
         return None
 
+    def remarks(self, *, truth: np.ndarray, prediction: np.ndarray) -> tuple[str, ...]:
+        """What a reader should know of (n_rows, n_outputs) beside the metrics, in sentences."""
+        return ()
+
     def speakers_behind(self, rows: Rows) -> np.ndarray:
         """(1 + n_outputs,) how many speakers stand behind the mean and behind each output."""
         return np.full(1 + len(self.outputs), rows.n_speakers)
@@ -178,7 +182,7 @@ class Task(ABC):
         Raises:
             UndertoneError: names the first of them.
         """
-        for column in self.label_columns if self.kind == AMOUNTS else ():
+        for column in self.outputs if self.kind == AMOUNTS else ():
             numbers = pd.to_numeric(rows[column], errors="coerce").astype(float)
             wrong = (numbers.isna() & rows[column].notna()) | ~numbers.fillna(self.low).between(
                 self.low, self.high
