@@ -238,10 +238,9 @@ class Run:
             command=f"{command} --config {self.out / 'config.toml'} --out FOLDER",
             pretraining=_pretraining_table(sweep),
             seconds=seconds,
-            warnings=tuple(dict.fromkeys(findings)),
+            warnings=(*filter(None, [self.task.caveat]), *dict.fromkeys(findings)),
             transductive=settings.transductive,
             notes=(
-                *filter(None, [self.task.caveat]),
                 *([BY_VIDEO] if self.corpus.unit == "video" else []),
                 *layer_notes(sweep),
             ),
