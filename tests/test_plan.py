@@ -28,7 +28,7 @@ from undertone.systems import table
 from undertone.systems.layers import Layers
 from undertone.systems.plan import Data, Draws, Plan
 from undertone.systems.table import ENCODER, FRAMES, System, advised
-from undertone.tasks import AMOUNTS, Classes, Intensities, task_of
+from undertone.tasks import AMOUNTS, Classes, Dimensions, Intensities, task_of
 from undertone.training.normalise import Normaliser
 
 OFFICIAL = {"train": ("s00", "s01", "s02", "s03"), "valid": ("s04", "s05"), "test": ("s06", "s07")}
@@ -242,6 +242,9 @@ def test_everything_that_was_left_out_is_counted(tmp_path):
         (Intensities(), FRAMES, True, "pretrained_frozen"),
         (Intensities(), FRAMES, False, "functionals_ridge"),
         (Intensities(), ENCODER, False, "linear"),
+        (Dimensions(), FRAMES, True, "pretrained_frozen"),
+        (Dimensions(), FRAMES, False, "descriptors"),
+        (Dimensions(), ENCODER, False, "layers"),
     ],
 )
 def test_what_is_advised_is_what_the_documents_recommend(task, frames, pretrained, name):

@@ -193,10 +193,10 @@ ROWS: tuple[System, ...] = (
         "all layers",
         "classic",
         "Means over time of all layers, the middle ones counting most, as z-scores of the training "
-        "speakers' speech, ridge regression with a fixed penalty.",
+        "speakers' speech, ridge regression with a fixed penalty, predictions spread as the labels.",
         fits.fit_ridge_in_crowd,
         RIDGE,
-        tasks=(AMOUNTS,),
+        tasks=(Dimensions.name,),
         usual=(ENCODER,),
         recommended=True,
     ),
