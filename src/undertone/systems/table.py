@@ -193,7 +193,7 @@ ROWS: tuple[System, ...] = (
         "all layers",
         "classic",
         "Means over time of all layers, the middle ones counting most, as z-scores of the training "
-        "speakers' speech, ridge regression with a fixed penalty, predictions spread as the labels.",
+        "speakers' speech, ridge regression with a fixed penalty, its spread that of the labels.",
         fits.fit_ridge_in_crowd,
         RIDGE,
         tasks=(Dimensions.name,),
