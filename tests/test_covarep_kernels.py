@@ -179,6 +179,15 @@ def test_rd_search_is_brents(rng):
         assert error == rd._error(place, observed, model)
 
 
+def test_rd_does_not_hang_on_the_last_bit(rng):
+    """A vertex that was tried, and forgotten as too bad, is found again at the bracket's end."""
+    model = rd._model_phases(17, True)
+    for observed in rng.uniform(-np.pi, np.pi, (1000, 9)):
+        noise = 1e-13 * rng.standard_normal((4, 9))
+        found = [rd._minimise(observed + rounding, model)[0] for rounding in noise]
+        assert np.ptp(found) < 1e-6
+
+
 @pytest.mark.parametrize("n", [2, 7, 128])
 def test_folded_strands_hold_the_cosine_coefficients(rng, n):
     target, given = rng.normal(size=(2, 2049))

@@ -23,7 +23,7 @@ MCEP = tuple(f"MCEP_{i}" for i in range(25))
 HMPDM = tuple(f"HMPDM_{i}" for i in range(25))
 HMPDD = tuple(f"HMPDD_{i}" for i in range(13))
 COLUMNS = ("F0", "VUV", *PULSE, "MDQ", "peakSlope", *RD, "creak", *MCEP, *HMPDM, *HMPDD)
-VERSION = 1
+VERSION = 2
 FRAMES_A_CLIP = 6000  # of the features covarep_clips: one minute
 
 

@@ -22,6 +22,7 @@ LOWEST, HIGHEST = 0.3, 2.5
 TOLERANCE, MOST_ITERATIONS = 0.01, 32
 RELATIVE = np.sqrt(np.finfo(float).eps)
 GOLDEN = 0.5 * (3.0 - np.sqrt(5.0))
+TIE = 1e-9  # of Rd: a vertex this close to the bracket's end is the end, to rounding
 HIGHEST_HZ = 8000.0
 MARGIN = 2  # table nodes beyond either end, for the cubic
 STEP = 0.002  # of the table: its error must not turn the optimiser's steps
@@ -181,7 +182,12 @@ def _minimise(observed, model):
 
 @njit(cache=True)
 def _vertex(places, errors, limits):
-    """Move to the vertex of the parabola through three points; NaN where it is of no use."""
+    """Move to the vertex of the parabola through three points; NaN where it is of no use.
+
+    A vertex whose error was too large to be kept has become an end of the bracket, and the next
+    parabola, through the same points, has the same vertex: whether it lies inside is 0 < 0, and
+    rounding answers. It counts as inside here, always, so that no result hangs on the last bit.
+    """
     low, high, last_move = limits
     best = places[0]
     r = (best - places[1]) * (errors[0] - errors[2])
@@ -189,7 +195,8 @@ def _vertex(places, errors, limits):
     p = (best - places[2]) * q - (best - places[1]) * r
     q = 2 * (q - r)
     p, q = (-p if q > 0 else p), abs(q)
-    if abs(p) < abs(0.5 * q * last_move) and q * (low - best) < p < q * (high - best):
+    inside = q * (low - best - TIE) < p < q * (high - best + TIE)
+    if abs(p) < abs(0.5 * q * last_move) and inside:
         return p / q
     return np.nan
 
