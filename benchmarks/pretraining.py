@@ -27,6 +27,7 @@ from turns import Row, Table, Way, cost, save, take_turns
 
 from undertone.models.encoder import EncoderConfig
 from undertone.models.gru import available
+from undertone.training import cropping
 from undertone.training import pretrain as training
 from undertone.training.losses import OBJECTIVES
 from undertone.training.pretrain import PretrainConfig
@@ -98,18 +99,18 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _crops(n_frames: int) -> list[training.Crop]:
+def _crops(n_frames: int) -> list[cropping.Crop]:
     """One epoch's crops of utterances spread like those of acted corpora, at stride 1."""
     rng = np.random.default_rng(0)
     utterances: list[np.ndarray] = []
     while sum(map(len, utterances)) < n_frames:
         length = int(np.clip(rng.lognormal(np.log(220), 0.45), 100, 600))
         utterances.append(rng.standard_normal((length, N_FEATURES), dtype=np.float32))
-    whole = [training.Crop(steps, speaker=0) for steps in utterances]
-    return training._crops(whole, PUBLISHED.crop_steps, rng)
+    whole = [cropping.Crop(steps, speaker=0) for steps in utterances]
+    return cropping.cut(whole, PUBLISHED.crop_steps, rng)
 
 
-def _compare(crops: list[training.Crop], batch: int, options: argparse.Namespace) -> Table:
+def _compare(crops: list[cropping.Crop], batch: int, options: argparse.Namespace) -> Table:
     """Every loop and every bare product, in turns."""
     take_turns(_ways(crops[:batch], batch, options), repeats=1, warm=False)
     n_frames = sum(len(crop.steps) for crop in crops)
@@ -144,7 +145,7 @@ def _compare(crops: list[training.Crop], batch: int, options: argparse.Namespace
     return table
 
 
-def _ways(crops: list[training.Crop], batch: int, options: argparse.Namespace) -> dict[str, Way]:
+def _ways(crops: list[cropping.Crop], batch: int, options: argparse.Namespace) -> dict[str, Way]:
     ways: dict[str, Way] = {}
     for name, loop in LOOPS.items():
         if loop.plain:
@@ -156,7 +157,7 @@ def _ways(crops: list[training.Crop], batch: int, options: argparse.Namespace) -
     return ways
 
 
-def _epoch(crops: list[training.Crop], batch: int, loop: Loop, shape: EncoderConfig) -> Way:
+def _epoch(crops: list[cropping.Crop], batch: int, loop: Loop, shape: EncoderConfig) -> Way:
     """Our own loop, on the same batches and masks every time."""
     settings = replace(PUBLISHED, objective=loop.objective, batch_size=batch)
     state = training._start(crops, shape, settings, seed=0)
@@ -168,7 +169,7 @@ def _epoch(crops: list[training.Crop], batch: int, loop: Loop, shape: EncoderCon
     return run
 
 
-def _plain_epoch(crops: list[training.Crop], batch: int, units: int) -> Way:
+def _plain_epoch(crops: list[cropping.Crop], batch: int, units: int) -> Way:
     """The loop of a tutorial: random batches, padded, one stretch of each crop hidden."""
     torch.manual_seed(0)
     settings, model = PUBLISHED, PlainModel(units)

@@ -34,7 +34,17 @@ def home(tmp_path_factory) -> Path:
 def encoder(home) -> Path:
     out = home / "encoder"
     arguments = ["--unlabelled", f"more={home}/tones/more", "--out", out, "--cache", home / "cache"]
-    assert "held-out loss" in run("pretrain", *arguments, *SMALL).stdout
+    done = run("pretrain", *arguments, *SMALL)
+    assert "held-out loss" in done.stdout
+    (measured,) = json.loads((out / "config.json").read_text())["notes"]["measured"]
+    constant = f"{measured['references']['constant']:.4f}"
+    assert f"functionals {measured['loss']:.4f}; constant {constant}, interpolation" in done.stdout
+    missed = measured["loss"] > 0.99 * min(measured["references"].values())
+    assert ("undertone: warning: on held-out speech functionals" in done.stderr) == missed
+    card = (out / "README.md").read_text()
+    assert "| | this encoder | constant | interpolation |" in card
+    assert f"| {constant} |" in card
+    assert ("**Warning:** on held-out speech" in card) == missed
     return out
 
 

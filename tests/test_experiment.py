@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -54,6 +55,16 @@ def run(settings, resources, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("run") / "whole"
     assert curve(settings, out, resources) == out / "report.html"
     return out
+
+
+def test_the_report_holds_pretraining_against_what_takes_no_training(run):
+    """Two epochs on a few tones teach little, and the report says so."""
+    page = (run / "report.html").read_text()
+    table = page[page.index("Pre-training, fold by fold") :]
+    headings = re.findall(r"<th[^>]*>([^<]*)</th>", table[: table.index("</table>")])
+    names = ["fold", "epochs", "best epoch", "held-out loss", "constant", "interpolation"]
+    assert [heading.strip() for heading in headings][:6] == names
+    assert "in 2 of 2 folds, pre-training has no lower loss of functionals than" in page
 
 
 def test_every_fit_is_there_once_and_no_test_speaker_among_its_labels(run):

@@ -7,17 +7,10 @@ import torch
 from undertone.errors import UndertoneError
 from undertone.models.encoder import EncoderConfig
 from undertone.training import checkpoint
+from undertone.training.cropping import Crop, cut, hold_out
 from undertone.training.losses import OBJECTIVES, View
 from undertone.training.masking import draw_hidden
-from undertone.training.pretrain import (
-    Crop,
-    Pretext,
-    PretrainConfig,
-    _crops,
-    _hold_out,
-    _loss,
-    pretrain,
-)
+from undertone.training.pretrain import Pretext, PretrainConfig, _view, pretrain
 
 SHAPE = EncoderConfig(hidden_units=16, layers=2, stride=1)
 SETTINGS = PretrainConfig(
@@ -204,7 +197,7 @@ def test_training_hides_the_steps_that_are_drawn_and_no_others(rng):
     seen = []
     model = Pretext(3, SHAPE, settings.objectives)
     model.encoder.register_forward_hook(lambda module, given, states: seen.append(given[0]))
-    _loss(model, crops, settings, np.random.default_rng(5))
+    model(_view(model, crops, settings, np.random.default_rng(5)))
     gone = [(row[: len(crop.steps)] == 0).all(1) for row, crop in zip(seen[0], crops, strict=True)]
     assert [int(of_one.sum()) for of_one in gone] == [10, 8, 5]
     for row, crop, hidden in zip(seen[0], crops, gone, strict=True):
@@ -231,7 +224,7 @@ def test_the_distance_that_is_set_is_measured(rng, distance, power):
     model, views = Pretext(3, SHAPE, settings.objectives), []
     model.register_forward_pre_hook(lambda module, given: views.append(given[0]))
     with torch.no_grad():
-        loss = _loss(model, crops, settings, np.random.default_rng(5))
+        loss = model(_view(model, crops, settings, np.random.default_rng(5)))
         hidden = views[0].hidden.bool()
         seen = views[0].steps * ~hidden[:, :, None]
         outputs = model.dense["reconstruction"](model.encoder(seen, views[0].lengths))
@@ -257,24 +250,24 @@ def test_crops_follow_each_other_from_a_random_start(rng):
     whole = Crop(np.arange(130)[:, None], 7)
     starts = set()
     for _ in range(200):
-        crops = _crops([whole], 40, rng)
+        crops = cut([whole], 40, rng)
         steps = np.concatenate([crop.steps[:, 0] for crop in crops])
         assert [len(crop.steps) for crop in crops] == [40, 40, 40]
         assert {crop.speaker for crop in crops} == {7}
         np.testing.assert_array_equal(steps, np.arange(steps[0], steps[0] + 120))
         starts.add(int(steps[0]))
     assert starts == set(range(11))
-    (short,) = _crops([whole.part(slice(39))], 40, rng)
+    (short,) = cut([whole.part(slice(39))], 40, rng)
     assert len(short.steps) == 39
 
 
 def test_what_is_held_out_is_not_trained_on():
     pool = [Crop(np.full((5, 1), number), number) for number in range(30)]
-    train, held_out = _hold_out(pool, 0.2, seed=1)
+    train, held_out = hold_out(pool, 0.2, seed=1)
     numbers = [crop.speaker for crop in train], [crop.speaker for crop in held_out]
     assert (len(train), len(held_out)) == (24, 6)
     assert sorted(numbers[0] + numbers[1]) == list(range(30))
-    assert numbers[1] != [crop.speaker for crop in _hold_out(pool, 0.2, seed=2)[1]]
+    assert numbers[1] != [crop.speaker for crop in hold_out(pool, 0.2, seed=2)[1]]
 
 
 def test_contrast_by_speaker_needs_two_utterances_of_one(utterances):

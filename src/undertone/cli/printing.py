@@ -5,7 +5,7 @@ import json
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from undertone.evaluation.score import Score
@@ -25,6 +25,17 @@ def print_frames(file: Path, features: str) -> None:
     writer.writerow(["time_s", *get(features).columns])
     for time_s, row in zip(times_s, frames, strict=True):
         writer.writerow([f"{time_s:.7g}", *(f"{value:.7g}" for value in row)])
+
+
+def print_references(notes: Iterable[dict[str, Any]]) -> None:
+    """Losses of pre-training beside what takes no training; a warning where they are not lower."""
+    from undertone.training.references import Measured, warning
+
+    measured = [Measured(**one) for one in notes]
+    for one in measured:
+        print(f"  {one.line()}")
+    if text := warning(measured):
+        print(f"undertone: warning: {text}", file=sys.stderr)
 
 
 def print_score(score: "Score") -> None:

@@ -59,8 +59,9 @@ def pretrain(
 
     values = options.settings_of(config, {"features": features, "seed": seed}, assignments)
     settings = load(PretrainSettings, values)
-    best = run(unlabelled, out, settings, Resources(cache, workers, not quiet)).notes
-    print(f"encoder in {out}: held-out loss {best['held_out_loss']:.4f}, epoch {best['epoch']}")
+    notes = run(unlabelled, out, settings, Resources(cache, workers, not quiet)).notes
+    print(f"encoder in {out}: held-out loss {notes['held_out_loss']:.4f}, epoch {notes['epoch']}")
+    printing.print_references(notes["measured"])
 
 
 @app.command()

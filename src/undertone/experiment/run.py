@@ -13,7 +13,7 @@ inside the label budget.
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -43,6 +43,8 @@ from undertone.progress import Progress
 from undertone.systems.plan import Cell, Data, Draws, Plan
 from undertone.systems.table import pairs_among, systems_of
 from undertone.tasks import Task
+from undertone.training import references
+from undertone.training.pretrain import Pretraining
 
 SCORING = "scores"
 BY_VIDEO = (
@@ -222,6 +224,8 @@ class Run:
         """What the report shows of a finished run."""
         settings, rows = self.settings, systems_of(self.task)
         command = paper.command if paper else "undertone curve"
+        found = {fold: sweep.read_pretraining(fold) for fold in sweep.plan.folds}
+        pretrainings = {fold: done for fold, done in found.items() if done is not None}
         findings = (what for f in self.folds for what in audit_fold(self.corpus, f).findings())
         return CurveResult(
             title=paper.title if paper else f"Learning curve of {self.corpus.name}",
@@ -236,9 +240,13 @@ class Run:
             seeds={"run": settings.seed, "bootstrap": 0},
             versions=folder.versions(),
             command=f"{command} --config {self.out / 'config.toml'} --out FOLDER",
-            pretraining=_pretraining_table(sweep),
+            pretraining=_pretraining_table(pretrainings),
             seconds=seconds,
-            warnings=(*filter(None, [self.task.caveat]), *dict.fromkeys(findings)),
+            warnings=(
+                *filter(None, [self.task.caveat]),
+                *dict.fromkeys(findings),
+                *_unbeaten(pretrainings),
+            ),
             transductive=settings.transductive,
             notes=(
                 *([BY_VIDEO] if self.corpus.unit == "video" else []),
@@ -295,11 +303,32 @@ def _remarks(
     return tuple(f"{remark} (System {result.label(best)}.)" for remark in remarks)
 
 
-def _pretraining_table(sweep: Sweep) -> pd.DataFrame:
-    pretrainings = {fold: sweep.read_pretraining(fold) for fold in sweep.plan.folds}
+def _pretraining_table(pretrainings: Mapping[int, Pretraining]) -> pd.DataFrame:
+    """One row a fold: epochs, and the loss beside that of what takes no training."""
     rows = [
-        (fold, len(done.history), done.best.epoch + 1, round(done.best.held_out_loss, 4))
+        {
+            "fold": fold,
+            "epochs": len(done.history),
+            "best epoch": done.best.epoch + 1,
+            "held-out loss": done.best.held_out_loss,
+            **references.columns(done.measured),
+        }
         for fold, done in pretrainings.items()
-        if done is not None
     ]
-    return pd.DataFrame(rows, columns=["fold", "epochs", "best epoch", "held-out loss"])
+    return pd.DataFrame(rows).round(4)
+
+
+def _unbeaten(pretrainings: Mapping[int, Pretraining]) -> Iterator[str]:
+    """A warning, if encoders learned no more than what takes no training."""
+    names = Counter(
+        f"{one.objective} than {name}"
+        for done in pretrainings.values()
+        for one in done.measured
+        for name in one.unbeaten
+    )
+    for name, n_folds in names.items():
+        yield (
+            f"On held-out speech of the pool, in {n_folds} of {len(pretrainings)} folds, "
+            f"pre-training has no lower loss of {name}, which takes no training: there is no sign "
+            "that these encoders learned anything."
+        )

@@ -51,7 +51,7 @@ class View:
 def masked_reconstruction(prediction: torch.Tensor, view: View) -> torch.Tensor:
     """Mean distance to the steps themselves, over the hidden ones (arXiv 2307.12343)."""
     where = view.hidden.bool()
-    return view.distance(prediction[where], view.steps[where]).mean()
+    return view.distance(prediction[where], hidden_steps(view)).mean()
 
 
 def masked_functionals(prediction: torch.Tensor, view: View) -> torch.Tensor:
@@ -60,15 +60,28 @@ def masked_functionals(prediction: torch.Tensor, view: View) -> torch.Tensor:
     A stretch is described by mean, standard deviation, minimum and maximum of each feature, after
     PFML (arXiv 2411.10087): coarser than the steps, so that unforeseeable detail costs nothing.
     """
-    stretch, where = _stretches(view.hidden)
-    return view.distance(prediction[where], _describe(view.steps[where], stretch)[stretch]).mean()
+    return view.distance(prediction[view.hidden.bool()], hidden_functionals(view)).mean()
 
 
 def masked_clusters(scores: torch.Tensor, view: View) -> torch.Tensor:
     """Mean cross-entropy of the clusters of the hidden steps (HuBERT, arXiv 2106.07447)."""
-    where = view.hidden.bool()
-    target = torch.cdist(view.steps[where], view.centroids).argmin(dim=1)
-    return functional.cross_entropy(scores[where], target)
+    return functional.cross_entropy(scores[view.hidden.bool()], hidden_clusters(view))
+
+
+def hidden_steps(view: View) -> torch.Tensor:
+    """(n_hidden, n_features) the hidden steps."""
+    return view.steps[view.hidden.bool()]
+
+
+def hidden_functionals(view: View) -> torch.Tensor:
+    """(n_hidden, 4 * n_features) functionals of the stretch that each hidden step lies in."""
+    stretch, where = _stretches(view.hidden)
+    return _describe(view.steps[where], stretch)[stretch]
+
+
+def hidden_clusters(view: View) -> torch.Tensor:
+    """(n_hidden,) the nearest centroid of each hidden step."""
+    return torch.cdist(hidden_steps(view), view.centroids).argmin(dim=1)
 
 
 def contrast(outputs: torch.Tensor, view: View) -> torch.Tensor:
@@ -112,6 +125,8 @@ class Objective:
         clustered: whether the view must bring centroids.
         by_speaker: whether a batch must hold several utterances of a speaker.
         weight: in a sum of objectives; a cross-entropy is several times as large as a distance.
+        targets: what the loss compares the outputs of hidden steps with, (n_hidden, width) numbers
+            or (n_hidden,) clusters; None where it compares outputs with each other.
     """
 
     what: str
@@ -121,16 +136,21 @@ class Objective:
     clustered: bool = False
     by_speaker: bool = False
     weight: float = 1.0
+    targets: Callable[[View], torch.Tensor] | None = None
 
 
 OBJECTIVES = {
     "reconstruction": Objective(
-        "to reconstruct the hidden steps", masked_reconstruction, lambda n_features: n_features
+        "to reconstruct the hidden steps",
+        masked_reconstruction,
+        lambda n_features: n_features,
+        targets=hidden_steps,
     ),
     "functionals": Objective(
         "to predict mean, standard deviation, minimum and maximum of each hidden stretch",
         masked_functionals,
         lambda n_features: 4 * n_features,
+        targets=hidden_functionals,
     ),
     "clusters": Objective(
         "to tell the clusters of the hidden steps",
@@ -138,6 +158,7 @@ OBJECTIVES = {
         lambda n_features: N_CLUSTERS,
         clustered=True,
         weight=0.1,
+        targets=hidden_clusters,
     ),
     "contrast": Objective(
         "to find the other part of the same utterance",

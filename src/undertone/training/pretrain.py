@@ -11,10 +11,10 @@ written after each, so that a killed run resumes to the losses it would have had
 
 import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,12 +24,15 @@ from undertone.config import check_ranges
 from undertone.errors import UndertoneError
 from undertone.models import padding
 from undertone.models.encoder import Encoder, EncoderConfig
-from undertone.training import checkpoint
+from undertone.training import checkpoint, cropping, references
+from undertone.training.cropping import Crop
 from undertone.training.losses import DISTANCES, N_CLUSTERS, OBJECTIVES, Objective, View
 from undertone.training.masking import draw_hidden
+from undertone.training.references import Measured
 from undertone.training.seeds import generator, seed_torch
 
 UTTERANCES_TO_CLUSTER = 2000  # enough for stable centroids, little enough for any memory
+STEPS_FOR_CONSTANTS = 50_000  # enough for a median, little enough for any memory
 
 
 @dataclass(frozen=True)
@@ -75,22 +78,6 @@ class PretrainConfig:
         return {name: OBJECTIVES[name] for name in self.objective.split("+")}
 
 
-class Crop(NamedTuple):
-    """A sequence and whose it is.
-
-    Attributes:
-        steps: (n_steps, n_features).
-        speaker: a number.
-    """
-
-    steps: np.ndarray
-    speaker: int
-
-    def part(self, steps: slice) -> "Crop":
-        """A stretch of it."""
-        return Crop(self.steps[steps], self.speaker)
-
-
 @dataclass(frozen=True)
 class Epoch:
     """Losses of one pass over the pool."""
@@ -102,10 +89,11 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Pretraining:
-    """A pre-trained encoder and how it came about."""
+    """A pre-trained encoder, how it came about, and its losses beside their references."""
 
     encoder: Encoder
     history: tuple[Epoch, ...]
+    measured: tuple[Measured, ...] = ()
 
     @property
     def best(self) -> Epoch:
@@ -137,14 +125,16 @@ class Pretext(nn.Module):
         self.by_speaker = any(objective.by_speaker for objective in rows)
 
     def forward(self, view: View) -> torch.Tensor:
-        """The sum of the objectives' losses; the encoder sees 0 where a step is hidden."""
-        states = self.encoder(view.steps * (1 - view.hidden[:, :, None]), view.lengths)
-        losses = {
-            name: o.loss(self.dense[name](states), view) for name, o in self.objectives.items()
-        }
+        """The sum of the objectives' losses."""
+        losses = self.losses(view)
         if len(losses) == 1:
             return next(iter(losses.values()))
         return torch.stack([losses[name] * o.weight for name, o in self.objectives.items()]).sum()
+
+    def losses(self, view: View) -> dict[str, torch.Tensor]:
+        """By objective, before weights; the encoder sees 0 where a step is hidden."""
+        states = self.encoder(view.steps * (1 - view.hidden[:, :, None]), view.lengths)
+        return {name: o.loss(self.dense[name](states), view) for name, o in self.objectives.items()}
 
 
 @dataclass
@@ -155,6 +145,7 @@ class _State:
     optimiser: torch.optim.Optimizer
     best: dict[str, torch.Tensor]
     history: list[Epoch] = field(default_factory=list)
+    measured: tuple[Measured, ...] = ()
 
     def epochs_without_gain(self) -> int:
         losses = [epoch.held_out_loss for epoch in self.history]
@@ -190,11 +181,11 @@ def pretrain(
         raise UndertoneError(
             f"pre-training needs at least 2 unlabelled utterances, found {len(utterances)}"
         )
-    whole = _with_speakers(utterances, speakers)
-    train, held_out = _hold_out(whole, settings.held_out_share, seed)
+    whole = cropping.with_speakers(utterances, speakers)
+    train, held_out = cropping.hold_out(whole, settings.held_out_share, seed)
     if any(objective.by_speaker for objective in settings.objectives.values()):
         _check_speakers(settings.objective, train, held_out)
-    fixed = _crops(held_out, settings.crop_steps, generator(seed, "held-out crops"))
+    fixed = cropping.cut(held_out, settings.crop_steps, generator(seed, "held-out crops"))
     state = _start(train, shape, settings, seed)
     identity = {"settings": asdict(settings), "shape": asdict(shape), "seed": seed}
     identity["n_steps"] = sum(map(len, utterances))
@@ -204,7 +195,7 @@ def pretrain(
             break
         number = len(state.history)
         rng = generator(seed, "epoch", number)
-        loss = _train_epoch(state, _crops(train, settings.crop_steps, rng), settings, rng)
+        loss = _train_epoch(state, cropping.cut(train, settings.crop_steps, rng), settings, rng)
         epoch = Epoch(number, loss, _held_out_loss(state.model, fixed, settings, seed))
         state.history.append(epoch)
         if state.epochs_without_gain() == 0:
@@ -212,7 +203,10 @@ def pretrain(
         _store(state, folder, identity)
         report(epoch)
     state.model.load_state_dict(state.best)
-    return Pretraining(state.model.encoder.eval(), tuple(state.history))
+    if not state.measured:
+        state.measured = _measure(state.model, fixed, settings, seed)
+        _store(state, folder, identity)
+    return Pretraining(state.model.encoder.eval(), tuple(state.history), state.measured)
 
 
 def read_pretraining(folder: Path, *, n_features: int, shape: EncoderConfig) -> Pretraining | None:
@@ -222,17 +216,8 @@ def read_pretraining(folder: Path, *, n_features: int, shape: EncoderConfig) -> 
     tensors, notes = stored
     encoder = Encoder(n_features, shape.hidden_units, shape.layers)
     encoder.load_state_dict(checkpoint.section(tensors, "best.encoder."))
-    return Pretraining(encoder.eval(), tuple(Epoch(**epoch) for epoch in notes["history"]))
-
-
-def _with_speakers(
-    utterances: Sequence[np.ndarray], speakers: Sequence[str | None] | None
-) -> list[Crop]:
-    """Utterances with the numbers of their speakers; an unknown one has a number of its own."""
-    names = speakers if speakers is not None else [None] * len(utterances)
-    keys = [(i, "") if name is None else (-1, name) for i, name in enumerate(names)]
-    numbers = {key: number for number, key in enumerate(sorted(set(keys)))}
-    return [Crop(steps, numbers[key]) for steps, key in zip(utterances, keys, strict=True)]
+    history = tuple(Epoch(**epoch) for epoch in notes["history"])
+    return Pretraining(encoder.eval(), history, _measured_in(notes))
 
 
 def _check_speakers(objective: str, train: list[Crop], held_out: list[Crop]) -> None:
@@ -251,13 +236,13 @@ def _train_epoch(
 ) -> float:
     state.model.train()
     total = 0.0
-    for positions in _plan(state.model, crops, settings.batch_size, rng):
-        loss = _loss(state.model, _pick(crops, positions), settings, rng)
+    for view, n_crops in _views(state.model, crops, settings, rng):
+        loss = state.model(view)
         state.optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(state.model.parameters(), settings.clip_norm)
         state.optimiser.step()
-        total += float(loss.detach()) * len(positions)
+        total += float(loss.detach()) * n_crops
     return total / len(crops)
 
 
@@ -266,10 +251,36 @@ def _held_out_loss(model: Pretext, crops: list[Crop], settings: PretrainConfig, 
     """The loss on the same crops behind the same masks every time."""
     model.eval()
     rng = generator(seed, "held-out masks")
-    total = 0.0
+    views = _views(model, crops, settings, rng)
+    return sum(float(model(view)) * n_crops for view, n_crops in views) / len(crops)
+
+
+@torch.no_grad()
+def _measure(
+    model: Pretext, held_out: list[Crop], settings: PretrainConfig, seed: int
+) -> tuple[Measured, ...]:
+    """The loss on the held-out crops beside what takes no training, behind the same masks."""
+    model.eval()
+
+    def views() -> Iterator[tuple[View, int]]:
+        return _views(model, held_out, settings, generator(seed, "held-out masks"))
+
+    n_hidden = settings.mask_share * sum(len(crop.steps) for crop in held_out)
+    constants = references.fit_constants(
+        model.objectives,
+        (view for view, _ in views()),
+        settings.distance,
+        every=1 + int(n_hidden / STEPS_FOR_CONSTANTS),
+    )
+    return references.measure(model.objectives, model.losses, views(), constants)
+
+
+def _views(
+    model: Pretext, crops: list[Crop], settings: PretrainConfig, rng: np.random.Generator
+) -> Iterator[tuple[View, int]]:
+    """Batches as the objectives see them, each with its number of crops."""
     for positions in _plan(model, crops, settings.batch_size, rng):
-        total += float(_loss(model, _pick(crops, positions), settings, rng)) * len(positions)
-    return total / len(crops)
+        yield _view(model, cropping.pick(crops, positions), settings, rng), len(positions)
 
 
 def _plan(
@@ -284,65 +295,25 @@ def _plan(
     return padding.in_order(lengths, batch_size)
 
 
-def _loss(
+def _view(
     model: Pretext, crops: list[Crop], settings: PretrainConfig, rng: np.random.Generator
-) -> torch.Tensor:
+) -> View:
     owners = np.arange(len(crops))
     if model.in_parts:
-        crops, owners = _in_parts(crops, rng)
+        crops, owners = cropping.in_parts(crops, rng)
     steps, lengths = padding.pad([crop.steps for crop in crops])
     hidden = draw_hidden(
         lengths.tolist(), share=settings.mask_share, spans=settings.mask_spans, rng=rng
     )
-    return model(
-        View(
-            steps=steps,
-            hidden=torch.from_numpy(hidden),
-            lengths=lengths,
-            owners=torch.from_numpy(owners),
-            centroids=model.centroids,
-            distance=DISTANCES[settings.distance],
-            speakers=torch.tensor([crop.speaker for crop in crops]),
-        )
+    return View(
+        steps=steps,
+        hidden=torch.from_numpy(hidden),
+        lengths=lengths,
+        owners=torch.from_numpy(owners),
+        centroids=model.centroids,
+        distance=DISTANCES[settings.distance],
+        speakers=torch.tensor([crop.speaker for crop in crops]),
     )
-
-
-def _in_parts(crops: list[Crop], rng: np.random.Generator) -> tuple[list[Crop], np.ndarray]:
-    """Each crop cut once in its middle third, longest part first; and the crop of each part."""
-    parts, owners = [], []
-    for owner, crop in enumerate(crops):
-        n_steps = len(crop.steps)
-        third = n_steps // 3
-        cut = int(rng.integers(third, n_steps - third + 1)) if third else n_steps
-        for part in (crop.part(slice(cut)), crop.part(slice(cut, None))):
-            if len(part.steps):
-                parts.append(part)
-                owners.append(owner)
-    order = np.argsort([-len(part.steps) for part in parts], kind="stable")
-    return [parts[i] for i in order], np.array(owners)[order]
-
-
-def _pick(crops: list[Crop], positions: np.ndarray) -> list[Crop]:
-    return [crops[i] for i in padding.longest_first(positions, [len(c.steps) for c in crops])]
-
-
-def _crops(utterances: list[Crop], crop_steps: int, rng: np.random.Generator) -> list[Crop]:
-    """Consecutive crops from a random start; what is shorter than a crop is used whole."""
-    crops = []
-    for whole in utterances:
-        n_steps = len(whole.steps)
-        start = int(rng.integers(0, n_steps % crop_steps + 1)) if n_steps > crop_steps else 0
-        starts = range(start, start + crop_steps * max(1, n_steps // crop_steps), crop_steps)
-        crops += [whole.part(slice(first, first + crop_steps)) for first in starts]
-    return crops
-
-
-def _hold_out(utterances: list[Crop], share: float, seed: int) -> tuple[list[Crop], list[Crop]]:
-    order = generator(seed, "held-out utterances").permutation(len(utterances))
-    n_held_out = min(len(utterances) - 1, max(1, round(share * len(utterances))))
-    held_out = set(order[:n_held_out].tolist())
-    train = [whole for i, whole in enumerate(utterances) if i not in held_out]
-    return train, [utterances[i] for i in sorted(held_out)]
 
 
 def _start(train: list[Crop], shape: EncoderConfig, settings: PretrainConfig, seed: int) -> _State:
@@ -377,7 +348,9 @@ def _store(state: _State, folder: Path | None, identity: dict[str, object]) -> N
     tensors |= {f"best.{name}": value for name, value in state.best.items()}
     tensors |= checkpoint.optimiser_tensors(state.optimiser)
     history = [asdict(epoch) for epoch in state.history]
-    checkpoint.write(folder, tensors, {"identity": identity, "history": history})
+    measured = [asdict(one) for one in state.measured]
+    notes = {"identity": identity, "history": history, "measured": measured}
+    checkpoint.write(folder, tensors, notes)
 
 
 def _restore(state: _State, folder: Path | None, identity: dict[str, object]) -> None:
@@ -393,3 +366,9 @@ def _restore(state: _State, folder: Path | None, identity: dict[str, object]) ->
     state.best = checkpoint.section(tensors, "best.")
     checkpoint.restore_optimiser(state.optimiser, tensors)
     state.history = [Epoch(**epoch) for epoch in notes["history"]]
+    state.measured = _measured_in(notes)
+
+
+def _measured_in(notes: dict[str, Any]) -> tuple[Measured, ...]:
+    """What a checkpoint holds of the references; nothing before training has ended."""
+    return tuple(Measured(**one) for one in notes.get("measured", ()))
