@@ -198,4 +198,6 @@ def test_the_middle_layers_of_an_encoder_count_most():
     expected = np.repeat([1 / 3, 2 / 3, 1, 2 / 3, 1 / 3], 2) ** 2
     np.testing.assert_allclose(emphasis(columns, 10), expected)
     np.testing.assert_array_equal(emphasis(columns[4:6], 2), [1, 1])  # one layer
+    np.testing.assert_array_equal(emphasis(columns[2:4], 2, n_layers=5), [1, 1])
+    np.testing.assert_allclose(emphasis(columns[2:8], 6, n_layers=5), expected[2:8])
     np.testing.assert_array_equal(emphasis(log_mel.COLUMNS, 7), np.ones(7))

@@ -112,7 +112,7 @@ def test_a_model_is_loaded_once(encoder, monkeypatch, rng):
     model = upstream.find(f"upstream:{encoder}@all")
     waveform = rng.normal(0, 0.1, 4000).astype(np.float32)
     upstream.compute([waveform], model=model)
-    monkeypatch.setattr(batches, "_read_module", None)
+    monkeypatch.setattr(batches, "read_module", None)
     upstream.compute([waveform, waveform], model=model)
 
 

@@ -3,6 +3,8 @@
 import contextlib
 import errno
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from undertone.errors import UndertoneError
@@ -22,14 +24,38 @@ def write_bytes(path: Path, content: bytes) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             partial.unlink()
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise UndertoneError(
-                f"the disk is full: {path} needs {len(content):,} bytes; free some space and "
-                "run the same command again, what is finished is kept"
-            ) from None
-        raise UndertoneError(f"{path} cannot be written: {error.strerror}") from None
+        raise _told(path, error, f"needs {len(content):,} bytes") from None
 
 
 def write_text(path: Path, content: str) -> None:
     """Create or replace ``path`` with UTF-8 text."""
     write_bytes(path, content.encode())
+
+
+@contextlib.contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """A folder to be filled, which becomes ``path`` when all is written; nothing stays otherwise.
+
+    Raises:
+        UndertoneError: the path is taken, the disk is full, or it cannot be written.
+    """
+    if path.exists() or path.is_symlink():
+        raise UndertoneError(f"{path} is there already; choose another --out")
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        partial.mkdir(parents=True)
+        yield partial
+        partial.rename(path)
+    except OSError as error:
+        raise _told(path, error, "does not fit") from None
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _told(path: Path, error: OSError, need: str) -> UndertoneError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return UndertoneError(
+            f"the disk is full: {path} {need}; free some space and "
+            "run the same command again, what is finished is kept"
+        )
+    return UndertoneError(f"{path} cannot be written: {error.strerror}")

@@ -120,7 +120,7 @@ def _open_layers(corpus: Corpus, features: FeatureName, resources: Resources) ->
     every = features.every_layer()
     table, model = extract(corpus, every, resources), find(every)
     candidates = model.layers if features.chooses_layer else find(features).layers
-    return Layers(table, summarise(table), model.n_layers, candidates)
+    return Layers(table, summarise(table), model.n_layers, candidates, model.n_layers_of_whole)
 
 
 def _read_frames_given(corpus: Corpus, features: FeatureName, resources: Resources) -> FrameTable:

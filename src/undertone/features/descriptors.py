@@ -62,17 +62,28 @@ def describe(frames: np.ndarray, columns: Sequence[str]) -> np.ndarray:
     return np.concatenate(parts).astype(np.float32)
 
 
-def emphasis(columns: Sequence[str], n_values: int) -> np.ndarray:
+def emphasis(columns: Sequence[str], n_values: int, *, n_layers: int | None = None) -> np.ndarray:
     """(n_values,) what each descriptor counts: 1, but for the layers of a pre-trained encoder.
 
     Of these the middle ones count most and the first and last least, by a triangle over their
-    place, squared: the middle layers tell what speech sounds like (docs/experiments.md).
+    place, squared: the middle layers tell what speech sounds like (docs/experiments.md). The place
+    is that in the whole encoder, of which some may have been taken or cut away. A layer alone
+    counts 1.
+
+    Args:
+        columns: names.
+        n_values: descriptors.
+        n_layers: of the whole encoder, with what enters them; as many as are named by default.
     """
     layers = layers_of(tuple(columns))
     if layers is None:
         return np.ones(n_values)
     names, place = np.unique(layers, return_inverse=True)
-    triangle = 1 - np.abs(2 * (place + 1) / (len(names) + 1) - 1)
+    if len(names) == 1:
+        return np.ones(n_values)
+    if n_layers is not None:
+        place = layers
+    triangle = 1 - np.abs(2 * (place + 1) / ((n_layers or len(names)) + 1) - 1)
     return triangle**2
 
 

@@ -23,12 +23,19 @@ class Layers:
         vectors: (n_layers, n_values) of each utterance, in place of frames.
         n_layers: of the encoder.
         candidates: the one asked for, or those that each fit chooses from.
+        n_original: of the encoder that this one was cut from; 0 where it is whole.
     """
 
     table: FrameTable
     vectors: FrameTable
     n_layers: int
     candidates: range
+    n_original: int = 0
+
+    @property
+    def n_layers_of_whole(self) -> int:
+        """Layers of the encoder before anything was cut."""
+        return self.n_original or self.n_layers
 
     def frames(self, layer: int, utterance: str) -> np.ndarray:
         """(n_frames, width) of one layer."""

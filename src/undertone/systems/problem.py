@@ -98,8 +98,9 @@ class Material:
 
     def emphasis(self, n_descriptors: int) -> np.ndarray:
         """(n_descriptors,) what each of the descriptors counts."""
-        columns = self.columns if self.layers is None else self.layers.columns
-        return emphasis(columns, n_descriptors)
+        if self.layers is None:
+            return emphasis(self.columns, n_descriptors)
+        return emphasis(self.layers.columns, n_descriptors, n_layers=self.layers.n_layers_of_whole)
 
     def pooled(
         self, start: str, utterances: Sequence[str], pooling: str | None = None

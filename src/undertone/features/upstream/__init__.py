@@ -3,11 +3,12 @@
 In:  a waveform, shape (n_samples,), at ``audio.SAMPLE_RATE``, and a folder of the Hugging Face
      layout (``config.json``, ``preprocessor_config.json``, weights), or a name on its hub.
 Out: (n_layers, n_frames, width) float16: layer 0 is what enters the first transformer layer, layer
-     k what leaves the k-th, the last one after the encoder's final normalisation.
+     k what leaves the k-th; the last one of Whisper after the encoder's final normalisation.
 
 ``source`` says which model a name means, ``waveform`` and ``whisper`` how the two kinds of models
-are run, ``batches`` how many recordings of any length go through one. Torch and transformers are
-imported where a model is loaded, never before.
+are run, ``batches`` how many recordings of any length go through one. ``shrink`` makes a smaller
+encoder of one, ``cut`` is what that says of itself, ``int8`` rounds its weights. Torch and
+transformers are imported where a model is loaded, never before.
 """
 
 from collections.abc import Sequence

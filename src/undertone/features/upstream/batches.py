@@ -5,7 +5,8 @@ Out: (n_layers, n_frames, width) float16 of each, whatever else is in the batch.
 
 A recording longer than ``PIECE_FRAMES`` is cut into pieces that overlap by ``MARGIN_FRAMES`` on
 either side; the margins see the neighbourhood and are dropped. Utterance-wide normalisation comes
-before the cut. Pieces of like length share a batch.
+before the cut. Pieces of like length share a batch; of an int8 encoder each piece is alone, because
+the scale of its values is that of the whole batch: frames would depend on who came with them.
 """
 
 import contextlib
@@ -20,6 +21,7 @@ import torch
 from safetensors import SafetensorError
 
 from undertone.errors import UndertoneError
+from undertone.features.upstream import int8
 from undertone.features.upstream.source import Upstream
 from undertone.features.upstream.waveform import WaveformEncoder
 from undertone.features.upstream.whisper import WhisperEncoder
@@ -79,7 +81,10 @@ def compute_layers(waveforms: Sequence[np.ndarray], source: Upstream) -> list[np
     results = [np.empty((source.n_layers, n, source.width), np.float16) for n in sizes]
     pieces = [piece for i, size in enumerate(sizes) for piece in plan_pieces(i, size)]
     with torch.inference_mode(), one_thread():
-        for batch in plan_batches(pieces, equal_only=encoder.equal_lengths_only):
+        batches = [[piece] for piece in pieces]
+        if not source.int8:
+            batches = list(plan_batches(pieces, equal_only=encoder.equal_lengths_only))
+        for batch in batches:
             outputs = encoder.run([encoder.cut(prepared[p.recording], *p.seen) for p in batch])
             for piece, layers in zip(batch, outputs, strict=True):
                 first, last = (frame - piece.seen[0] for frame in piece.kept)
@@ -121,14 +126,23 @@ def plan_batches(pieces: Sequence[Piece], *, equal_only: bool) -> Iterator[list[
 @functools.lru_cache(maxsize=2)
 def load(source: Upstream) -> Encoder:
     """The encoder, loaded once a process and set of options."""
-    module = _read_module(source)
-    if source.options.bfloat16:
+    module = read_module(source).eval()
+    if source.raw_last_state:
+        _keep_last_state_raw(module, source)
+    if source.int8:
+        module = int8.quantise(module)
+    elif source.options.bfloat16:
         module = module.to(torch.bfloat16)
     kind = WhisperEncoder if source.family == "whisper" else WaveformEncoder
-    return kind(source, module.eval())
+    return kind(source, module)
 
 
-def _read_module(source: Upstream) -> torch.nn.Module:
+def read_module(source: Upstream) -> torch.nn.Module:
+    """The encoder in single precision, as transformers loads it.
+
+    Raises:
+        UndertoneError: the weights cannot be read, or lack some.
+    """
     import transformers
 
     kind: Any = transformers.AutoModel
@@ -159,6 +173,14 @@ def _read_module(source: Upstream) -> torch.nn.Module:
             f"{', …' if len(missing) > 3 else ''}: they are not of the model that its config tells"
         )
     return model.encoder if source.family == "whisper" else model
+
+
+def _keep_last_state_raw(module: Any, source: Upstream) -> None:
+    """Take away the normalisation behind the last layer, where the family has one there."""
+    if source.family == "whisper":
+        module.layer_norm = torch.nn.Identity()
+    elif getattr(module.config, "do_stable_layer_norm", False):
+        module.encoder.layer_norm = torch.nn.Identity()
 
 
 @contextlib.contextmanager

@@ -19,11 +19,14 @@ import numpy as np
 from undertone import audio
 from undertone.errors import UndertoneError, needs
 from undertone.features.name import CHOSEN, EVERY, PREFIX, FeatureName, Options, parse
+from undertone.features.upstream import cut
+from undertone.features.upstream.cut import Cut
 
 CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
 WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")  # the first that is there counts
 WAVEFORM_FAMILIES = ("wav2vec2", "hubert", "wavlm", "data2vec-audio")  # DistilHuBERT is a hubert
 FAMILIES = (*WAVEFORM_FAMILIES, "whisper")
+LAYERS_KEY = dict.fromkeys(WAVEFORM_FAMILIES, "num_hidden_layers") | {"whisper": "encoder_layers"}
 WHISPER_HOP = 160  # samples a frame of its log-mel input
 COLUMN = re.compile(r"[0-9a-f]{8}_(\d\d)_\d{4}")  # weights, layer, unit
 
@@ -43,6 +46,7 @@ class Upstream:
         first_centre: the sample in the middle of the first frame's field.
         normalise: whether an utterance is brought to mean 0 and variance 1.
         options: how it is run.
+        cut: of an encoder that ``shrink`` made.
     """
 
     folder: Path
@@ -55,6 +59,22 @@ class Upstream:
     first_centre: float
     normalise: bool
     options: Options = field(default_factory=Options)
+    cut: Cut | None = None
+
+    @property
+    def n_layers_of_whole(self) -> int:
+        """Transformer layers and what enters them, of the encoder that this one was cut from."""
+        return self.n_layers if self.cut is None else self.cut.original_layers + 1
+
+    @property
+    def int8(self) -> bool:
+        """Whether the weights of its products are rounded to 8 bits."""
+        return self.cut is not None and self.cut.int8
+
+    @property
+    def raw_last_state(self) -> bool:
+        """Whether the last state is not normalised."""
+        return self.cut is not None and self.cut.raw_last_state
 
     @property
     def frames_per_second(self) -> float:
@@ -87,16 +107,21 @@ def find(name: str | FeatureName) -> Upstream:
         raise UndertoneError(f"expected {PREFIX}MODEL@LAYER, found {str(name)!r}")
     needs("transformers", extra="upstream", what=f"features that begin with {PREFIX}")
     folder = _locate(name.model)
-    shape = _shape(folder, _read(folder / CONFIG))
+    config = _read(folder / CONFIG)
+    shape = _shape(folder, config)
+    made = cut.read(config, n_layers=shape["n_layers"] - 1, where=folder / CONFIG)
     if {"padded", "bare"} & set(name.options) and shape["family"] != "whisper":
         raise UndertoneError(
             f"+padded and +bare are for whisper encoders; this one is {shape['family']}"
         )
+    if made is not None and made.int8 and "bfloat16" in name.options:
+        raise UndertoneError(f"+bfloat16 is not for the encoder in {folder}: its weights are int8")
     return Upstream(
         folder=folder,
         layers=_layers(name.layers, int(shape["n_layers"]), folder),
         digest=_digest(folder, _state(folder)),
         options=Options(**dict.fromkeys(name.options, True)),
+        cut=made,
         **shape,
     )
 
@@ -180,7 +205,7 @@ def _shape(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
             raise UndertoneError(f"{folder / PREPROCESSOR} is not Whisper's: 400 and 160 samples")
         return {
             "family": family,
-            "n_layers": config["encoder_layers"] + 1,
+            "n_layers": config[LAYERS_KEY[family]] + 1,
             "width": config["d_model"],
             "hop_length": 2 * WHISPER_HOP,
             "first_centre": 0.0,
@@ -193,7 +218,7 @@ def _shape(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
         field_length = (field_length - 1) * stride + kernel
     return {
         "family": family,
-        "n_layers": config["num_hidden_layers"] + 1,
+        "n_layers": config[LAYERS_KEY[family]] + 1,
         "width": config["hidden_size"],
         "hop_length": math.prod(config["conv_stride"]),
         "first_centre": (field_length - 1) / 2,
@@ -215,11 +240,20 @@ def _layers(text: str, n_layers: int, folder: Path) -> range:
     return range(int(first), int(last) + 1)
 
 
-def _files(folder: Path) -> list[Path]:
+def weight_files(folder: Path) -> list[Path]:
+    """The weights of an encoder, one file or several.
+
+    Raises:
+        UndertoneError: there are none.
+    """
     weights = next((paths for p in WEIGHTS if (paths := sorted(folder.glob(p)))), None)
     if weights is None:
         raise UndertoneError(f"no weights in {folder}: expected {' or '.join(WEIGHTS)}")
-    return [folder / CONFIG, folder / PREPROCESSOR, *weights]
+    return weights
+
+
+def _files(folder: Path) -> list[Path]:
+    return [folder / CONFIG, folder / PREPROCESSOR, *weight_files(folder)]
 
 
 def _state(folder: Path) -> tuple[tuple[str, int, int], ...]:
