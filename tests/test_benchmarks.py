@@ -153,5 +153,22 @@ def test_upstream(benchmark, corpus, tmp_path, monkeypatch):
     assert result["left_out"]["speech alone, torch.compile"] == "ImportError: not here"
 
 
+@pytest.mark.slow
+def test_small_encoders(benchmark, corpus, tmp_path):
+    from upstream_fakes import write_whisper
+
+    folder = write_whisper(tmp_path / "whisper", seconds=4)
+    where = ["--encoder", str(folder), "--corpus", f"tones={corpus / 'labels.csv'}"]
+    result = benchmark("small_encoders", *where, "--repeats", "2", SECONDS=1.0)
+    rows = result["encoders"]
+    assert list(rows) == ["whole", "whole, int8", "1 of 2 layers", "1 of 2 layers, int8"]
+    assert rows["whole"]["ratio"] == 1
+    assert rows["1 of 2 layers"]["parameters"] < rows["whole"]["parameters"]
+    assert rows["1 of 2 layers"]["distance_of_int8"] == 0
+    assert 0 < rows["1 of 2 layers, int8"]["distance_of_int8"] < 0.1
+    assert all(len(row["processor_s"]) == 2 for row in rows.values())
+    assert result["processor"]
+
+
 def _is_not_here(*_: object, **__: object) -> None:
     raise ImportError("not here")

@@ -282,7 +282,7 @@ def test_the_model_of_finetune_learns_from_everybody(spies, given, labels):
     ((problem, _),) = given
     assert problem.test == []
     assert len(set(problem.budget)) == model.notes["labels"] == (labels or 93)
-    assert f"validation included: {labels or 93}." in build.facts(None, model.inputs).method
+    assert f"validation included: {labels or 93}." in build.facts(None, model).method
     assert set(problem.material.crowd) == set(everyone(data))
     if labels is None:
         assert set(problem.budget) == set(oracle(data))

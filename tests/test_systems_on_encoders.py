@@ -146,6 +146,7 @@ def test_heads_see_the_layer_and_note_it(rng, system):
 def test_a_system_said_not_to_see_the_pool_does_not_ask_for_its_statistics(rng, system):
     problem = problem_of(*fake_layers(rng), rng)
     problem.material.normaliser = None
+    problem.material.teacher = problem.material.layers
     if system == "cnn":
         problem.material.layers = None  # frames of a table on disk: here they stand as they are
     probabilities = fit_and_predict(problem, system, **settings_of(system))

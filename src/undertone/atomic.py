@@ -39,8 +39,7 @@ def new_folder(path: Path) -> Iterator[Path]:
     Raises:
         UndertoneError: the path is taken, the disk is full, or it cannot be written.
     """
-    if path.exists() or path.is_symlink():
-        raise UndertoneError(f"{path} is there already; choose another --out")
+    check_free(path)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         partial.mkdir(parents=True)
@@ -50,6 +49,16 @@ def new_folder(path: Path) -> Iterator[Path]:
         raise _told(path, error, "does not fit") from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def check_free(path: Path) -> None:
+    """Refuse a path that is taken.
+
+    Raises:
+        UndertoneError: something is there.
+    """
+    if path.exists() or path.is_symlink():
+        raise UndertoneError(f"{path} is there already; choose another --out")
 
 
 def _told(path: Path, error: OSError, need: str) -> UndertoneError:

@@ -6,7 +6,7 @@ Out: a filled frame store, an encoder folder, a model folder.
 
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from undertone import corpora
@@ -23,7 +23,7 @@ from undertone.features.upstream.source import find
 from undertone.features.vectors import summarise
 from undertone.models.encoder import EncoderConfig
 from undertone.progress import Progress
-from undertone.recogniser.build import Build, FinetuneSettings, short_name
+from undertone.recogniser.build import Build, FinetuneSettings, short_name, teaching_warnings
 from undertone.recogniser.card import Facts, write_card
 from undertone.recogniser.folder import (
     ENCODER,
@@ -35,7 +35,7 @@ from undertone.recogniser.folder import (
     load_encoder,
 )
 from undertone.systems.layers import Layers
-from undertone.systems.plan import Data
+from undertone.systems.plan import Data, prefix_of
 from undertone.tasks import Dimensions, Task
 from undertone.training import references
 from undertone.training.normalise import fit_normaliser, normalise
@@ -75,15 +75,70 @@ def settle(corpus: Corpus, task: str, features: str) -> tuple[Task, FeatureName]
     return corpus.task(task), parse(features or usual).settled()
 
 
-def read_data(corpus: Corpus, features: FeatureName, task: Task, resources: Resources) -> Data:
-    """A labelled corpus with its frames, and those of all layers where an encoder gives them."""
+def read_data(
+    corpus: Corpus,
+    features: FeatureName,
+    task: Task,
+    resources: Resources,
+    *,
+    teacher: FeatureName | None = None,
+    others: Sequence[Corpus] = (),
+) -> Data:
+    """A labelled corpus with its frames, and those of all layers where an encoder gives them.
+
+    Args:
+        corpus: opened.
+        features: which frames.
+        task: what is predicted.
+        resources: of the machine.
+        teacher: another encoder, which hears the same utterances.
+        others: unlabelled corpora that it may guess.
+    """
+    heard = _hear(corpus, features, teacher, resources)
+    read = heard.corpus
+    labelled = usable(in_official_folds(read), task)
+    rest = read.table[read.table["speaker"].notna()]
+    rest = rest[~rest["utterance"].isin(labelled.table["utterance"])]
+    unlabelled = dict(zip(rest["utterance"], rest["speaker"], strict=True))
+    data = Data(task, labelled, heard.table, heard.layers, unlabelled, heard.teacher)
+    return _beside(data, [_hear(other, features, teacher, resources) for other in others])
+
+
+@dataclass(frozen=True)
+class _Heard:
+    """A corpus without the utterances that have no frames, and its frames."""
+
+    corpus: Corpus
+    table: FrameTable
+    layers: Layers | None
+    teacher: Layers | None
+
+
+def _hear(
+    corpus: Corpus, features: FeatureName, teacher: FeatureName | None, resources: Resources
+) -> _Heard:
     layers = _open_layers(corpus, features, resources) if features.is_upstream else None
     read, table = read_frames(corpus, features, resources)
-    labelled = usable(in_official_folds(read), task)
-    others = read.table[read.table["speaker"].notna()]
-    others = others[~others["utterance"].isin(labelled.table["utterance"])]
-    unlabelled = dict(zip(others["utterance"], others["speaker"], strict=True))
-    return Data(task, labelled, table, layers, unlabelled)
+    if teacher is None:
+        return _Heard(read, table, layers, None)
+    teaching = _open_layers(read, teacher, resources)
+    return _Heard(read.drop(teaching.table.failures), table, layers, teaching)
+
+
+def _beside(data: Data, others: Sequence[_Heard]) -> Data:
+    """The same with the utterances of other corpora among its frames."""
+    if not others:
+        return data
+    by_prefix = {prefix_of(i, other.corpus): other for i, other in enumerate(others)}
+    layers = {prefix: h.layers for prefix, h in by_prefix.items() if h.layers is not None}
+    teacher = {prefix: h.teacher for prefix, h in by_prefix.items() if h.teacher is not None}
+    return replace(
+        data,
+        frames=data.frames.with_others({prefix: h.table for prefix, h in by_prefix.items()}),
+        layers=data.layers and data.layers.with_others(layers),
+        teacher=data.teacher and data.teacher.with_others(teacher),
+        others=tuple((other.corpus, other.table) for other in others),
+    )
 
 
 def read_frames(
@@ -214,6 +269,7 @@ def finetune(
     out: Path | str,
     *,
     encoder: Path | str | None = None,
+    unlabelled: Sequence[str | Corpus] = (),
     settings: FinetuneSettings | None = None,
     resources: Resources | None = None,
 ) -> tuple[Recogniser, Score | None]:
@@ -223,6 +279,7 @@ def finetune(
         corpus: with labels.
         out: folder of the model.
         encoder: folder that ``pretrain`` wrote; without it the network starts at random.
+        unlabelled: more speech that a teacher may guess; for the system ``taught``.
         settings: of the step.
         resources: of the machine.
 
@@ -236,14 +293,18 @@ def finetune(
     opened = with_proxy(_open(corpus), settings.proxy, settings.task)
     wanted = pretrained.inputs.features if pretrained else settings.features
     task, features = settle(opened, settings.task, wanted)
-    data = read_data(opened, features, task, resources)
+    others = [_open(other) for other in unlabelled]
+    data = read_data(opened, features, task, resources, teacher=settings.teacher, others=others)
     build = Build(data, features, pretrained, settings)
     with Progress(shown=resources.progress) as progress:
         progress.add("fits", len(build.folds))
         score = build.cross_validate(progress) if settings.folds else None
         recogniser = build.fit_all()
         progress.advance("fits")
-    recogniser.save(Path(out), write_card(build.facts(score, recogniser.inputs), [data.corpus]))
+    for line in teaching_warnings(recogniser.notes):
+        print(f"undertone: {line}", file=sys.stderr)
+    read = [data.corpus, *(other for other, _ in data.others)]
+    recogniser.save(Path(out), write_card(build.facts(score, recogniser), read))
     return recogniser, score
 
 

@@ -46,6 +46,9 @@ def curve(
     systems: Annotated[
         str | None, typer.Option(help="Systems to compare, as descriptors,linear,constant.")
     ] = None,
+    teacher: Annotated[
+        str | None, typer.Option(help="Encoder that teaches, upstream:MODEL@all.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("runs/curve"),
     quick: Annotated[bool, typer.Option("--quick", help="A first look, in minutes.")] = False,
     transductive: Annotated[
@@ -80,7 +83,10 @@ def curve(
         "transductive": transductive or None,
     }
     values = options.settings_of(
-        config, given, assignments, beneath=quick_values() if quick else {}
+        config,
+        given,
+        options.with_teacher(teacher, assignments),
+        beneath=quick_values() if quick else {},
     )
     printing.show_report(
         run(load(CurveSettings, values), out, Resources(cache, workers, not quiet))

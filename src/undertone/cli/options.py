@@ -1,5 +1,6 @@
 """Options that several commands share, and what they become: one table of settings."""
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -33,6 +34,12 @@ def budgets_of(text: str | None) -> list[int | str] | None:
             "--budgets takes whole numbers, or all, with commas between, such as 20,50,all; "
             f"found {text!r}"
         ) from None
+
+
+def with_teacher(teacher: str | None, assignments: list[str] | None) -> list[str]:
+    """The assignments of settings, that of the teacher before them."""
+    named = [] if teacher is None else [f"taught.teacher={json.dumps(teacher)}"]
+    return [*named, *(assignments or [])]
 
 
 def settings_of(

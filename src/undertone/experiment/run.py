@@ -13,7 +13,7 @@ inside the label budget.
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +28,7 @@ from undertone.corpora.corpus import Corpus
 from undertone.corpora.folds import Fold, largest_budget, official_folds, speaker_folds
 from undertone.corpora.pool import Pool, pool
 from undertone.corpora.proxy import with_proxy
+from undertone.errors import describe_some
 from undertone.evaluation.curves import Curves, Key, trace
 from undertone.evaluation.predictions import Tested, predictions_table, results_table
 from undertone.evaluation.report.page import write_report
@@ -36,12 +37,14 @@ from undertone.experiment import folder
 from undertone.experiment.settings import ALL, CurveSettings
 from undertone.experiment.sweep import Sweep, layer_notes, read_fit
 from undertone.experiment.sweep import run as run_sweep
+from undertone.features.name import parse
 from undertone.features.store import FrameTable
+from undertone.features.upstream.source import Upstream, find
 from undertone.pipeline import Resources, read_data, read_frames, settle
 from undertone.processes import available_cores
 from undertone.progress import Progress
 from undertone.systems.plan import Cell, Data, Draws, Plan
-from undertone.systems.table import pairs_among, systems_of
+from undertone.systems.table import contrasts_among, pairs_among, systems_of
 from undertone.tasks import Task
 from undertone.training import references
 from undertone.training.pretrain import Pretraining
@@ -125,7 +128,7 @@ def open_run(settings: CurveSettings, out: Path | str, resources: Resources) -> 
     task, features = settle(opened, settings.task, settings.features)
     settings = settings.resolved(task, features)
     folder.check(Path(out), settings)
-    data = read_data(opened, features, task, resources)
+    data = read_data(opened, features, task, resources, teacher=settings.teacher)
     unlabelled = tuple(
         read_frames(corpora.open(name), features, resources) for name in settings.unlabelled
     )
@@ -226,13 +229,15 @@ class Run:
         command = paper.command if paper else "undertone curve"
         found = {fold: sweep.read_pretraining(fold) for fold in sweep.plan.folds}
         pretrainings = {fold: done for fold, done in found.items() if done is not None}
-        findings = (what for f in self.folds for what in audit_fold(self.corpus, f).findings())
+        findings = [what for f in self.folds for what in audit_fold(self.corpus, f).findings()]
+        encoders = self.encoders
         return CurveResult(
             title=paper.title if paper else f"Learning curve of {self.corpus.name}",
             sources=tuple(self._sources()),
             curves=curves,
             systems=tuple(rows[name] for name in settings.systems),
             pairs=pairs_among(settings.systems),
+            contrasts=contrasts_among(settings.systems),
             n_draws=settings.draws,
             folds=tuple(fold.test_speakers for fold in self.folds),
             left_out=self._left_out(),
@@ -244,17 +249,46 @@ class Run:
             seconds=seconds,
             warnings=(
                 *filter(None, [self.task.caveat]),
-                *dict.fromkeys(findings),
+                *dict.fromkeys([*findings, *self._chosen_on_tested(encoders)]),
                 *_unbeaten(pretrainings),
             ),
             transductive=settings.transductive,
             notes=(
                 *([BY_VIDEO] if self.corpus.unit == "video" else []),
                 *layer_notes(sweep),
+                *self._teacher_note(),
             ),
             paper=paper,
             unit=self.corpus.unit,
         )
+
+    @property
+    def encoders(self) -> list[Upstream]:
+        """Pre-trained ones that are heard: of the frames, and of the teacher."""
+        names = [parse(self.settings.features), self.settings.teacher]
+        return [find(name.every_layer()) for name in names if name and name.is_upstream]
+
+    def _chosen_on_tested(self, encoders: Sequence[Upstream]) -> Iterator[str]:
+        """A sentence for each encoder whose size was chosen on labels of speakers tested here."""
+        tested = {speaker for fold in self.folds for speaker in fold.test_speakers}
+        for encoder in encoders:
+            chosen = encoder.cut.chosen if encoder.cut else None
+            if chosen is None or chosen.corpus != self.corpus.name:
+                continue
+            if known := sorted(tested & set(chosen.speakers)):
+                yield (
+                    f"the number of layers of the encoder in {encoder.folder} was chosen on "
+                    f"labels of tested speakers ({describe_some(known)}): scores are optimistic"
+                )
+
+    def _teacher_note(self) -> Iterator[str]:
+        if (name := self.settings.teacher) is not None:
+            teacher = find(name.every_layer())
+            yield (
+                f"The teacher is {name} (digest {teacher.digest[:16]}): it is heard while taught "
+                "systems are fitted, never while they predict. It saw the labels of the budget and "
+                "no others."
+            )
 
     def _sources(self) -> Iterator[Source]:
         roles = ["labelled", *["unlabelled pool"] * len(self.unlabelled)]

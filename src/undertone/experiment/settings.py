@@ -10,11 +10,13 @@ from undertone.config import check_ranges, check_types
 from undertone.errors import UndertoneError
 from undertone.features.name import FeatureName
 from undertone.models.encoder import EncoderConfig
-from undertone.systems.settings import Bag, bag_of, plain_bag
+from undertone.systems.settings import Bag, bag_of, plain_bag, teacher_in
 from undertone.systems.table import (
+    ALONGSIDE,
     ENCODER,
     FRAMES,
     check_frames,
+    check_teacher,
     known_names,
     systems_of,
     usual_systems,
@@ -83,7 +85,9 @@ class CurveSettings:
         """
         rows = systems_of(task)
         frames = ENCODER if features.is_upstream else FRAMES
-        names = self.systems or usual_systems(task, frames)
+        teacher = self.teacher
+        names = self.systems or usual_systems(task, frames, taught=teacher is not None)
+        names = (*names, *(control for name in names for control in ALONGSIDE.get(name, ())))
         if unknown := set(names) - set(rows):
             raise UndertoneError(
                 f"there is no system {', '.join(sorted(unknown))} for {task.name}; there are "
@@ -97,7 +101,13 @@ class CurveSettings:
             replicates=self.replicates or task.n_replicates,
         )
         check_frames(task, settled.systems, features)
+        check_teacher(settled.systems, "" if teacher is None else str(teacher))
         return replace(settled, of_systems=settled.bag(task, settled.systems))
+
+    @property
+    def teacher(self) -> FeatureName | None:
+        """Whose encoder teaches, if one does."""
+        return teacher_in(self.of_systems)
 
     def bag(self, task: Task, systems: tuple[str, ...]) -> dict[str, Any]:
         """Settings of these systems by section: what is given, over what the task presets."""

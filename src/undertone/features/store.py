@@ -14,7 +14,7 @@ import json
 import math
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +84,15 @@ class FrameTable:
         place = self.source[utterance]
         frames = place if isinstance(place, np.ndarray) else shards.read(place)
         return frames.astype(np.float32) if frames.dtype == np.float16 else frames
+
+    def with_others(self, others: Mapping[str, "FrameTable"]) -> "FrameTable":
+        """The same with the utterances of other tables of this extractor, each behind a prefix."""
+        source, keys = dict(self.source), dict(self.keys)
+        for prefix, table in others.items():
+            assert table.columns == self.columns, "frames of one extractor"
+            source |= {f"{prefix}{name}": place for name, place in table.source.items()}
+            keys |= {f"{prefix}{name}": key for name, key in table.keys.items()}
+        return replace(self, source=source, keys=keys)
 
 
 def extract(

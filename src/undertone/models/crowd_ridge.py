@@ -74,6 +74,7 @@ def fit_crowd_ridge(
     settings: RidgeConfig,
     emphasis: np.ndarray | None = None,
     limits: tuple[float, float] = (-math.inf, math.inf),
+    weights: np.ndarray | None = None,
 ) -> CrowdRidge:
     """Fit to labels and a crowd.
 
@@ -84,12 +85,16 @@ def fit_crowd_ridge(
         settings: of the regression.
         emphasis: (n_values,) of the z-scores; all equal by default.
         limits: lowest and highest amount that is predicted.
+        weights: (n_labels,) what each counts; all equal by default.
     """
     mean, sd = crowd.mean_and_sd()
     emphasis = np.ones_like(mean) if emphasis is None else emphasis
     rows = scaled(vectors, mean=mean, sd=sd, emphasis=emphasis)
-    centre = rows.mean(axis=0)
-    fit = closed_form(rows - centre, truth.astype(np.float64), penalty=settings.penalty)
+    weights = np.ones(len(rows)) if weights is None else weights
+    centre = np.average(rows, axis=0, weights=weights)
+    fit = closed_form(
+        rows - centre, truth.astype(np.float64), penalty=settings.penalty, weights=weights
+    )
     slope, offset = fit.label_sd, fit.label_mean
     if settings.match_spread:
         others = crowd.vectors[crowd.unlabelled]
@@ -120,26 +125,34 @@ class ClosedForm:
     label_sd: np.ndarray
 
 
-def closed_form(rows: np.ndarray, truth: np.ndarray, *, penalty: float) -> ClosedForm:
+def closed_form(
+    rows: np.ndarray, truth: np.ndarray, *, penalty: float, weights: np.ndarray | None = None
+) -> ClosedForm:
     """Fit all outputs at once, and predict each label as if it had not been given.
 
-    The hat matrix is H = K (K + λ I)⁻¹ + 1/n, and what a fit without row i says of it is
+    Of weighted labels the rows and targets are multiplied by the roots of their weights. The hat
+    matrix is then H = K (K + λ I)⁻¹ + √w √wᵀ / Σw, and what a fit without row i says of it is
     y_i - (y_i - ŷ_i) / (1 - H_ii) (Cook and Weisberg, Residuals and Influence, 1982, section 2.2).
 
     Args:
         rows: (n_labels, n_values), centred.
         truth: (n_labels, n_outputs).
         penalty: of the mean squared norm of the rows.
+        weights: (n_labels,) what each counts; all equal by default.
     """
-    mean, sd = truth.mean(axis=0), truth.std(axis=0)
+    weights = np.ones(len(rows)) if weights is None else weights
+    root, total = np.sqrt(weights)[:, None], weights.sum()
+    mean = np.average(truth, axis=0, weights=weights)
+    sd = np.sqrt(np.average((truth - mean) ** 2, axis=0, weights=weights))
     targets = (truth - mean) / np.where(sd > 0, sd, 1)
+    rows = root * rows
     kernel = rows @ rows.T
-    level = penalty * max(kernel.trace() / len(rows), np.finfo(float).tiny)
+    level = penalty * max(kernel.trace() / total, np.finfo(float).tiny)
     factor = cho_factor(kernel + level * np.eye(len(rows)))
-    dual = cho_solve(factor, targets)
-    hat = np.diag(cho_solve(factor, kernel)) + 1 / len(rows)
+    dual = cho_solve(factor, root * targets)
+    hat = np.diag(cho_solve(factor, kernel)) + weights / total
     apart = np.maximum(1 - hat, np.finfo(float).eps)
-    left_out = targets - (targets - kernel @ dual) / apart[:, None]
+    left_out = targets - (targets - kernel @ dual / root) / apart[:, None]
     return ClosedForm(dual.T @ rows, left_out, mean, sd)
 
 

@@ -79,8 +79,12 @@ class Discriminant(Head):
 
         They are overconfident, as of any Gaussian model in many dimensions.
         """
-        scores = self.scaled(vectors) @ self.weight.T + self.bias
-        return softmax(scores, axis=1).astype(np.float32)
+        return softmax(self.scores(vectors), axis=1).astype(np.float32)
+
+    def scores(self, vectors: np.ndarray) -> np.ndarray:
+        """(n_utterances, n_outputs) logarithms of probabilities, but for what all have alike."""
+        scores: np.ndarray = self.scaled(vectors) @ self.weight.T + self.bias
+        return scores
 
     def scaled(self, vectors: np.ndarray) -> np.ndarray:
         """(n_utterances, n_values) z-scores."""
@@ -117,6 +121,7 @@ def fit_discriminant(
     n_outputs: int,
     settings: DiscriminantConfig,
     emphasis: np.ndarray | None = None,
+    weights: np.ndarray | None = None,
 ) -> Discriminant:
     """Fit to labels and a crowd.
 
@@ -127,23 +132,44 @@ def fit_discriminant(
         n_outputs: emotions; one without a label is never predicted.
         settings: of the analysis.
         emphasis: (n_values,) of the z-scores; all equal by default.
+        weights: (n_labels,) what each counts; ``label_weight`` by default.
     """
     mean, sd = crowd.mean_and_sd()
     emphasis = np.ones_like(mean) if emphasis is None else emphasis
     of_crowd = partial(scaled, mean=mean, sd=sd, emphasis=emphasis)
     labelled, others = of_crowd(vectors), of_crowd(crowd.vectors[crowd.unlabelled])
     prior = _Prior(settings, _speaker_means(of_crowd(crowd.vectors), crowd.speakers))
-    weights = np.full(len(truth), float(settings.label_weight))
+    if weights is None:
+        weights = np.full(len(truth), float(settings.label_weight))
     weight, bias = prior.fit(labelled, truth, weights=weights, n_outputs=n_outputs)
     for _ in range(settings.rounds if len(others) else 0):
-        surest, guess = _surest(others @ weight.T + bias, settings.crowd_share)
+        joining, guess = surest(others @ weight.T + bias, settings.crowd_share)
         weight, bias = prior.fit(
-            np.concatenate([labelled, others[surest]]),
+            np.concatenate([labelled, others[joining]]),
             np.concatenate([truth, guess]),
-            weights=np.concatenate([weights, np.ones(len(surest))]),
+            weights=np.concatenate([weights, np.ones(len(joining))]),
             n_outputs=n_outputs,
         )
     return Discriminant(mean, sd, emphasis, weight, bias)
+
+
+def surest(scores: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
+    """Positions of the surest utterances, at most equally many an emotion, and their emotions.
+
+    Args:
+        scores: (n_utterances, n_outputs); the margin of the first over the second counts.
+        share: of the utterances, if all emotions were equally frequent among them.
+    """
+    guess = scores.argmax(axis=1)
+    second, first = np.partition(scores, -2, axis=1)[:, -2:].T
+    most = max(1, int(share * len(scores) / (scores > NEVER / 2).any(axis=0).sum()))
+    chosen = []
+    for k in np.unique(guess):
+        of_class = np.flatnonzero(guess == k)
+        margin = first[of_class] - second[of_class]
+        chosen.append(of_class[np.argsort(-margin, kind="stable")[:most]])
+    positions = np.concatenate(chosen)
+    return positions, guess[positions]
 
 
 @dataclass(frozen=True)
@@ -195,17 +221,3 @@ def _speaker_means(vectors: np.ndarray, speakers: np.ndarray) -> np.ndarray:
     """(n_speakers, n_values) of each speaker's utterances, less their mean; 0 of one speaker."""
     means = np.stack([vectors[speakers == speaker].mean(axis=0) for speaker in np.unique(speakers)])
     return means - means.mean(axis=0)
-
-
-def _surest(scores: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
-    """Positions of the surest utterances, at most equally many an emotion, and their emotions."""
-    guess = scores.argmax(axis=1)
-    second, first = np.partition(scores, -2, axis=1)[:, -2:].T
-    most = max(1, int(share * len(scores) / (scores > NEVER / 2).any(axis=0).sum()))
-    chosen = []
-    for k in np.unique(guess):
-        of_class = np.flatnonzero(guess == k)
-        margin = first[of_class] - second[of_class]
-        chosen.append(of_class[np.argsort(-margin, kind="stable")[:most]])
-    surest = np.concatenate(chosen)
-    return surest, guess[surest]

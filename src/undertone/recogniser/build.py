@@ -9,6 +9,8 @@ and nobody is tested.
 
 import hashlib
 import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -18,10 +20,11 @@ import numpy as np
 from undertone import config
 from undertone.config import check_ranges, check_types
 from undertone.corpora.folds import Fold, largest_budget, official_folds, speaker_folds
-from undertone.corpora.pool import pool
+from undertone.corpora.pool import Pool, PoolPart, pool
 from undertone.errors import UndertoneError
 from undertone.evaluation.score import Score, score_rows
 from undertone.features.name import FeatureName
+from undertone.features.upstream.source import find
 from undertone.models.discriminant import Discriminant
 from undertone.models.encoder import EncoderConfig
 from undertone.progress import Progress
@@ -31,15 +34,17 @@ from undertone.systems.fits import temperature_within
 from undertone.systems.fitted import OnVectors
 from undertone.systems.plan import Cell, Data, Draws, Plan
 from undertone.systems.problem import Material
-from undertone.systems.settings import Bag, bag_of, plain_bag
+from undertone.systems.settings import Bag, bag_of, plain_bag, teacher_in
 from undertone.systems.table import (
     ENCODER,
     FRAMES,
     System,
     advised,
     check_frames,
+    check_teacher,
     systems_of,
 )
+from undertone.systems.taught import lopsided
 from undertone.training.normalise import fit_normaliser, unchanged
 
 
@@ -56,6 +61,11 @@ class FinetuneSettings:
     seed: int = 0
     encoder: EncoderConfig = field(default_factory=EncoderConfig)  # likewise
     of_systems: Bag = field(default_factory=dict, metadata=config.REST)
+
+    @property
+    def teacher(self) -> FeatureName | None:
+        """Whose encoder teaches, if one does."""
+        return teacher_in(self.of_systems)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "of_systems", plain_bag(self.of_systems))
@@ -86,6 +96,7 @@ class Build:
     def __post_init__(self) -> None:
         row, given = self.row, self.pretrained is not None
         check_frames(self.data.task, (row.name,), self.features)
+        self._check_teacher()
         self._check_settings()
         if row.pretrains and not given:
             raise UndertoneError(
@@ -97,6 +108,27 @@ class Build:
             raise UndertoneError(
                 f"the system {row.name} does not start from an encoder: leave --encoder out, or "
                 f"take --system {' or '.join(r.name for r in rows if r.pretrains)}"
+            )
+
+    def _check_teacher(self) -> None:
+        teacher = self.settings.teacher
+        check_teacher((self.row.name,), "" if teacher is None else str(teacher))
+        if self.row.hears_teacher:
+            raise UndertoneError(
+                f"the system {self.row.name} hears the frames of its teacher, and is for curves; "
+                f"to train the teacher itself leave --system out and take --features {teacher}"
+            )
+        if self.data.others and not self.row.needs_teacher:
+            raise UndertoneError(
+                f"the system {self.row.name} does not use unlabelled corpora: leave --unlabelled "
+                "out, or take --system taught"
+            )
+        nobody = not (self.data.others or self.data.unlabelled or self.settings.labels)
+        if self.row.needs_teacher and nobody:
+            raise UndertoneError(
+                f"every utterance of {self.data.corpus.name} has a label that may be used, so that "
+                "there is nothing for a teacher to guess: give --labels N, or more speech with "
+                "--unlabelled NAME=PATH"
             )
 
     def _check_settings(self) -> None:
@@ -140,13 +172,31 @@ class Build:
         return [*tested, Fold(len(tested), (), corpus.speakers)]
 
     @cached_property
+    def pools(self) -> list[Pool]:
+        """What each fold may hear without labels.
+
+        Raises:
+            UndertoneError: of a corpus that was given as more speech nothing may be heard.
+        """
+        others = [other for other, _ in self.data.others]
+        pools = [pool(self.data.corpus, others, fold) for fold in self.folds]
+        for part in pools[-1].parts[1:]:
+            if not part.utterances:
+                raise UndertoneError(
+                    f"no utterance of {part.corpus.name} can be used beside "
+                    f"{self.data.corpus.name}: {_reasons([part])}; leave it out of --unlabelled"
+                )
+        return pools
+
+    @cached_property
     def plan(self) -> Plan:
         """Who is in which pool."""
         corpus, labels = self.data.corpus, self.settings.labels
         most = max(largest_budget(corpus, fold, self.data.task) for fold in self.folds)
         draws = Draws((labels or most,), all_labels=0 if labels else most)
+        tables = [table for _, table in self.data.others]
         return self.data.plan(
-            [(fold, pool(corpus, [], fold), []) for fold in self.folds],
+            [(fold, pool, tables) for fold, pool in zip(self.folds, self.pools, strict=True)],
             draws,
             shape=self.pretrained.shape if self.pretrained else self.settings.encoder,
             seed=self.settings.seed,
@@ -192,11 +242,28 @@ class Build:
             self.row.name,
             fitted,
             encoders={start: material.encoder(start)} if start else {},
-            notes={"labels": len(problem.budget), "corpus": self.data.corpus.name, **fitted.notes},
+            notes={
+                "labels": len(problem.budget),
+                "corpus": self.data.corpus.name,
+                **self._teacher_notes(),
+                **fitted.notes,
+            },
         )
 
-    def facts(self, score: Score | None, inputs: Inputs) -> Facts:
+    def _teacher_notes(self) -> dict[str, Any]:
+        if (teacher := self.settings.teacher) is None:
+            return {}
+        parts = self.pools[-1].parts[1:]
+        return {
+            "teacher": str(teacher),
+            "teacher_digest": find(teacher.every_layer()).digest,
+            "guessed_corpora": [part.corpus.name for part in parts],
+            "not_guessed": _reasons(parts),
+        }
+
+    def facts(self, score: Score | None, recogniser: Recogniser) -> Facts:
         """What the model card says."""
+        inputs, notes = recogniser.inputs, recogniser.notes
         task, n_folds = self.data.task, len(self.folds) - 1
         unit, measured = self.data.corpus.unit, "Not measured: `folds` was 0."
         if score is not None:
@@ -213,7 +280,7 @@ class Build:
         return Facts(
             title=f"Recogniser of {', '.join(task.outputs)}",
             features=f"{inputs.features}, {len(inputs.columns)} columns",
-            method=self._describe(),
+            method=self._describe() + "".join(f" {line}" for line in describe_teaching(notes)),
             headings=("this model", *score.floors) if score else (),
             scores=score.rows() if score else [],
             measured=measured,
@@ -257,6 +324,38 @@ class Build:
                 "scores below are transductive: tested voices, not their labels, were known."
             )
         return text
+
+
+def describe_teaching(notes: Mapping[str, Any]) -> Iterator[str]:
+    """Sentences on who taught a recogniser."""
+    if "teacher" not in notes:
+        return
+    others = ", ".join(notes["guessed_corpora"])
+    yield (
+        f"The teacher was {notes['teacher']} (digest {notes['teacher_digest']}); it guessed "
+        f"{notes['taught']} utterances{f' of the corpus and of {others}' if others else ''} that "
+        "this model learned from, and is not needed to serve it."
+    )
+    yield from teaching_warnings(notes)
+
+
+def teaching_warnings(notes: Mapping[str, Any]) -> Iterator[str]:
+    """What was left out of the speech to be guessed; that the guesses are mostly one output."""
+    if left_out := notes.get("not_guessed"):
+        yield f"Left out of the speech that was guessed: {left_out}."
+    guesses = notes.get("guesses", {})
+    if (most := lopsided(guesses)) is not None:
+        share = guesses[most] / sum(guesses.values())
+        yield (
+            f"The teacher takes {share:.0%} of the unlabelled speech for {most}: speech that does "
+            "not hold the emotions teaches little of them."
+        )
+
+
+def _reasons(parts: Sequence[PoolPart]) -> str:
+    """How many utterances were left out, by reason; "" where none was."""
+    counts = Counter(reason for part in parts for reason in part.left_out.values())
+    return ", ".join(f"{n}, {reason}" for reason, n in counts.items())
 
 
 def short_name(key: str) -> str:

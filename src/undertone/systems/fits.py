@@ -9,7 +9,7 @@ On the frames of a pre-trained encoder the heads see one layer: the one asked fo
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ from undertone.models.linear_and_svm import fit_logistic, fit_ridge, fit_svm
 from undertone.models.network import DenseHead
 from undertone.models.picture import PictureConfig, load_backbone
 from undertone.systems.fitted import Fitted, OnPictures, OnSegments, OnSteps, OnVectors, View
-from undertone.systems.problem import Problem
+from undertone.systems.problem import DESCRIPTORS, Problem
 from undertone.tasks import CHOICE
 from undertone.tasks.draws import LabelDraw
 from undertone.training import segments
@@ -95,33 +95,64 @@ def fit_kernel(problem: Problem, settings: None, *, block: str) -> Fitted:
     return _fit_classifier(problem, View((block,), layer=_layer(problem, block)), fit_svm)
 
 
-def fit_combined(problem: Problem, settings: DiscriminantConfig, *, start: str = "") -> Fitted:
-    """A discriminant analysis, self-trained, on descriptors and the outputs of an encoder."""
-    blocks = ("descriptors", "pooled") if start else ("descriptors",)
-    view = View(blocks, start, POOLING if start else "")
-    labelled, of_descriptors = _vectors(problem, view, problem.budget), _emphasis(problem)
-    of_encoder = np.full(labelled.shape[1] - len(of_descriptors), settings.encoder_emphasis)
+@dataclass(frozen=True)
+class Lesson:
+    """What a fit learns from, where that is more than the labels of its budget.
+
+    Attributes:
+        utterances: names.
+        truth: (n_utterances, n_outputs) given, or guessed by a teacher.
+        weights: (n_utterances,) what each counts.
+    """
+
+    utterances: Sequence[str]
+    truth: np.ndarray
+    weights: np.ndarray
+
+
+def fit_combined(
+    problem: Problem,
+    settings: DiscriminantConfig,
+    *,
+    start: str = "",
+    block: str = DESCRIPTORS,
+    lesson: Lesson | None = None,
+) -> OnVectors:
+    """A discriminant analysis, self-trained, on a block and the outputs of an encoder."""
+    view = View((block, "pooled") if start else (block,), start, POOLING if start else "")
+    lesson = lesson or _given(problem, weight=settings.label_weight)
+    labelled, of_block = _vectors(problem, view, lesson.utterances), _emphasis(problem, block)
+    of_encoder = np.full(labelled.shape[1] - len(of_block), settings.encoder_emphasis)
     discriminant = fit_discriminant(
         labelled,
-        problem.positions(problem.budget),
-        crowd=_crowd(problem, view),
+        lesson.truth.argmax(axis=1),
+        crowd=_crowd(problem, view, lesson),
         n_outputs=problem.n_outputs,
         settings=settings,
-        emphasis=np.append(of_descriptors, of_encoder),
+        emphasis=np.append(of_block, of_encoder),
+        weights=lesson.weights,
     )
     return OnVectors(view, discriminant)
 
 
-def fit_ridge_in_crowd(problem: Problem, settings: RidgeConfig) -> Fitted:
-    """A ridge regression on descriptors, z-scored by the crowd; its spread may be matched."""
-    view, task = View(("descriptors",)), problem.task
+def fit_ridge_in_crowd(
+    problem: Problem,
+    settings: RidgeConfig,
+    *,
+    block: str = DESCRIPTORS,
+    lesson: Lesson | None = None,
+) -> OnVectors:
+    """A ridge regression on a block, z-scored by the crowd; its spread may be matched."""
+    view, task = View((block,)), problem.task
+    lesson = lesson or _given(problem)
     ridge = fit_crowd_ridge(
-        _vectors(problem, view, problem.budget),
-        problem.truths(problem.budget),
-        crowd=_crowd(problem, view),
+        _vectors(problem, view, lesson.utterances),
+        lesson.truth,
+        crowd=_crowd(problem, view, lesson),
         settings=settings,
-        emphasis=_emphasis(problem),
+        emphasis=_emphasis(problem, block),
         limits=(task.low, task.high) if task.clipped else (-math.inf, math.inf),
+        weights=lesson.weights,
     )
     return OnVectors(view, ridge)
 
@@ -230,8 +261,14 @@ def _vectors(problem: Problem, view: View, utterances: Sequence[str]) -> np.ndar
     return view.vectors(problem.material, utterances).astype(np.float64)
 
 
-def _crowd(problem: Problem, view: View) -> Crowd:
-    crowd, seen = problem.material.crowd, set(problem.budget)
+def _given(problem: Problem, weight: float = 1.0) -> Lesson:
+    """The labels of the budget, and nothing else."""
+    names = problem.budget
+    return Lesson(names, problem.truths(names), np.full(len(names), float(weight)))
+
+
+def _crowd(problem: Problem, view: View, lesson: Lesson) -> Crowd:
+    crowd, seen = problem.material.crowd, set(lesson.utterances)
     return Crowd(
         _vectors(problem, view, list(crowd)),
         speakers=np.array(list(crowd.values()), dtype=object),
@@ -239,10 +276,10 @@ def _crowd(problem: Problem, view: View) -> Crowd:
     )
 
 
-def _emphasis(problem: Problem) -> np.ndarray:
-    """(n_descriptors,) what each of them counts."""
-    material = problem.material
-    return material.emphasis(material.descriptors(problem.budget[:1]).shape[1])
+def _emphasis(problem: Problem, block: str) -> np.ndarray:
+    """(n_values,) what each value of a block counts."""
+    n_values = View((block,)).vectors(problem.material, problem.budget[:1]).shape[1]
+    return problem.material.emphasis(n_values, block)
 
 
 def _layer(problem: Problem, block: str) -> int | None:

@@ -10,7 +10,7 @@ which are the material's; ``restore`` takes it back.
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -25,7 +25,7 @@ from undertone.models.encoder import Encoder
 from undertone.models.heads import Constant, Head, Logistic, Ridge, SupportVectors
 from undertone.models.network import DenseHead, GruNetwork, predict
 from undertone.models.picture import PictureConfig, PictureNetwork, empty_backbone
-from undertone.systems.problem import Material
+from undertone.systems.problem import DESCRIPTORS, TEACHER, Material
 from undertone.tasks import Task
 from undertone.training.normalise import Normaliser
 from undertone.training.outputs import outputs_of
@@ -47,7 +47,7 @@ class View:
     """What of an utterance is read.
 
     Attributes:
-        blocks: of its vector, side by side, of descriptors, functionals, mean_sd, pooled.
+        blocks: of its vector, side by side, of descriptors, functionals, mean_sd, pooled, teacher.
         start: of the encoder whose outputs are pooled; empty where none are.
         pooling: of them over time.
         layer: of a pre-trained encoder's frames; None where they are read as they are.
@@ -69,9 +69,12 @@ class View:
             return material.pooled(self.start, utterances, self.pooling)
         if name == "mean_sd":
             return material.mean_sd(utterances, self.layer)
-        return {"descriptors": material.descriptors, "functionals": material.functionals}[name](
-            utterances
-        )
+        of_block = {
+            DESCRIPTORS: material.descriptors,
+            "functionals": material.functionals,
+            TEACHER: material.heard_by_teacher,
+        }
+        return of_block[name](utterances)
 
 
 @dataclass(frozen=True)
@@ -96,15 +99,18 @@ class Fitted(ABC):
     Attributes:
         kind: a key of ``FITTED``.
         view: what it reads.
+        remarks: of the fit, what JSON can hold.
     """
 
     kind: ClassVar[str]
     view: View
+    remarks: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
 
     @property
     def notes(self) -> dict[str, Any]:
-        """What the fit chose on its labels: the layer of an encoder."""
-        return {} if self.view.layer is None else {"layer": self.view.layer}
+        """What the fit chose on its labels, the layer of an encoder, and what it remarked."""
+        chosen = {} if self.view.layer is None else {"layer": self.view.layer}
+        return {**chosen, **self.remarks}
 
     @abstractmethod
     def predict(self, material: Material, utterances: Sequence[str]) -> np.ndarray:

@@ -4,13 +4,14 @@ In:  frames and vectors of all layers; labels.
 Out: the steps or the vector of an utterance in one layer; the layer that the labels speak for.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 
 from undertone.features import shards
+from undertone.features.descriptors import emphasis
 from undertone.features.store import FrameTable
 
 
@@ -59,6 +60,21 @@ class Layers:
         vectors = np.stack([self.vectors.frames(name) for name in utterances])
         means = vectors[:, self.candidates.start : self.candidates.stop, : vectors.shape[2] // 2]
         return means.reshape(len(means), -1)
+
+    def emphasis(self) -> np.ndarray:
+        """(n_candidates * width,) what each of the means counts."""
+        columns = self.columns
+        return emphasis(columns, len(columns), n_layers=self.n_layers_of_whole)
+
+    def with_others(self, others: Mapping[str, "Layers"]) -> "Layers":
+        """The same with the utterances of other corpora, each behind a prefix."""
+        tables = {prefix: of_one.table for prefix, of_one in others.items()}
+        vectors = {prefix: of_one.vectors for prefix, of_one in others.items()}
+        return replace(
+            self,
+            table=self.table.with_others(tables),
+            vectors=self.vectors.with_others(vectors),
+        )
 
 
 def choose(

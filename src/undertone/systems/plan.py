@@ -60,12 +60,15 @@ class FoldPlan:
         pool: (frame table, utterances) of each corpus; the labelled one first.
         voices: of each utterance of the pool whose it is; None where unknown.
         crowd: speaker by utterance, of the labelled corpus's training speakers.
+        elsewhere: speaker by utterance, of the pool's other corpora that a teacher may guess; names
+            are those of ``prefix_of``.
     """
 
     test: tuple[str, ...]
     pool: tuple[tuple[FrameTable, tuple[str, ...]], ...]
     voices: tuple[str | None, ...]
     crowd: Mapping[str, str]
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
 
     def frames(self) -> Iterator[np.ndarray]:
         """Of the pool, an utterance at a time."""
@@ -82,6 +85,7 @@ class Plan:
         task: what is predicted.
         frames: of the labelled corpus.
         layers: of a pre-trained encoder, where the frames are its.
+        teacher: all layers of an encoder that teaches, where one does.
         truth: (n_outputs,) of each labelled utterance.
         speaker: of each labelled utterance.
         folds: by number.
@@ -99,6 +103,7 @@ class Plan:
     cells: tuple[Cell, ...]
     shape: EncoderConfig
     seed: int
+    teacher: Layers | None = None
 
     def digest(self) -> str:
         """What the fits depend on beside the settings: truth, speakers, content of the audio."""
@@ -111,6 +116,8 @@ class Plan:
             )
             for name in utterances
         ]
+        if self.teacher is not None:
+            contents += sorted(self.teacher.table.keys.items())
         truth = sorted((name, tuple(values)) for name, values in self.truth.items())
         tests = [(number, fold.test) for number, fold in self.folds.items()]
         parts = (self.task, truth, sorted(self.speaker.items()), contents, tests)
@@ -131,6 +138,8 @@ class Plan:
             lazy=fill_memory([(self.frames, self.frames.utterances)], normaliser),
             frames_per_second=self.frames.frames_per_second,
             layers=self.layers,
+            teacher=self.teacher,
+            elsewhere=self.folds[fold].elsewhere,
             together=_of_like_length(self.frames.lengths),
         )
 
@@ -153,6 +162,11 @@ def _of_like_length(lengths: Mapping[str, int]) -> dict[str, tuple[str, ...]]:
     order = sorted(lengths, key=lambda name: (lengths[name], name))
     batches = [tuple(order[i : i + BATCH]) for i in range(0, len(order), BATCH)]
     return {name: batch for batch in batches for name in batch}
+
+
+def prefix_of(number: int, corpus: Corpus) -> str:
+    """Of the utterances of an unlabelled corpus, where they stand beside those of the labelled."""
+    return f"{number} {corpus.name} "
 
 
 @dataclass(frozen=True)
@@ -180,6 +194,9 @@ class Data:
         frames: of it, and of utterances without a label.
         layers: of a pre-trained encoder, where the frames are its.
         unlabelled: speaker by utterance, of the corpus's utterances without a label.
+        teacher: all layers of an encoder that teaches, where one does.
+        others: unlabelled corpora that a teacher may guess, with their frames; the utterances are
+            in ``frames``, ``layers`` and ``teacher`` too, behind ``prefix_of``.
     """
 
     task: Task
@@ -187,6 +204,8 @@ class Data:
     frames: FrameTable
     layers: Layers | None = None
     unlabelled: Mapping[str, str] = field(default_factory=dict)
+    teacher: Layers | None = None
+    others: tuple[tuple[Corpus, FrameTable], ...] = ()
 
     def plan(
         self,
@@ -215,6 +234,7 @@ class Data:
             cells=tuple(self._cells([fold for fold, _, _ in folds], draws, seed)),
             shape=shape,
             seed=seed,
+            teacher=self.teacher,
         )
 
     def _fold(self, fold: Fold, pool: Pool, others: Sequence[FrameTable]) -> FoldPlan:
@@ -238,7 +258,15 @@ class Data:
                 if name in own and who not in fold.test_speakers
             }
             | {name: who for name, who in unlabelled if who in fold.train_speakers},
+            elsewhere=dict(self._elsewhere(pool)),
         )
+
+    def _elsewhere(self, pool: Pool) -> Iterator[tuple[str, str]]:
+        """Speech of other corpora that no test speaker of the fold may have spoken, and whose."""
+        for number, part in enumerate(pool.parts[1:] if self.others else ()):
+            voices = part.corpus.voices(part.utterances)
+            for name, voice in zip(part.utterances, voices, strict=True):
+                yield f"{prefix_of(number, part.corpus)}{name}", voice or part.corpus.name
 
     def _cells(self, folds: Sequence[Fold], draws: Draws, seed: int) -> Iterator[Cell]:
         for fold in folds:

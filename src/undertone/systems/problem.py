@@ -25,6 +25,7 @@ from undertone.training.seeds import seed_torch
 from undertone.training.supervised import Labelled
 
 PRETRAINED, RANDOM = "pretrained", "random"  # starts of an encoder
+DESCRIPTORS, TEACHER = "descriptors", "teacher"  # blocks: of the frames, and what a teacher hears
 
 
 @dataclass
@@ -42,6 +43,8 @@ class Material:
         lazy: make steps anew whenever they are read, for speech that would fill the memory.
         frames_per_second: of the frames.
         layers: of a pre-trained encoder, where the frames are its.
+        teacher: all layers of another encoder, which teaches these frames.
+        elsewhere: speaker by utterance, of unlabelled speech of other corpora.
         together: by utterance, those that go through an encoder with it: sums are rounded otherwise
             in other company, and which labels a process meets first must change no number.
     """
@@ -56,6 +59,8 @@ class Material:
     lazy: bool = False
     frames_per_second: float = FRAMES_PER_SECOND
     layers: Layers | None = None
+    teacher: Layers | None = None
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
     together: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     _steps: dict[str, np.ndarray] = field(default_factory=dict)
     _vectors: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
@@ -96,11 +101,15 @@ class Material:
             return self.layers.means(utterances)
         return self._each("descriptors", utterances, lambda frames: describe(frames, self.columns))
 
-    def emphasis(self, n_descriptors: int) -> np.ndarray:
-        """(n_descriptors,) what each of the descriptors counts."""
-        if self.layers is None:
-            return emphasis(self.columns, n_descriptors)
-        return emphasis(self.layers.columns, n_descriptors, n_layers=self.layers.n_layers_of_whole)
+    def heard_by_teacher(self, utterances: Sequence[str]) -> np.ndarray:
+        """(n_utterances, n_values) means over time of the teacher's layers."""
+        assert self.teacher is not None, "a system that needs a teacher was given none"
+        return self.teacher.means(utterances)
+
+    def emphasis(self, n_values: int, block: str = DESCRIPTORS) -> np.ndarray:
+        """(n_values,) what each value of a block counts."""
+        layers = self.teacher if block == TEACHER else self.layers
+        return emphasis(self.columns, n_values) if layers is None else layers.emphasis()
 
     def pooled(
         self, start: str, utterances: Sequence[str], pooling: str | None = None

@@ -11,7 +11,9 @@ from typing import Any
 
 from undertone import config
 from undertone.errors import UndertoneError
-from undertone.systems.table import sections, systems_of
+from undertone.features.name import FeatureName, parse
+from undertone.systems.table import TAUGHT, sections, systems_of
+from undertone.systems.taught import TaughtConfig
 from undertone.tasks import Task
 
 Bag = Mapping[str, Mapping[str, Any]]
@@ -42,6 +44,12 @@ def plain_bag(given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 def _are_settings(values: Any) -> bool:
     return isinstance(values, Mapping) or dataclasses.is_dataclass(values)
+
+
+def teacher_in(bag: Bag) -> FeatureName | None:
+    """The features of the teacher that is named among settings of systems, if one is."""
+    text = bag.get(TAUGHT.name, {}).get("teacher", "")
+    return parse(config.load(TaughtConfig, {"teacher": text}).teacher) if text else None
 
 
 def bag_of(task: Task, systems: tuple[str, ...], given: Bag) -> dict[str, Any]:

@@ -8,12 +8,12 @@ are the task's own and come last.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from undertone.errors import UndertoneError
-from undertone.evaluation.report.result import KINDS, Compared, Pair
+from undertone.evaluation.report.result import KINDS, Compared, Contrast, Pair
 from undertone.features.name import FeatureName
 from undertone.models.cnn import CnnConfig
 from undertone.models.crowd_ridge import RidgeConfig
@@ -22,7 +22,8 @@ from undertone.models.heads import Constant
 from undertone.models.picture import PictureConfig
 from undertone.systems import fits
 from undertone.systems.fitted import Fitted, OnVectors, View
-from undertone.systems.problem import PRETRAINED, RANDOM, Problem
+from undertone.systems.problem import PRETRAINED, RANDOM, TEACHER, Problem
+from undertone.systems.taught import TaughtConfig, fit_taught, fit_teacher
 from undertone.tasks import AMOUNTS, CHOICE, TASKS, Dimensions, Task
 from undertone.training.supervised import FinetuneConfig
 
@@ -43,6 +44,7 @@ DISCRIMINANT = Section("discriminant", DiscriminantConfig)
 RIDGE = Section("ridge", RidgeConfig)
 CNN = Section("cnn", CnnConfig)
 PICTURE = Section("picture", PictureConfig)
+TAUGHT = Section("taught", TaughtConfig)
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,8 @@ class System(Compared):
         sees_pool: whether statistics of the pool enter.
         one_layer: whether it reads one layer of an encoder, chosen on labels where none is named.
         overconfident: whether its probabilities want a temperature before they are served.
+        needs_teacher: whether an encoder beside the frames teaches it.
+        hears_teacher: whether it hears that encoder to predict, too.
     """
 
     fit: Fit
@@ -68,6 +72,8 @@ class System(Compared):
     sees_pool: bool = False
     one_layer: bool = False
     overconfident: bool = False
+    needs_teacher: bool = False
+    hears_teacher: bool = False
 
     def __post_init__(self) -> None:
         assert self.kind in KINDS, f"system {self.name} is of kind {self.kind!r}, none of {KINDS}"
@@ -76,6 +82,48 @@ class System(Compared):
     def own(self, bag: Mapping[str, Any]) -> Any:
         """What its fit is given of settings by section; None where it has no settings."""
         return None if self.settings is None else bag[self.settings.name]
+
+
+def _of_teaching(kind: str, *, overconfident: bool) -> tuple[System, ...]:
+    """What a teacher taught, the control, and the teacher itself, of one kind of tasks."""
+    rows = (
+        System(
+            "taught",
+            "taught",
+            "classic",
+            "The same kind of system on the same vectors, fitted on the labels and on the surest "
+            "guesses of the teacher about unlabelled training speech.",
+            fit_taught,
+        ),
+        System(
+            "taught_by_itself",
+            "teacher taught by itself",
+            "control",
+            "The teacher's own vectors, fitted on the labels and on its own guesses in the same "
+            "way: what the guesses are worth without a smaller student.",
+            partial(fit_taught, block=TEACHER),
+            hears_teacher=True,
+        ),
+        System(
+            "teacher",
+            "teacher",
+            "control",
+            "The recommended system on all layers of the teacher, fitted on the labels.",
+            fit_teacher,
+            hears_teacher=True,
+        ),
+    )
+    return tuple(
+        replace(
+            row,
+            settings=TAUGHT,
+            tasks=(kind,),
+            usual=(FRAMES, ENCODER),
+            overconfident=overconfident,
+            needs_teacher=True,
+        )
+        for row in rows
+    )
 
 
 ROWS: tuple[System, ...] = (
@@ -251,6 +299,8 @@ ROWS: tuple[System, ...] = (
         PICTURE,
         usual=(),
     ),
+    *_of_teaching(CHOICE, overconfident=True),
+    *_of_teaching(AMOUNTS, overconfident=False),
 )
 PAIRS = (
     Pair("combined", "combined_random", "beside descriptors"),
@@ -260,6 +310,13 @@ PAIRS = (
         "pretrained_frozen", "scratch", "frozen against trained from scratch", like_with_like=False
     ),
 )
+CONTRASTS = (
+    Contrast("taught", "layers", "the same student untaught"),
+    Contrast("taught", "descriptors", "the same student untaught"),
+    Contrast("taught", "taught_by_itself", "the teacher taught by itself"),
+    Contrast("taught", "teacher", "the teacher"),
+)
+ALONGSIDE = {"taught": ("taught_by_itself",)}  # no row without its control
 
 
 def systems_of(task: Task) -> dict[str, System]:
@@ -284,9 +341,13 @@ def who_sees_pool() -> tuple[str, ...]:
     return tuple(row.name for row in ROWS if row.sees_pool)
 
 
-def usual_systems(task: Task, frames: str) -> tuple[str, ...]:
+def usual_systems(task: Task, frames: str, *, taught: bool = False) -> tuple[str, ...]:
     """What a curve on ``FRAMES`` or on those of an ``ENCODER`` holds by default."""
-    return tuple(name for name, row in systems_of(task).items() if frames in row.usual)
+    return tuple(
+        name
+        for name, row in systems_of(task).items()
+        if frames in row.usual and (taught or not row.needs_teacher)
+    )
 
 
 def advised(task: Task, frames: str, *, pretrained: bool) -> str:
@@ -299,6 +360,7 @@ def advised(task: Task, frames: str, *, pretrained: bool) -> str:
         for row in systems_of(task).values()
         if frames in row.usual
         and row.pretrains == pretrained
+        and not row.needs_teacher
         and row.kind not in ("control", "floor")
     ]
     best = [row for row in rows if row.recommended] or [r for r in rows if r.kind == "classic"]
@@ -325,6 +387,30 @@ def check_frames(task: Task, names: Sequence[str], features: FeatureName) -> Non
             "the system layers needs the frames of a pre-trained encoder: "
             f"--features upstream:MODEL@auto, found {features}"
         )
+
+
+def check_teacher(names: Sequence[str], teacher: str) -> None:
+    """Refuse a teacher that nobody learns from, and a pupil without one.
+
+    Raises:
+        UndertoneError: one is there without the other.
+    """
+    pupils = {row.name for row in ROWS if row.needs_teacher}
+    if (taught := pupils & set(names)) and not teacher:
+        raise UndertoneError(
+            f"the system {', '.join(sorted(taught))} needs a teacher: --teacher "
+            "upstream:MODEL@all, or the setting taught.teacher"
+        )
+    if teacher and not taught:
+        raise UndertoneError(
+            f"{', '.join(names)} learn from no teacher: leave {teacher} out, or name a system "
+            f"that does: {', '.join(sorted(pupils))}"
+        )
+
+
+def contrasts_among(systems: Sequence[str]) -> tuple[Contrast, ...]:
+    """The contrasts whose systems are both there."""
+    return tuple(c for c in CONTRASTS if {c.ours, c.other} <= set(systems))
 
 
 def pairs_among(systems: Sequence[str]) -> tuple[Pair, ...]:

@@ -61,6 +61,7 @@ def _context(result: CurveResult) -> dict[str, Any]:
         "published": tables.beside_published(result) if result.paper else None,
         "along": [tables.along_budgets(result, metric) for metric in (task.headline, *others)],
         "leads": list(tables.leads(result)),
+        "contrasts": tables.contrasts(result),
         "gain_figure": _gain_figure(result) if has_gains else None,
         "differences": [
             tables.differences(result, metric) for metric in (task.headline, *hard) if has_gains

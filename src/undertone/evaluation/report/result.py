@@ -56,6 +56,15 @@ class Pair:
 
 
 @dataclass(frozen=True)
+class Contrast:
+    """Two systems whose paired difference is shown apart from what pre-training is worth."""
+
+    ours: str
+    other: str
+    label: str  # of the other, as "the same student untaught"
+
+
+@dataclass(frozen=True)
 class Source:
     """A corpus that was read: where its voices come from and how to cite it."""
 
@@ -99,6 +108,7 @@ class CurveResult:
     warnings: tuple[str, ...] = ()
     transductive: bool = False  # the unlabelled pool held test speakers, as the user asked
     notes: tuple[str, ...] = ()  # sentences for the method section
+    contrasts: tuple[Contrast, ...] = ()
     paper: Paper | None = None
     unit: str = "speaker"  # what is resampled; "video" where the corpus does not tell who speaks
 
@@ -115,7 +125,8 @@ class CurveResult:
                 "expected a system of kind floor, the constant predictor fitted on the same "
                 "labels: without it a reader cannot tell a score from none"
             )
-        unknown = {n for p in self.pairs for n in (p.pretrained, p.scratch)} - set(announced)
+        paired = {n for p in self.pairs for n in (p.pretrained, p.scratch)}
+        unknown = (paired | {n for c in self.contrasts for n in (c.ours, c.other)}) - set(announced)
         if unknown:
             raise UndertoneError(
                 f"expected pairs among the systems {', '.join(announced)}; found "

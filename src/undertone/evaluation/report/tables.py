@@ -104,6 +104,30 @@ def leads(result: CurveResult) -> Iterator[Table]:
         )
 
 
+def contrasts(result: CurveResult) -> Table | None:
+    """How much better taught systems are than others, paired; None where nobody is taught."""
+    budgets = result.curves.budgets
+    if not result.contrasts:
+        return None
+    return Table(
+        title="What a teacher is worth",
+        headings=(f"gain in {result.headline.label} over …", *map(str, budgets)),
+        rows=tuple(
+            Row(
+                f"{result.label(c.ours)} over {c.label}",
+                tuple(_gain(result, (c.ours, c.other), b) for b in budgets),
+                system=c.other,
+            )
+            for c in result.contrasts
+        ),
+        hint="Above zero the taught student is better, on the same labels, draws and test "
+        f"{result.unit}s. Part of what teaching gains is one more round of self-training: what a "
+        "student keeps of its teacher is to be read against the better of the teacher and the "
+        "teacher taught by itself.",
+        signed=True,
+    )
+
+
 def differences(result: CurveResult, metric: str | None = None) -> Table:
     """How much better the pre-trained systems are than from scratch, and what that is worth."""
     curves, metric = result.curves, metric or result.task.headline

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from undertone.evaluation.estimate import Estimate, decimal
 from undertone.evaluation.report.claims import series
-from undertone.evaluation.report.result import Compared, CurveResult, Pair, count
+from undertone.evaluation.report.result import Compared, Contrast, CurveResult, Pair, count
 from undertone.evaluation.worth import Worth
 
 SAYINGS = (
@@ -41,6 +41,7 @@ def summarise(result: CurveResult) -> Summary:
             *(_best(result, budget) for budget in _ends(result)),
             *(_pair(result, pair, worths) for pair, worths in result.worths if worths),
             *(sentence for budget in _ends(result) if (sentence := _rival(result, budget))),
+            *(_contrast(result, contrast) for contrast in result.contrasts),
         ),
     )
 
@@ -173,6 +174,21 @@ def _pair(result: CurveResult, pair: Pair, worths: tuple[Worth, ...]) -> str:
         f"{label[:1].upper()}{label[1:]} against {result.label(pair.scratch)}: "
         f"{'; '.join(said)} labels. With {count(first.budget, 'label')} the {_gain_in(result)} is "
         f"{first.difference.signed()}."
+    )
+
+
+def _contrast(result: CurveResult, contrast: Contrast) -> str:
+    """What teaching gains at both ends."""
+    both = (contrast.ours, contrast.other)
+    gains = [
+        f"{result.curves.gain(*both, budget=budget).signed()} with {count(budget, 'label')}"
+        for budget in _ends(result)
+        if budget in result.curves.budgets_of(*both)
+    ]
+    label = result.label(contrast.ours)
+    return (
+        f"{label[:1].upper()}{label[1:]} against {contrast.label}: {_gain_in(result)} "
+        f"{series(gains)}."
     )
 
 
