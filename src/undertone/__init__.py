@@ -6,6 +6,7 @@ The verbs of the command line are here as functions, imported when they are firs
     undertone.extract("emodb=PATH")  # those of a corpus
     undertone.pretrain(["librispeech=PATH"], "encoders/a")
     undertone.finetune("emodb=PATH", "models/a", encoder="encoders/a")
+    undertone.shrink("upstream:models/whisper-base", "encoders/small", layers=3)
     undertone.load("models/a")
     undertone.predict("models/a", ["clip.wav"])
     undertone.score(truth="truth.csv", prediction="prediction.csv")
@@ -31,6 +32,7 @@ _HOMES = {
     "predict": "undertone.serving.predict",
     "pretrain": "undertone.pipeline",
     "score": "undertone.evaluation.score",
+    "shrink": "undertone.features.upstream.shrink",
 }
 __all__ = sorted(_HOMES)
 
