@@ -68,7 +68,7 @@ def test_an_encoder_says_which_features_it_wants(monkeypatch, tmp_path):
     encoder = PretrainedEncoder(inputs, SHAPE, Encoder(74, 4, 1))
     monkeypatch.setattr(pipeline, "load_encoder", lambda folder: encoder)
 
-    def asked(corpus, features, task, resources):
+    def asked(corpus, features, task, resources, **teaching):
         raise AskedError(str(features))
 
     monkeypatch.setattr(pipeline, "read_data", asked)
