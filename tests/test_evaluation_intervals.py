@@ -135,6 +135,57 @@ def test_few_speakers_widen_the_tails_as_students_distribution_asks():
         assert intervals.tail_probability(n) == pytest.approx(expected)
 
 
+def of_equal_values(rng, n_speakers, n_values=5, n_replicates=300):
+    """Means over speakers of values that are the same but for chance, and their replicates."""
+    by_speaker = rng.normal(size=(n_speakers, 1)) + rng.normal(size=(n_speakers, n_values))
+    share = intervals.resample(n_speakers, n_replicates=n_replicates).speakers / n_speakers
+    return by_speaker.mean(axis=0), share @ by_speaker
+
+
+@pytest.mark.parametrize("n_speakers", [6, 20])
+def test_of_values_that_are_equal_none_is_called_worse_than_the_best(rng, n_speakers):
+    """The best is picked after looking: single intervals call another one worse in most runs."""
+    together, single = [], []
+    for _ in range(150):
+        values, replicates = of_equal_values(rng, n_speakers)
+        best = int(values.argmax())
+        low, _ = intervals.all_differences(values, replicates, n_speakers=n_speakers)
+        together.append((low[best] > 0).any())
+        apart = replicates[:, [best]] - replicates
+        ends = [intervals.interval(column, n_speakers=n_speakers) for column in apart.T]
+        single.append(any(end[0] > 0 for end in ends))
+    assert np.mean(together) <= 0.1
+    assert np.mean(single) >= 0.25
+
+
+def test_differences_that_hold_together_equal_their_equation(rng):
+    values, replicates = of_equal_values(rng, 12, n_values=4)
+    replicates[7] = np.nan  # a metric does not exist in one of them
+    low, high = intervals.all_differences(values, replicates, n_speakers=12)
+    exist = np.delete(replicates, 7, axis=0)
+    pairs = [(i, j) for i in range(4) for j in range(i)]
+    off = {(i, j): exist[:, i] - exist[:, j] - (values[i] - values[j]) for i, j in pairs}
+    factor = np.quantile(np.max([abs(off[p]) / off[p].std() for p in pairs], axis=0), 0.95)
+    widened = -np.sqrt(12 / 11) * stats.t.ppf(stats.norm.cdf(-factor), 11)
+    for i, j in pairs:
+        expected = values[i] - values[j] + widened * off[i, j].std() * np.array([-1, 1])
+        np.testing.assert_allclose((low[i, j], high[i, j]), expected)
+        np.testing.assert_allclose((low[j, i], high[j, i]), -expected[::-1])
+    np.testing.assert_array_equal(np.diag(low), 0)
+
+
+def test_values_that_are_one_do_not_differ_and_one_speaker_tells_nothing(rng):
+    values, replicates = of_equal_values(rng, 9, n_values=3)
+    twins = [0, 0, 1]
+    low, high = intervals.all_differences(values[twins], replicates[:, twins], n_speakers=9)
+    assert (low[0, 1], high[0, 1]) == (0, 0)
+    assert low[0, 2] < high[0, 2]
+    low, high = intervals.all_differences(values, replicates, n_speakers=1)
+    assert np.isnan([low, high]).all()
+    low, high = intervals.all_differences(values[:1], replicates[:, :1], n_speakers=9)
+    assert (low, high) == (0, 0)
+
+
 def test_the_ends_are_percentiles(rng):
     found = rng.normal(size=5_000)
     low, high = intervals.interval(found, n_speakers=40)

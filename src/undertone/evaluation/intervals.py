@@ -1,7 +1,8 @@
 """Intervals from a bootstrap that resamples speakers and label draws, never utterances.
 
 In:  the number of speakers and of draws; replicates of a metric.
-Out: the weights of every replicate, and an ``Estimate`` with a 95 % interval.
+Out: the weights of every replicate, and an ``Estimate`` with a 95 % interval; of several metrics
+     the intervals of all their differences, which hold together.
 
 The utterances of one speaker rise and fall together, so a speaker is what is drawn with
 replacement; draws of the labels are drawn too, independently of the speakers (two crossed
@@ -25,6 +26,8 @@ from undertone.evaluation.estimate import Estimate
 
 LEVEL = 0.95
 N_REPLICATES = 2_000
+SMALLEST = 1e-300  # probability whose quantile is finite
+SAME = 1e-12  # spread of the difference of two metrics that are one
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,49 @@ def tail_probability(n_speakers: int, *, level: float = LEVEL) -> float:
     """
     student = stdtrit(n_speakers - 1, (1 - level) / 2)
     return float(ndtr(np.sqrt(n_speakers / (n_speakers - 1)) * student))
+
+
+def all_differences(
+    values: np.ndarray, replicates: np.ndarray, *, n_speakers: int, level: float = LEVEL
+) -> tuple[np.ndarray, np.ndarray]:
+    """Intervals of every difference between several values, all of which hold together.
+
+    Whoever looks for the best of many and then asks which others fall behind it has compared all
+    with all. So all differences are to lie in their intervals at once in ``level`` of repetitions
+    (sup-t bands: Montiel Olea & Plagborg-Møller, J. Appl. Econometrics 34, 2019). With the
+    difference d of two values and e its standard deviation over the replicates d*, each interval is
+    d ± c e, where c is the quantile of max |d* - d| / e over all pairs, widened for few speakers as
+    a single interval is: c becomes √(n / (n - 1)) times Student's quantile at Φ(-c).
+
+    Args:
+        values: (n_values,)
+        replicates: (n_replicates, n_values); those in which a value does not exist are left out.
+        n_speakers: how many units were resampled.
+        level: share of repetitions that should cover all differences.
+
+    Returns:
+        The lower and the upper ends (n_values, n_values) of i less j; NaN for fewer than two
+        speakers.
+    """
+    exist = replicates[~np.isnan(replicates).any(axis=1)]
+    difference = values[:, None] - values[None, :]
+    if n_speakers < 2 or len(exist) == 0:
+        return np.full(difference.shape, np.nan), np.full(difference.shape, np.nan)
+    off = exist - values  # what the pairs' (d* - d) are differences of
+    first, second = np.triu_indices(len(values), 1)
+    apart = off[:, first] - off[:, second]
+    spread = apart.std(axis=0)
+    largest = np.abs(apart / np.where(spread > SAME, spread, np.inf)).max(axis=1, initial=0)
+    half = np.zeros(difference.shape)
+    half[first, second] = spread * _widened(float(np.quantile(largest, level)), n_speakers)
+    half += half.T
+    return difference - half, difference + half
+
+
+def _widened(factor: float, n_speakers: int) -> float:
+    """How many standard deviations an interval reaches, where so few speakers tell their size."""
+    student = stdtrit(n_speakers - 1, max(ndtr(-factor), SMALLEST))
+    return float(-np.sqrt(n_speakers / (n_speakers - 1)) * student)
 
 
 def _multinomial(rng: np.random.Generator, n: int, n_replicates: int) -> np.ndarray:
