@@ -146,10 +146,12 @@ class Curves:
             n_speakers=int(self.behind[positions].min()),
         )
 
-    def height(self, system: str, budget: int) -> tuple[float, np.ndarray]:
-        """The headline and its replicates (n_replicates,), turned so that more is better."""
-        value, replicates = self._of((system, budget), None, (MEAN,))
-        sign = -1 if self.task.metrics[self.task.headline].lower_is_better else 1
+    def height(
+        self, system: str, budget: int, metric: str | None = None, *, output: str = MEAN
+    ) -> tuple[float, np.ndarray]:
+        """A metric and its replicates (n_replicates,), turned so that more is better."""
+        value, replicates = self._of((system, budget), metric, (output,))
+        sign = -1 if self.task.metrics[metric or self.task.headline].lower_is_better else 1
         return sign * value, sign * replicates
 
     def best(self, systems: Sequence[str], budget: int, metric: str | None = None) -> str:

@@ -13,7 +13,7 @@ inside the label budget.
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -44,7 +44,7 @@ from undertone.pipeline import Resources, read_data, read_frames, settle
 from undertone.processes import available_cores
 from undertone.progress import Progress
 from undertone.systems.plan import Cell, Data, Draws, Plan
-from undertone.systems.table import contrasts_among, pairs_among, systems_of
+from undertone.systems.table import contrasts_among, pairs_among
 from undertone.tasks import Task
 from undertone.training import references
 from undertone.training.pretrain import Pretraining
@@ -111,8 +111,20 @@ def run_curve(
     return result
 
 
-def open_run(settings: CurveSettings, out: Path | str, resources: Resources) -> "Run":
+def open_run(
+    settings: CurveSettings,
+    out: Path | str,
+    resources: Resources,
+    *,
+    held: Callable[[CurveSettings], object] = lambda settled: settled,
+) -> "Run":
     """Read the corpora and their frames; nothing is trained and nothing written to the folder.
+
+    Args:
+        settings: of the run.
+        out: its folder.
+        resources: of the machine.
+        held: the settings, once all is settled, to those that the folder holds.
 
     Raises:
         UndertoneError: as ``curve``.
@@ -127,7 +139,7 @@ def open_run(settings: CurveSettings, out: Path | str, resources: Resources) -> 
     opened = with_proxy(corpora.open(settings.corpus), settings.proxy, settings.task)
     task, features = settle(opened, settings.task, settings.features)
     settings = settings.resolved(task, features)
-    folder.check(Path(out), settings)
+    folder.check(Path(out), held(settings))
     data = read_data(opened, features, task, resources, teacher=settings.teacher)
     unlabelled = tuple(
         read_frames(corpora.open(name), features, resources) for name in settings.unlabelled
@@ -206,6 +218,7 @@ class Run:
             )
             for system in sweep.systems
             for budget in sorted(self.draws.budgets)
+            if system in {row.name for row in sweep.rows_with(budget)}
         }
 
     def tested(self, plan: Plan) -> Tested:
@@ -225,7 +238,7 @@ class Run:
         self, sweep: Sweep, curves: Curves, seconds: dict[str, float], paper: Paper | None = None
     ) -> CurveResult:
         """What the report shows of a finished run."""
-        settings, rows = self.settings, systems_of(self.task)
+        settings = self.settings
         command = paper.command if paper else "undertone curve"
         found = {fold: sweep.read_pretraining(fold) for fold in sweep.plan.folds}
         pretrainings = {fold: done for fold, done in found.items() if done is not None}
@@ -235,9 +248,9 @@ class Run:
             title=paper.title if paper else f"Learning curve of {self.corpus.name}",
             sources=tuple(self._sources()),
             curves=curves,
-            systems=tuple(rows[name] for name in settings.systems),
-            pairs=pairs_among(settings.systems),
-            contrasts=contrasts_among(settings.systems),
+            systems=tuple(row for row in sweep.rows if curves.budgets_of(row.name)),
+            pairs=pairs_among(sweep.systems),
+            contrasts=contrasts_among(sweep.systems),
             n_draws=settings.draws,
             folds=tuple(fold.test_speakers for fold in self.folds),
             left_out=self._left_out(),

@@ -1,6 +1,7 @@
 """What a learning curve is asked for: corpora, task, features, budgets, systems, their settings."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -52,21 +53,8 @@ class CurveSettings:
     def __post_init__(self) -> None:
         check_types(self)
         object.__setattr__(self, "of_systems", plain_bag(self.of_systems))
-        for name in ("systems", "budgets"):
-            if len(set(values := getattr(self, name))) < len(values):
-                raise UndertoneError(f"{name} holds something twice: {', '.join(map(str, values))}")
-        numbers = [budget for budget in self.budgets if budget != ALL]
-        if not self.budgets or any(not isinstance(n, int) or n < 2 for n in numbers):
-            raise UndertoneError(
-                f"budgets are numbers of labels from 2 on, or {ALL}, found {self.budgets}"
-            )
-        check_ranges(
-            self,
-            draws=(1, math.inf),
-            folds=(2, math.inf),
-            seed=(0, 2**62),
-            replicates=(0, math.inf),
-        )
+        check_no_twins("systems", self.systems)
+        check_draws(self)
         if unknown := set(self.systems) - set(known_names()):
             raise UndertoneError(
                 f"there is no system {', '.join(sorted(unknown))}; there are "
@@ -125,6 +113,32 @@ class CurveSettings:
                 f"{', '.join(self.unlabelled)}; leave --unlabelled out, or name a system that "
                 f"does: {', '.join(who_sees_pool())}"
             )
+
+
+def check_draws(settings: Any) -> None:
+    """Refuse budgets, draws, folds, seeds and replicates that cannot be.
+
+    Args:
+        settings: of a run that draws labels: with the fields of these names.
+    """
+    check_no_twins("budgets", settings.budgets)
+    numbers = [budget for budget in settings.budgets if budget != ALL]
+    if not settings.budgets or any(not isinstance(n, int) or n < 2 for n in numbers):
+        raise UndertoneError(
+            f"budgets are numbers of labels from 2 on, or {ALL}, found {settings.budgets}"
+        )
+    check_ranges(
+        settings,
+        draws=(1, math.inf),
+        folds=(2, math.inf),
+        seed=(0, 2**62),
+        replicates=(0, math.inf),
+    )
+
+
+def check_no_twins(name: str, values: Sequence[object]) -> None:
+    if len(set(values)) < len(values):
+        raise UndertoneError(f"{name} holds something twice: {', '.join(map(str, values))}")
 
 
 def quick_values() -> dict[str, Any]:

@@ -42,10 +42,11 @@ class Sweep:
 
     Attributes:
         plan: who is in which pool, and the draws of labels.
-        systems: names in ``systems.table``.
+        systems: names in ``systems.table``, or of ``own`` rows.
         settings: of the systems, by section.
         pretraining: settings.
         folder: of the run.
+        own: rows that are in no table.
     """
 
     plan: Plan
@@ -53,12 +54,21 @@ class Sweep:
     settings: Mapping[str, Any]
     pretraining: PretrainConfig
     folder: Path
+    own: tuple[System, ...] = ()
 
     @property
     def rows(self) -> list[System]:
         """The systems' rows."""
-        known = systems_of(self.plan.task)
+        known = systems_of(self.plan.task) | {row.name: row for row in self.own}
         return [known[name] for name in self.systems]
+
+    def rows_with(self, budget: int) -> list[System]:
+        """Those that are fitted to so many labels."""
+        return [row for row in self.rows if budget >= row.least_labels]
+
+    @property
+    def n_fits(self) -> int:
+        return sum(len(self.rows_with(cell.budget)) for cell in self.plan.cells)
 
     @property
     def pretrains(self) -> bool:
@@ -75,7 +85,8 @@ class Sweep:
     def missing(self, cell: Cell) -> list[System]:
         """Systems whose fit of this cell is not on disk, or cannot be read whole."""
         test = self.plan.folds[cell.fold].test
-        return [row for row in self.rows if not _is_whole(self.path(row.name, cell), test)]
+        rows = self.rows_with(cell.budget)
+        return [row for row in rows if not _is_whole(self.path(row.name, cell), test)]
 
     def read_pretraining(self, fold: int) -> Pretraining | None:
         """The finished pre-training of a fold; None where there is none."""
@@ -94,8 +105,7 @@ def run(sweep: Sweep, *, workers: int, progress: Progress) -> None:
     cells = sweep.plan.cells
     n_missing = [len(sweep.missing(cell)) for cell in cells]
     todo = [cell for cell, n in zip(cells, n_missing, strict=True) if n]
-    n_fits = len(cells) * len(sweep.systems)
-    progress.add(FITTING, n_fits, n_fits - sum(n_missing))
+    progress.add(FITTING, sweep.n_fits, sweep.n_fits - sum(n_missing))
     if not todo:
         return
     if sweep.pretrains:
@@ -127,15 +137,22 @@ def read_fit(sweep: Sweep, system: str, cell: Cell) -> np.ndarray:
         return stored["values"][[position[name] for name in sweep.plan.folds[cell.fold].test]]
 
 
+def read_notes(sweep: Sweep, system: str, cell: Cell) -> dict[str, Any]:
+    """What a fit noted."""
+    with np.load(sweep.path(system, cell), allow_pickle=False) as stored:
+        notes: dict[str, Any] = json.loads(str(stored["notes"]))
+    return notes
+
+
 def layer_notes(sweep: Sweep) -> Iterator[str]:
     """How often the fits chose which layer, a sentence a budget; nothing where none was chosen."""
     layers, counts = sweep.plan.layers, dict[int, Counter[int]]()
+    choosing = [row.name for row in sweep.rows if row.one_layer]
     if layers is None or len(layers.candidates) == 1:
         return
     for cell in sweep.plan.cells:
-        for system in sweep.systems:
-            with np.load(sweep.path(system, cell), allow_pickle=False) as stored:
-                notes = json.loads(str(stored["notes"]))
+        for system in choosing:
+            notes = read_notes(sweep, system, cell)
             if "layer" in notes:  # the same for every system of a cell
                 counts.setdefault(cell.budget, Counter())[notes["layer"]] += 1
                 break

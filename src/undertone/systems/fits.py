@@ -25,7 +25,7 @@ from undertone.models.network import DenseHead
 from undertone.models.picture import PictureConfig, load_backbone
 from undertone.systems.fitted import Fitted, OnPictures, OnSegments, OnSteps, OnVectors, View
 from undertone.systems.problem import DESCRIPTORS, Problem
-from undertone.tasks import CHOICE
+from undertone.tasks import CHOICE, Task
 from undertone.tasks.draws import LabelDraw
 from undertone.training import segments
 from undertone.training.normalise import fit_normaliser
@@ -45,7 +45,7 @@ def fit_full(problem: Problem, settings: FinetuneConfig, *, start: str) -> Fitte
         material.encoder(start),
         train=problem.labelled(problem.labels.train, material.steps),
         validation=problem.labelled(problem.labels.validation, material.steps),
-        outputs=_outputs(problem, settings),
+        outputs=outputs_for(problem, settings),
         pooling=material.shape.pooling,
         settings=settings,
         seed=seed_of(problem.seed, "full"),
@@ -72,7 +72,7 @@ def fit_frozen(problem: Problem, settings: FinetuneConfig, *, start: str) -> Fit
         DenseHead(train.steps[0].shape[1], problem.n_outputs, settings.head_dropout),
         train=train,
         validation=problem.labelled(problem.labels.validation, pooled),
-        outputs=_outputs(problem, settings),
+        outputs=outputs_for(problem, settings),
         schedule=settings,
         seed=seed,
     )
@@ -85,8 +85,7 @@ def fit_linear(problem: Problem, settings: None, *, block: str) -> Fitted:
     if problem.task.kind == CHOICE:
         return _fit_classifier(problem, view, fit_logistic)
     vectors = view.vectors(problem.material, problem.budget)
-    truth, task = problem.truths(problem.budget), problem.task
-    low, high = (task.low, task.high) if task.clipped else (-math.inf, math.inf)
+    truth, (low, high) = problem.truths(problem.budget), limits_of(problem.task)
     return OnVectors(view, fit_ridge(vectors, truth, low=low, high=high))
 
 
@@ -121,12 +120,12 @@ def fit_combined(
     """A discriminant analysis, self-trained, on a block and the outputs of an encoder."""
     view = View((block, "pooled") if start else (block,), start, POOLING if start else "")
     lesson = lesson or _given(problem, weight=settings.label_weight)
-    labelled, of_block = _vectors(problem, view, lesson.utterances), _emphasis(problem, block)
+    labelled, of_block = vectors_of(problem, view, lesson.utterances), _emphasis(problem, block)
     of_encoder = np.full(labelled.shape[1] - len(of_block), settings.encoder_emphasis)
     discriminant = fit_discriminant(
         labelled,
         lesson.truth.argmax(axis=1),
-        crowd=_crowd(problem, view, lesson),
+        crowd=crowd_of(problem, view, lesson),
         n_outputs=problem.n_outputs,
         settings=settings,
         emphasis=np.append(of_block, of_encoder),
@@ -143,15 +142,15 @@ def fit_ridge_in_crowd(
     lesson: Lesson | None = None,
 ) -> OnVectors:
     """A ridge regression on a block, z-scored by the crowd; its spread may be matched."""
-    view, task = View((block,)), problem.task
+    view = View((block,))
     lesson = lesson or _given(problem)
     ridge = fit_crowd_ridge(
-        _vectors(problem, view, lesson.utterances),
+        vectors_of(problem, view, lesson.utterances),
         lesson.truth,
-        crowd=_crowd(problem, view, lesson),
+        crowd=crowd_of(problem, view, lesson),
         settings=settings,
         emphasis=_emphasis(problem, block),
-        limits=(task.low, task.high) if task.clipped else (-math.inf, math.inf),
+        limits=limits_of(problem.task),
         weights=lesson.weights,
     )
     return OnVectors(view, ridge)
@@ -257,7 +256,13 @@ def _fit_classifier(problem: Problem, view: View, fit: Callable[..., Head]) -> O
     return OnVectors(view, head)
 
 
-def _vectors(problem: Problem, view: View, utterances: Sequence[str]) -> np.ndarray:
+def limits_of(task: Task) -> tuple[float, float]:
+    """The lowest and the highest amount that is predicted."""
+    return (task.low, task.high) if task.clipped else (-math.inf, math.inf)
+
+
+def vectors_of(problem: Problem, view: View, utterances: Sequence[str]) -> np.ndarray:
+    """(n_utterances, n_values) float64 of what is read of them."""
     return view.vectors(problem.material, utterances).astype(np.float64)
 
 
@@ -267,10 +272,11 @@ def _given(problem: Problem, weight: float = 1.0) -> Lesson:
     return Lesson(names, problem.truths(names), np.full(len(names), float(weight)))
 
 
-def _crowd(problem: Problem, view: View, lesson: Lesson) -> Crowd:
-    crowd, seen = problem.material.crowd, set(lesson.utterances)
+def crowd_of(problem: Problem, view: View, lesson: Lesson | None = None) -> Crowd:
+    """The training speakers' speech, and of which nothing is learned but its sound."""
+    crowd, seen = problem.material.crowd, set((lesson or _given(problem)).utterances)
     return Crowd(
-        _vectors(problem, view, list(crowd)),
+        vectors_of(problem, view, list(crowd)),
         speakers=np.array(list(crowd.values()), dtype=object),
         unlabelled=np.array([name not in seen for name in crowd]),
     )
@@ -287,7 +293,8 @@ def _layer(problem: Problem, block: str) -> int | None:
     return problem.layer if block == "mean_sd" else None
 
 
-def _outputs(problem: Problem, settings: FinetuneConfig) -> Outputs:
+def outputs_for(problem: Problem, settings: FinetuneConfig) -> Outputs:
+    """What the units of a network's last layer mean, trained on the labels of the budget."""
     return outputs_of(
         problem.task,
         labels=problem.truths(problem.budget),

@@ -5,14 +5,14 @@ Out: plain values, checked; instances of each section's own class.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from undertone import config
 from undertone.errors import UndertoneError
 from undertone.features.name import FeatureName, parse
-from undertone.systems.table import TAUGHT, sections, systems_of
+from undertone.systems.table import TAUGHT, System, sections, systems_of
 from undertone.systems.taught import TaughtConfig
 from undertone.tasks import Task
 
@@ -55,7 +55,12 @@ def teacher_in(bag: Bag) -> FeatureName | None:
 def bag_of(task: Task, systems: tuple[str, ...], given: Bag) -> dict[str, Any]:
     """Settings of these systems by section: what is given, over what the task presets."""
     rows = systems_of(task)
-    used = {s.name: s.kind for name in systems if (s := rows[name].settings) is not None}
+    return bag_of_rows(task, [rows[name] for name in systems], given)
+
+
+def bag_of_rows(task: Task, rows: Sequence[System], given: Bag) -> dict[str, Any]:
+    """The same for rows that need not be in the table."""
+    used = {row.settings.name: row.settings.kind for row in rows if row.settings is not None}
     return {
         name: config.load(kind, config.merge(task.presets.get(name, {}), given.get(name, {})))
         for name, kind in used.items()

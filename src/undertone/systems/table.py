@@ -62,6 +62,7 @@ class System(Compared):
         overconfident: whether its probabilities want a temperature before they are served.
         needs_teacher: whether an encoder beside the frames teaches it.
         hears_teacher: whether it hears that encoder to predict, too.
+        least_labels: of a budget; with fewer it says nothing and is left out.
     """
 
     fit: Fit
@@ -74,6 +75,7 @@ class System(Compared):
     overconfident: bool = False
     needs_teacher: bool = False
     hears_teacher: bool = False
+    least_labels: int = 0
 
     def __post_init__(self) -> None:
         assert self.kind in KINDS, f"system {self.name} is of kind {self.kind!r}, none of {KINDS}"

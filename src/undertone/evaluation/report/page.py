@@ -10,6 +10,7 @@ The numbers come from ``Curves`` by way of ``tables``; the sentences from ``verd
 
 import math
 import re
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -37,24 +38,42 @@ def write_report(result: CurveResult, path: Path) -> None:
 
 def render(result: CurveResult) -> str:
     """The page as text."""
+    return filled("report.html", _context(result))
+
+
+def filled(template: str, context: Mapping[str, Any]) -> str:
+    """A page of this folder, with what every page needs: styles, decimals, durations."""
     environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+        loader=jinja2.FunctionLoader(_package_text),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
     )
     environment.filters["minus"] = _minus
     environment.tests["estimate"] = lambda cell: isinstance(cell, Estimate)
-    template = environment.from_string(_package_text("report.html"))
-    return template.render(_context(result))
+    always = {"css": Markup(_package_text("report.css")), "decimal": decimal, "duration": _duration}
+    return environment.get_template(template).render(always | dict(context))
+
+
+def of_method(result: CurveResult) -> dict[str, Any]:
+    """What ``method.html`` shows: what was read, how it was measured, whom to cite."""
+    return {
+        "result": result,
+        "unit": result.unit,
+        "curves": result.curves,
+        "left_out": _cells(result.left_out),
+        "pretraining": _cells(result.pretraining),
+        "tail_percent": f"{100 * tail_probability(max(result.curves.n_speakers, 2)):.1f}",
+    }
 
 
 def _context(result: CurveResult) -> dict[str, Any]:
-    task, curves = result.task, result.curves
+    task = result.task
     others = [metric for metric in task.metrics if metric != task.headline]
     hard = [metric for metric in others if not task.metrics[metric].a_constant_wins]
     has_gains = any(worths for _, worths in result.worths)
-    return {
-        "result": result,
-        "curves": curves,
-        "css": Markup(_package_text("report.css")),
+    return of_method(result) | {
         "summary": summarise(result),
         "looks": plots.styles(result.systems) | {tables.CHANCE: plots.CHANCE},
         "figures": [_curve(result, metric) for metric in (task.headline, task.beside) if metric],
@@ -69,11 +88,6 @@ def _context(result: CurveResult) -> dict[str, Any]:
         "pair_signs": list(zip(result.pairs, plots.pair_glyphs(result), strict=True)),
         "by_output": _by_output(result, hard) if len(task.outputs) > 1 else [],
         "matrices": _matrices(result) if task.kind == CHOICE else [],
-        "left_out": _cells(result.left_out),
-        "pretraining": _cells(result.pretraining),
-        "tail_percent": f"{100 * tail_probability(max(curves.n_speakers, 2)):.1f}",
-        "decimal": decimal,
-        "duration": _duration,
     }
 
 

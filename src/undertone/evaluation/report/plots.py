@@ -70,7 +70,7 @@ def curve_figure(result: CurveResult, *, metric: str | None = None, narrow: bool
     Pre-trained systems and their twins from scratch have bands; the others bars, so that the
     picture stays legible. Names stand beside the lines, or nowhere in a narrow figure.
     """
-    figure, axes = _figure((4.4, 4.2) if narrow else (9.6, 5.2))
+    figure, axes = empty((4.4, 4.2) if narrow else (9.6, 5.2))
     looks = styles(result.systems)
     ends = [
         _draw_system(axes, result, system, style=looks[system.name], metric=metric)
@@ -81,13 +81,13 @@ def curve_figure(result: CurveResult, *, metric: str | None = None, narrow: bool
         ends.append((chance, "chance", FLOOR))
     _label_axes(axes, result.curves.budgets, axis_label(result, metric))
     if not narrow:
-        _label_ends(axes, [end for end in ends if math.isfinite(end[0])])
+        label_ends(axes, [end for end in ends if math.isfinite(end[0])])
     return figure
 
 
 def difference_figure(result: CurveResult, *, narrow: bool = False) -> Figure:
     """Paired gain of pre-trained over scratch, against the number of labels."""
-    figure, axes = _figure((4.4, 3.2) if narrow else (9.6, 3.4))
+    figure, axes = empty((4.4, 3.2) if narrow else (9.6, 3.4))
     looks, seen = styles(result.systems), set()
     ends = []
     for i, (pair, worths) in enumerate(result.worths):
@@ -107,7 +107,7 @@ def difference_figure(result: CurveResult, *, narrow: bool = False) -> Figure:
     axes.axhline(0, color=INK, linewidth=1)
     _label_axes(axes, result.curves.budgets, f"gain in {result.headline.label}", signed=True)
     if not narrow:
-        _label_ends(axes, ends)
+        label_ends(axes, ends)
     return figure
 
 
@@ -194,7 +194,8 @@ def _banded(result: CurveResult) -> tuple[str, ...]:
     return ("pretrained", "scratch") if len(result.curves.budgets) > 1 else ()
 
 
-def _figure(size_inches: tuple[float, float]) -> tuple[Figure, Axes]:
+def empty(size_inches: tuple[float, float]) -> tuple[Figure, Axes]:
+    """A figure whose axes are drawn as on every page."""
     figure = Figure(figsize=size_inches, layout="constrained")
     axes = figure.add_subplot()
     axes.spines[["top", "right"]].set_visible(False)
@@ -220,7 +221,7 @@ def _label_axes(axes: Axes, budgets: tuple[int, ...], ylabel: str, *, signed: bo
     )
 
 
-def _label_ends(axes: Axes, ends: list[tuple[float, str, str]]) -> None:
+def label_ends(axes: Axes, ends: list[tuple[float, str, str]]) -> None:
     """Names at the right of the lines, moved apart where they would overlap."""
     low, high = axes.get_ylim()
     height_inches = axes.bbox.height / axes.figure.dpi

@@ -30,6 +30,7 @@ class Row:
         is_floor: whether it needs no speech.
         is_part: whether it is a part of the row above.
         best: columns, counted from 0, of which this row holds the best cell.
+        near: columns whose best cell this row's cannot be told from.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Row:
     is_floor: bool = False
     is_part: bool = False
     best: tuple[int, ...] = ()
+    near: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
