@@ -11,6 +11,7 @@ The verbs of the command line are here as functions, imported when they are firs
     undertone.predict("models/a", ["clip.wav"])
     undertone.score(truth="truth.csv", prediction="prediction.csv")
     undertone.curve(undertone.CurveSettings(corpus="emodb=PATH"), "runs/a")
+    undertone.layers(undertone.LayersSettings(corpus="emodb=PATH", upstream="FOLDER"), "runs/b")
 """
 
 import importlib
@@ -21,6 +22,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "CurveSettings": "undertone.experiment",
     "FinetuneSettings": "undertone.recogniser.build",
+    "LayersSettings": "undertone.experiment.probing",
     "PretrainSettings": "undertone.pipeline",
     "Resources": "undertone.pipeline",
     "UndertoneError": "undertone.errors",
@@ -28,6 +30,7 @@ _HOMES = {
     "extract": "undertone.pipeline",
     "extract_file": "undertone.features.store",
     "finetune": "undertone.pipeline",
+    "layers": "undertone.experiment.probing",
     "load": "undertone.recogniser.folder",
     "predict": "undertone.serving.predict",
     "pretrain": "undertone.pipeline",

@@ -3,11 +3,12 @@
 import csv
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from undertone.evaluation.layers.result import LayersResult
     from undertone.evaluation.score import Score
     from undertone.serving.predict import Prediction
 
@@ -40,23 +41,54 @@ def print_references(notes: Iterable[dict[str, Any]]) -> None:
 
 def print_score(score: "Score") -> None:
     from rich.console import Console
+
+    title = f"{score.n_utterances} utterances, {score.n_speakers} speakers"
+    _print_fitting(title, ("", "prediction", *score.floors), score.rows())
+    for note in (*(f"{n} left out: {why}" for why, n in score.left_out.items()), *score.notes):
+        Console().print(note)
+
+
+def print_layers(result: "LayersResult") -> None:
+    """One table, and the sentences."""
+    from undertone.evaluation.layers import sentences, tables
+
+    table = tables.scores(result, result.task.headline)
+    title = f"{result.curve.title}: {table.headings[0]}"
+    _print_fitting(title, ("", *table.headings[1:]), tables.for_terminal(table))
+    print(f"{tables.BEST} the best layer, {tables.NEAR} layers that cannot be told from it")
+    said = (sentences.of_encoder(result.encoder), *sentences.everything(result))
+    for sentence in (*said, *result.curve.warnings):
+        print(sentence)
+
+
+def _print_fitting(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table whose intervals stand behind their values, or below them on a narrow terminal."""
+    from rich.console import Console
     from rich.measure import Measurement
     from rich.table import Table as RichTable
 
-    def table_of(before_interval: str) -> RichTable:
-        table = RichTable(title=f"{score.n_utterances} utterances, {score.n_speakers} speakers")
-        table.add_column("", no_wrap=True)
-        for column in ("prediction", *score.floors):
-            table.add_column(column)
-        for name, *cells in score.rows():
-            table.add_row(name, *(cell.replace(" ", before_interval, 1) for cell in cells))
+    def table_of(spell: Callable[[str], str]) -> RichTable:
+        table = RichTable(title=title)
+        table.add_column(headings[0], no_wrap=True)
+        for heading in headings[1:]:
+            table.add_column(heading)
+        for name, *cells in rows:
+            table.add_row(name, *map(spell, cells))
         return table
 
-    console, wide = Console(), table_of(" ")
-    fits = Measurement.get(console, console.options.update(width=1000), wide).maximum
-    console.print(wide if fits <= console.width else table_of("\n"))
-    for note in (*(f"{n} left out: {why}" for why, n in score.left_out.items()), *score.notes):
-        console.print(note)
+    console = Console()
+    unbound = console.options.update(width=1000)
+    tables = [table_of(spell) for spell in (str, _in_two_lines, _without_brackets)]
+    fitting = (t for t in tables if Measurement.get(console, unbound, t).maximum <= console.width)
+    console.print(next(fitting, tables[-1]))
+
+
+def _in_two_lines(cell: str) -> str:
+    return cell.replace(" ", "\n", 1)
+
+
+def _without_brackets(cell: str) -> str:
+    return _in_two_lines(cell).replace(", ", " ").translate({ord("["): None, ord("]"): None})
 
 
 def print_rows(columns: list[str], rows: list[tuple[str, ...]]) -> None:

@@ -47,7 +47,8 @@ class View:
     """What of an utterance is read.
 
     Attributes:
-        blocks: of its vector, side by side, of descriptors, functionals, mean_sd, pooled, teacher.
+        blocks: of its vector, side by side, of descriptors, functionals, mean_sd, mean, pooled,
+            teacher.
         start: of the encoder whose outputs are pooled; empty where none are.
         pooling: of them over time.
         layer: of a pre-trained encoder's frames; None where they are read as they are.
@@ -69,6 +70,8 @@ class View:
             return material.pooled(self.start, utterances, self.pooling)
         if name == "mean_sd":
             return material.mean_sd(utterances, self.layer)
+        if name == "mean":
+            return material.mean(utterances, self.layer)
         of_block = {
             DESCRIPTORS: material.descriptors,
             "functionals": material.functionals,
@@ -132,16 +135,26 @@ class Fitted(ABC):
 
 @dataclass(frozen=True)
 class OnVectors(Fitted):
-    """A head on one vector an utterance."""
+    """A head on one vector an utterance.
+
+    Attributes:
+        head: what predicts.
+        found: what else the fit noted.
+    """
 
     kind = "vectors"
     head: Head
+    found: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if type(self.head) not in HEADS.values():
             raise TypeError(
                 f"{type(self.head).__name__} has no row in HEADS: it could be fitted and not saved"
             )
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        return super().notes | dict(self.found)
 
     def predict(self, material: Material, utterances: Sequence[str]) -> np.ndarray:
         return self.head.predict(self.view.vectors(material, utterances))

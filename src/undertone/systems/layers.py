@@ -49,6 +49,11 @@ class Layers:
         """(n_utterances, n_values) vectors in one layer."""
         return np.stack([self.vectors.frames(name)[layer] for name in utterances])
 
+    def mean(self, layer: int, utterances: Sequence[str]) -> np.ndarray:
+        """(n_utterances, width) means over time in one layer."""
+        vectors = self.of(layer, utterances)
+        return vectors[:, : vectors.shape[1] // 2]
+
     @property
     def columns(self) -> tuple[str, ...]:
         """Names of the values of ``means``."""

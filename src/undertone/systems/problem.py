@@ -95,6 +95,12 @@ class Material:
             return self.layers.of(layer, utterances)
         return self._each("mean_sd", utterances, mean_sd)
 
+    def mean(self, utterances: Sequence[str], layer: int | None) -> np.ndarray:
+        """(n_utterances, width) mean over time, of one layer of an encoder."""
+        assert self.layers is not None, "means are taken of an encoder's layers"
+        assert layer is not None, "one of them"
+        return self.layers.mean(layer, utterances)
+
     def descriptors(self, utterances: Sequence[str]) -> np.ndarray:
         """(n_utterances, n_values) descriptors of the frames; of an encoder's, of all layers."""
         if self.layers is not None:

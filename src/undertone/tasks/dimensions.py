@@ -26,7 +26,7 @@ import pandas as pd
 from undertone.tasks.agreement import TINY, ccc, mae, pearson
 from undertone.tasks.draws import Asked, LabelDraw, draw_anyhow
 from undertone.tasks.rows import Rows, mean_of_those_that_exist
-from undertone.tasks.task import AMOUNTS, Floor, Metric, Task
+from undertone.tasks.task import AMOUNTS, DepthClaim, Floor, Metric, Task
 
 DIMENSIONS = ("arousal", "valence", "dominance")
 RowsMetric = Callable[[Rows, np.ndarray], np.ndarray]
@@ -75,6 +75,11 @@ class Dimensions(Task):
     also_by_output = ("pearson", "mae")
     negligible = 0.02
     each = "dimension"
+    depth_claim = DepthClaim(
+        "valence",
+        "arousal",
+        "Where speakers read given sentences, valence that lies in words cannot show.",
+    )
     floors: ClassVar = {
         "mean": Floor(
             "mean", "The mean of the labels of the budget, always.", lambda y: y.mean(axis=0)

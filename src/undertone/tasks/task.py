@@ -59,6 +59,21 @@ class Floor:
 
 
 @dataclass(frozen=True)
+class DepthClaim:
+    """What is published of the layers of pre-trained encoders: one output needs deeper ones.
+
+    Attributes:
+        deep: the output that is said to gain more from depth.
+        shallow: the one that is said to gain less.
+        caveat: a sentence on when the claim cannot be tested whole.
+    """
+
+    deep: str
+    shallow: str
+    caveat: str
+
+
+@dataclass(frozen=True)
 class Task(ABC):
     """What is predicted.
 
@@ -81,6 +96,7 @@ class Task(ABC):
         clipped: whether predictions of amounts are kept in this range before they are scored.
         proxy: what stands in for what people said; empty where they did.
         caveat: what every reader of its numbers must know; or "".
+        depth_claim: what is published of its outputs and the layers of encoders, if anything.
         n_replicates: of the bootstrap, by default.
         presets: values of settings, by section, where this task's defaults are not everybody's.
     """
@@ -105,6 +121,7 @@ class Task(ABC):
     clipped: ClassVar[bool] = True
     proxy: ClassVar[str] = ""
     caveat: ClassVar[str] = ""
+    depth_claim: ClassVar[DepthClaim | None] = None
     n_replicates: ClassVar[int] = 2_000
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 

@@ -1,0 +1,1 @@
+"""What the layers of a pre-trained encoder carry: numbers, sentences, tables, pictures, a page."""
