@@ -141,20 +141,19 @@ def _validation_by_speaker(
     A set will do if training keeps half of every emotion or more, validation holds every emotion
     that is due a label there, and its size is within half of the share.
     """
-    counts = pd.crosstab(speakers, emotions)
-    names, per_speaker = counts.index.to_numpy(str), counts.to_numpy()
+    names, speaker = np.unique(speakers, return_inverse=True)
+    each, emotion = np.unique(emotions, return_inverse=True)
+    per_speaker = np.zeros((len(names), len(each)), dtype=int)
+    np.add.at(per_speaker, (speaker, emotion), 1)
     drawn = per_speaker.sum(axis=0)
     due = share * drawn
-    best, best_distance = None, np.inf
-    for _ in range(N_SPEAKER_CHOICES):
-        order = rng.permutation(len(names))
-        held_out = per_speaker[order].cumsum(axis=0)  # of the first speaker, the first two, …
-        fits = ((held_out <= drawn / 2) & (held_out >= np.minimum(due // 1, 1))).all(axis=1)
-        fits &= np.abs(held_out.sum(axis=1) - due.sum()) <= due.sum() / 2
-        distance = np.where(fits, np.abs(held_out - due).sum(axis=1), np.inf)
-        if distance.min() < best_distance:
-            best, best_distance = names[order[: distance.argmin() + 1]], distance.min()
-    return None if best is None else np.isin(speakers, best)
+    orders = np.stack([rng.permutation(len(names)) for _ in range(N_SPEAKER_CHOICES)])
+    held_out = per_speaker[orders].cumsum(axis=1)  # of the first speaker, the first two, …
+    fits = ((held_out <= drawn / 2) & (held_out >= np.minimum(due // 1, 1))).all(axis=2)
+    fits &= np.abs(held_out.sum(axis=2) - due.sum()) <= due.sum() / 2
+    distance = np.where(fits, np.abs(held_out - due).sum(axis=2), np.inf)
+    best, last = np.unravel_index(distance.argmin(), distance.shape)
+    return np.isin(speaker, orders[best, : last + 1]) if fits[best, last] else None
 
 
 def _validation_by_emotion(
