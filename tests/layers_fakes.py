@@ -67,12 +67,20 @@ def with_layers(corpus, signals: Sequence[np.ndarray], rng: np.random.Generator)
     return Data(task_of(corpus.table, corpus.name).on(corpus.scale), corpus, table, layers)
 
 
+class RunOnFakes(Run):
+    """A run whose encoder has no folder."""
+
+    @property
+    def encoders(self) -> list:
+        return []
+
+
 def opened(data: Data, folder: Path, **changes) -> tuple[Run, LayersSettings]:
     """A run as ``open_run`` gives it, and its settings."""
     values = {"corpus": "fake=/x", "budgets": (12, 40), "draws": 3, "folds": 3, "replicates": 300}
     settings = LayersSettings(upstream="/encoders/fake", **values | changes)
     curve = settings.of_curve().resolved(data.task, parse("upstream:/encoders/fake@all"))
-    return Run(curve, folder, data), settings.settled(curve)
+    return RunOnFakes(curve, folder, data), settings.settled(curve)
 
 
 def found(data: Data, folder: Path, **changes) -> LayersResult:
