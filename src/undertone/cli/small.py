@@ -148,6 +148,61 @@ def teach(
     print(f"model in {out}")
 
 
+@app.command()
+def distill(
+    encoder: Annotated[str, typer.Argument(help="upstream:MODEL, or a folder.")],
+    *,
+    layers: Annotated[int, typer.Option(min=1, help="Transformer layers of the student.")],
+    unlabelled: Annotated[list[str], typer.Option(help="Corpus of the pool; repeatable.")],
+    out: Annotated[Path, typer.Option(help="Folder of the student.")],
+    passes: Annotated[int | None, typer.Option(min=1, help="Over the pool.")] = None,
+    corpus: Annotated[
+        str | None, typer.Option(help="Labelled corpus that says whether it was worth it.")
+    ] = None,
+    budgets: Annotated[str | None, typer.Option(help="Numbers of labels, as 20,100.")] = None,
+    draws: Annotated[int | None, typer.Option(min=1, help="Repetitions of each budget.")] = None,
+    folds: Annotated[int | None, typer.Option(min=2, help="Groups of speakers.")] = None,
+    task: Task = None,
+    config: Config = None,
+    assignments: Set = None,
+    seed: Seed = None,
+    workers: Workers = None,
+    cache: Cache = None,
+    quiet: Quiet = False,
+) -> None:
+    """An encoder of fewer layers, trained without labels to say what the whole one says."""
+    from undertone.experiment import distilling
+    from undertone.experiment.keep import KeepSettings
+    from undertone.pipeline import Resources
+
+    given = {"budgets": options.budgets_of(budgets), "draws": draws, "folds": folds, "task": task}
+    asked = {name: value for name, value in given.items() if value is not None}
+    if corpus is None and asked:
+        raise UndertoneError("--budgets, --draws, --folds and --task are for --corpus NAME=PATH")
+    if passes is not None:
+        assignments = [*(assignments or []), f"distil.passes={passes}"]
+    settings = load(
+        distilling.DistilSettings, options.settings_of(config, {"seed": seed}, assignments)
+    )
+    trial = load(KeepSettings, asked | {"seed": settings.seed})
+    resources = Resources(cache, workers, not quiet)
+    made = distilling.distill(
+        encoder, unlabelled, out, layers=layers, settings=settings, resources=resources
+    )
+    found = made.losses
+    print(
+        f"held-out loss {found.held_out_loss:.4f}; untrained heads {found.start_loss:.4f}; saying "
+        f"the mean {found.mean_loss:.4f}; {len(found.losses)} steps"
+    )
+    if corpus is None:
+        print("whether it is worth it, --corpus NAME=PATH says")
+    else:
+        rows = distilling.beside_start(made, corpus, trial, resources)
+        printing.print_rows(["with … labels", *map(str, trial.budgets)], rows)
+    distilling.clear(out)
+    print(f"use it as --features upstream:{made.encoder.folder}@all")
+
+
 def _number(text: str | None) -> int | None:
     if text is not None and not text.isdecimal():
         raise UndertoneError(f"--layers takes a whole number or {AUTO}, found {text!r}")

@@ -87,7 +87,7 @@ def choose_layers(encoder: str, corpus: str, settings: KeepSettings, resources: 
     opened = _training_part(corpora.open(corpus), settings.speakers)
     task, features = settle(opened, settings.task, f"upstream:{source.folder}@all")
     data = read_data(opened, features, task, resources)
-    trial, rows = _Trial(data, settings), {}
+    trial, rows = Trial(data, settings), {}
     sizes = range(1, source.n_layers - 1)
     with Progress(shown=resources.progress) as progress:
         progress.add(FITTING, (1 + len(sizes)) * len(trial.plan.cells))
@@ -132,7 +132,7 @@ def _training_part(corpus: Corpus, speakers: tuple[str, ...]) -> Corpus:
     return replace(kept, official_folds=False)
 
 
-class _Trial:
+class Trial:
     """The same labels, folds and test speakers for any number of layers."""
 
     def __init__(self, data: Data, settings: KeepSettings) -> None:
@@ -175,6 +175,15 @@ class _Trial:
         predictions |= {(WHOLE, b): values for b, values in whole.items()}
         curves = self._trace(predictions)
         return tuple(curves.gain("cut", WHOLE, budget=b) for b in self.settings.budgets)
+
+    def scores(self, by_label: dict[str, dict[int, np.ndarray]]) -> dict[str, list[Estimate]]:
+        """The headline of each at each budget."""
+        curves = self._trace(
+            {(label, b): values for label, of in by_label.items() for b, values in of.items()}
+        )
+        return {
+            label: [curves.estimate(label, b) for b in self.settings.budgets] for label in by_label
+        }
 
     def _trace(self, predictions: dict[Key, np.ndarray]) -> Curves:
         tested = [name for fold in self.plan.folds.values() for name in fold.test]

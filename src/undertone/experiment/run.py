@@ -34,6 +34,7 @@ from undertone.evaluation.predictions import Tested, predictions_table, results_
 from undertone.evaluation.report.page import write_report
 from undertone.evaluation.report.result import CurveResult, Paper, Source
 from undertone.experiment import folder
+from undertone.experiment.distilling import refuse_heard
 from undertone.experiment.settings import ALL, CurveSettings
 from undertone.experiment.sweep import Sweep, layer_notes, read_fit
 from undertone.experiment.sweep import run as run_sweep
@@ -139,7 +140,13 @@ def open_run(
     opened = with_proxy(corpora.open(settings.corpus), settings.proxy, settings.task)
     task, features = settle(opened, settings.task, settings.features)
     settings = settings.resolved(task, features)
+<<<<<<< HEAD
     folder.check(Path(out), held(settings))
+=======
+    folder.check(Path(out), settings)
+    if not settings.transductive:
+        refuse_heard(opened, encoders_of(settings))
+>>>>>>> 2925950 (undertone distill: a cut encoder trained without labels to say what the whole one says)
     data = read_data(opened, features, task, resources, teacher=settings.teacher)
     unlabelled = tuple(
         read_frames(corpora.open(name), features, resources) for name in settings.unlabelled
@@ -278,8 +285,7 @@ class Run:
     @property
     def encoders(self) -> list[Upstream]:
         """Pre-trained ones that are heard: of the frames, and of the teacher."""
-        names = [parse(self.settings.features), self.settings.teacher]
-        return [find(name.every_layer()) for name in names if name and name.is_upstream]
+        return encoders_of(self.settings)
 
     def _chosen_on_tested(self, encoders: Sequence[Upstream]) -> Iterator[str]:
         """A sentence for each encoder whose size was chosen on labels of speakers tested here."""
@@ -348,6 +354,12 @@ def _remarks(
     best = result.curves.best(fitted, budget)
     remarks = result.task.remarks(truth=tested.truth, prediction=predictions[best, budget][0])
     return tuple(f"{remark} (System {result.label(best)}.)" for remark in remarks)
+
+
+def encoders_of(settings: CurveSettings) -> list[Upstream]:
+    """Pre-trained encoders that a run hears: of its frames, and of the teacher."""
+    names = [parse(settings.features), settings.teacher]
+    return [find(name.every_layer()) for name in names if name and name.is_upstream]
 
 
 def _pretraining_table(pretrainings: Mapping[int, Pretraining]) -> pd.DataFrame:

@@ -38,6 +38,7 @@ class Encoder(Protocol):
     """What the two kinds of encoders have in common."""
 
     equal_lengths_only: bool
+    module: Any
 
     def prepare(self, waveform: np.ndarray) -> np.ndarray: ...
     def n_frames(self, waveform: np.ndarray) -> int: ...
@@ -126,6 +127,11 @@ def plan_batches(pieces: Sequence[Piece], *, equal_only: bool) -> Iterator[list[
 @functools.lru_cache(maxsize=2)
 def load(source: Upstream) -> Encoder:
     """The encoder, loaded once a process and set of options."""
+    return build(source)
+
+
+def build(source: Upstream) -> Encoder:
+    """The encoder, whose module nobody else has."""
     module = read_module(source).eval()
     if source.raw_last_state:
         _keep_last_state_raw(module, source)

@@ -36,6 +36,25 @@ class Chosen:
 
 
 @dataclass(frozen=True)
+class Distilled:
+    """What an encoder was trained on, to say what the whole one says.
+
+    Attributes:
+        pools: names of the corpora.
+        speakers: whose speech it was, ``corpus/speaker``; who is not known by name is left out.
+        audio: of each file a digest of its bytes, short.
+        targets: layers of the teacher.
+        passes: over the pool.
+    """
+
+    pools: tuple[str, ...]
+    speakers: tuple[str, ...]
+    audio: tuple[str, ...]
+    targets: tuple[int, ...]
+    passes: int
+
+
+@dataclass(frozen=True)
 class Cut:
     """Where an encoder comes from, and how it is run.
 
@@ -47,6 +66,7 @@ class Cut:
             normalisation behind it.
         int8: whether the weights of its products are rounded to 8 bits when it is loaded.
         chosen: where the number of layers was chosen on labels.
+        distilled: where the layers were trained after they were cut.
     """
 
     original_layers: int
@@ -55,6 +75,7 @@ class Cut:
     raw_last_state: bool = False
     int8: bool = False
     chosen: Chosen | None = None
+    distilled: Distilled | None = None
 
     def section(self) -> dict[str, Any]:
         """What JSON can hold; ``read`` takes it back."""

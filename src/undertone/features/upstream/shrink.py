@@ -25,7 +25,7 @@ from undertone import atomic
 from undertone.errors import UndertoneError
 from undertone.features.name import EVERY, PREFIX, parse_encoder
 from undertone.features.upstream.batches import read_module
-from undertone.features.upstream.cut import SECTION, Chosen, Cut
+from undertone.features.upstream.cut import SECTION, Chosen, Cut, Distilled
 from undertone.features.upstream.source import (
     CONFIG,
     LAYERS_KEY,
@@ -86,11 +86,34 @@ def shrink(
         n_before = _count(module)
         stack = module.layers if source.family == "whisper" else module.encoder.layers
         del stack[n_kept:]
-        (folder / WEIGHTS).write_bytes(_weights(module, source))
-        (folder / CONFIG).write_text(_config(module, source, n_kept, cut))
-        (folder / PREPROCESSOR).write_bytes((source.folder / PREPROCESSOR).read_bytes())
-        (folder / CARD).write_text(_card(cut, n_kept, _count(module), n_before), encoding="utf-8")
+        _write(folder, module, source, cut, n_before=n_before)
     return find(f"{PREFIX}{os.path.abspath(out)}@{EVERY}")
+
+
+def write_trained(module: Any, source: Upstream, distilled: Distilled, out: Path) -> Upstream:
+    """Write an encoder that was trained after it was cut, as ``shrink`` writes a cut one.
+
+    Args:
+        module: with its weights.
+        source: the cut encoder that it started from.
+        distilled: what it was trained on.
+        out: a folder that is not there yet.
+    """
+    assert source.cut is not None, "it starts from a cut encoder"
+    whole: Any = read_module(source)  # with the normalisation that a raw last state passes over
+    whole.load_state_dict(module.state_dict(), strict=False)
+    with atomic.new_folder(out) as folder:
+        cut = replace(source.cut, distilled=distilled)
+        _write(folder, whole, source, cut, n_before=_count(whole))
+    return find(f"{PREFIX}{os.path.abspath(out)}@{EVERY}")
+
+
+def _write(folder: Path, module: Any, source: Upstream, cut: Cut, *, n_before: int) -> None:
+    n_kept = len(module.layers if source.family == "whisper" else module.encoder.layers)
+    (folder / WEIGHTS).write_bytes(_weights(module, source))
+    (folder / CONFIG).write_text(_config(module, source, n_kept, cut))
+    (folder / PREPROCESSOR).write_bytes((source.folder / PREPROCESSOR).read_bytes())
+    (folder / CARD).write_text(_card(cut, n_kept, _count(module), n_before), encoding="utf-8")
 
 
 def check_layers(source: Upstream, layers: int | None, *, int8: bool) -> int:
@@ -198,13 +221,25 @@ def _card(cut: Cut, n_kept: int, n_parameters: int, n_before: int) -> str:
         f"# {cut.original_name}: {n_kept} of {cut.original_layers} layers"
         f"{', int8' if cut.int8 else ''}\n",
         f"An encoder of speech: what enters the first and what leaves each of the first {n_kept} "
-        f"of {cut.original_layers} transformer layers of {whole}. Nothing was trained: the "
-        "weights are the original's, and so is their licence.\n",
+        f"of {cut.original_layers} transformer layers of {whole}. {_origin(cut)}\n",
         f"* Parameters: {n_parameters:,}; the folder that it was cut from has {n_before:,}.",
         *_told(cut, n_kept),
         f"\nUse it as `upstream:FOLDER@all`. Made with Undertone {undertone.__version__}.",
     ]
     return "\n".join(parts) + "\n"
+
+
+def _origin(cut: Cut) -> str:
+    if cut.distilled is None:
+        return "Nothing was trained: the weights are the original's, and so is their licence."
+    made = cut.distilled
+    return (
+        "Its weights were the original's and were then trained to say what layers "
+        f"{', '.join(map(str, made.targets))} of it say, without labels, in {made.passes} passes "
+        f"over {len(made.audio)} recordings of {', '.join(made.pools)}. Speakers: "
+        f"{', '.join(made.speakers) or 'not known by name'}. Digests of the recordings are in "
+        "`config.json`. It must not be evaluated on these speakers. The original's licence holds."
+    )
 
 
 def _told(cut: Cut, n_kept: int) -> list[str]:
