@@ -1,5 +1,7 @@
 """Laws of the small parts of training: normalisation, batches, masks, losses, pooling."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -97,18 +99,52 @@ def test_padding_is_zero_and_marked_as_such(rng):
     np.testing.assert_array_equal(steps[1, :2], utterances[1])
 
 
-@pytest.mark.parametrize("spans", [1, 3])
-def test_masks_hide_their_share_in_stretches_and_never_padding(rng, spans):
-    lengths = [300, 120, 17, 1]
-    hidden = draw_hidden(lengths, share=0.1, spans=spans, rng=rng)
-    assert hidden.shape == (4, 300)
-    for row, length in zip(hidden, lengths, strict=True):
-        assert row[length:].sum() == 0
-        assert 1 <= row.sum() <= max(spans, round(0.1 * length) + spans)
-    if spans == 1:
-        assert hidden[0].sum() == 30
-        starts = np.flatnonzero(np.diff(np.concatenate([[0], hidden[0]])) == 1)
-        assert len(starts) == 1
+LENGTHS = [300, 299, 120, 40, 17, 3, 2, 1]
+
+
+@pytest.mark.parametrize("share", [0.001, 0.1, 0.3, 0.5, 0.97, 0.999])
+@pytest.mark.parametrize("spans", [1, 2, 3, 30, 90, 1000])
+def test_masks_hide_the_share_that_was_asked_for_and_never_padding(rng, share, spans):
+    for _ in range(20):
+        hidden = draw_hidden(LENGTHS, share=share, spans=spans, rng=rng)
+        assert hidden.shape == (len(LENGTHS), 300)
+        assert set(np.unique(hidden)) <= {0.0, 1.0}
+        for row, length in zip(hidden, LENGTHS, strict=True):
+            assert row[length:].sum() == 0
+            assert abs(row.sum() - share * length) <= 1
+            assert row.sum() >= 1
+            assert row.sum() < length or length == 1
+
+
+@pytest.mark.parametrize("spans", [1, 3, 30, 90, 200])
+def test_masks_are_as_many_stretches_as_were_asked_for(rng, spans):
+    """Stretches may touch, so there may be fewer; the longest tells how they were cut."""
+    n_hidden, seen = 90, []
+    for _ in range(300):
+        row = draw_hidden([300], share=0.3, spans=spans, rng=rng)[0]
+        edges = np.flatnonzero(np.diff(np.pad(row, 1)))
+        lengths = edges[1::2] - edges[::2]
+        assert lengths.sum() == n_hidden
+        assert len(lengths) <= min(spans, n_hidden)
+        assert lengths.min() >= n_hidden // min(spans, n_hidden)
+        seen.append(len(lengths))
+    few = min(spans, n_hidden) <= 3
+    assert max(seen) == min(spans, n_hidden) if few else max(seen) > min(spans, n_hidden) / 2
+
+
+@pytest.mark.parametrize(("spans", "length", "share"), [(1, 6, 0.3), (2, 6, 0.4), (9, 6, 0.5)])
+def test_every_place_of_a_stretch_is_equally_likely(rng, spans, length, share):
+    """All ways of laying stretches into a row, counted; of single steps all choices."""
+    n_hidden = round(share * length)
+    n_spans = min(spans, n_hidden)
+    drawn = [
+        tuple(draw_hidden([length], share=share, spans=spans, rng=rng)[0]) for _ in range(4000)
+    ]
+    counts = np.array([drawn.count(one) for one in set(drawn)])
+    n_ways = math.comb(length - n_hidden + n_spans, n_spans)
+    assert len(counts) == n_ways
+    expected = len(drawn) / n_ways
+    assert (np.abs(counts - expected) < 5 * np.sqrt(expected)).all()
 
 
 @pytest.mark.parametrize("distance", ["l1", "l2"])
