@@ -9,8 +9,8 @@ import pandas as pd
 
 from undertone.evaluation.curves import Curves, Key, trace
 from undertone.evaluation.predictions import Tested
-from undertone.evaluation.report.claims import Claims, Published
-from undertone.evaluation.report.result import CurveResult, Paper, Source
+from undertone.evaluation.report.paper import Claims, Paper, Published
+from undertone.evaluation.report.result import CurveResult, Source
 from undertone.tasks import AMOUNTS, Classes, Intensities, Task
 from undertone.tasks.draws import Asked, LabelDraw, draw_anyhow
 from undertone.tasks.intensities import ccc

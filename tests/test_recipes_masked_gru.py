@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from corpora_fakes import write_audio
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -138,8 +139,13 @@ def test_the_tables_hold_published_ours_and_floors(run):
         assert all(cell.has_interval for cell in rows[name][2:])
     assert {answer.verdict for answer in run[1].answers} <= {"yes", "no", "open"}
     questions = " ".join(answer.question for answer in run[1].answers)
-    for words in ("gain most", "narrow", "clear a constant", "meet"):
+    for words in ("gain most", "narrow", "clear a constant", "meet", "every metric (MAE, 4-class"):
         assert words in questions
+    for metric in ("MAE", "Accuracy"):
+        along = next(
+            t for t in run[1].tables if t.title == f"{metric} by emotion, along the labels"
+        )
+        assert [row.name for row in along.rows if not row.is_part] == ["all", *INTENSITIES]
 
 
 def test_the_report_is_one_file_that_fetches_nothing(run):
@@ -228,19 +234,25 @@ def test_the_command_hands_its_options_on_and_prints_tables_and_answers(run, mon
     assert done.stdout.index("MAE, mean absolute error") < done.stdout.index("clear a constant")
 
 
-def test_classes_run_the_learning_curve_with_the_recipe_s_settings(tmp_path, monkeypatch):
-    seen = []
-    monkeypatch.setattr(masked_gru, "curve", lambda *given: seen.append(given) or tmp_path / "r")
-    resources = Resources(tmp_path)
-    values = {"corpus": "emodb=there", "unlabelled": ["more=there"], "encoder": {"stride": 3}}
-    found = masked_gru.reproduce(values, tmp_path / "out", resources)
-    settings, *others = seen[0]
-    assert (found.report, others) == (tmp_path / "r", [tmp_path / "out", resources])
-    assert (settings.corpus, settings.unlabelled) == ("emodb=there", ("more=there",))
+def test_classes_have_the_recipe_s_settings(tmp_path):
+    write_audio(tmp_path, "a.wav", "c.wav")
+    (tmp_path / "labels.csv").write_text("file,speaker,emotion\na.wav,b,anger\nc.wav,d,fear\n")
+    corpus = f"some={tmp_path / 'labels.csv'}"
+    values = {"corpus": corpus, "unlabelled": ["more=there"], "encoder": {"stride": 3}}
+    settings = masked_gru.settings_of(values)
+    assert (settings.corpus, settings.unlabelled) == (corpus, ("more=there",))
     assert settings.features == "covarep"
     assert settings.systems == tuple(masked_gru.CLASSES["systems"])
     assert (settings.encoder.stride, settings.encoder.hidden_units) == (3, 256)
     assert settings.pretrain.crop_steps == 300
+
+
+def test_amounts_of_another_corpus_have_the_settings_of_amounts(tmp_path):
+    write_audio(tmp_path, "a.wav")
+    columns = ",".join(INTENSITIES)
+    (tmp_path / "labels.csv").write_text(f"file,speaker,{columns}\na.wav,b,0,0,0,0,0,1\n")
+    settings = masked_gru.settings_of({"corpus": f"some={tmp_path / 'labels.csv'}"})
+    assert (settings.task, settings.features, settings.systems) == ("intensities", "covarep", ())
 
 
 def test_the_published_settings_are_the_defaults():

@@ -134,6 +134,18 @@ class Curves:
         one, other = (reference, system) if lower else (system, reference)
         return self.difference(one, other, budget=budget, metric=metric, outputs=outputs)
 
+    def mean_gain(self, system: str, reference: str, metric: str | None = None) -> Estimate:
+        """How much better ``system`` is, as the mean of all budgets that both have."""
+        lower = self.task.metrics[metric or self.task.headline].lower_is_better
+        one, other = (reference, system) if lower else (system, reference)
+        budgets = self.budgets_of(system, reference)
+        terms = [
+            (sign / len(budgets), (name, budget), (MEAN,))
+            for budget in budgets
+            for sign, name in ((1, one), (-1, other))
+        ]
+        return self.contrast(terms, metric)
+
     def contrast(
         self, terms: Sequence[tuple[float, Key, Sequence[str]]], metric: str | None = None
     ) -> Estimate:

@@ -32,7 +32,8 @@ from undertone.errors import describe_some
 from undertone.evaluation.curves import Curves, Key, trace
 from undertone.evaluation.predictions import Tested, predictions_table, results_table
 from undertone.evaluation.report.page import write_report
-from undertone.evaluation.report.result import CurveResult, Paper, Source
+from undertone.evaluation.report.paper import Paper
+from undertone.evaluation.report.result import CurveResult, Source
 from undertone.experiment import folder
 from undertone.experiment.distilling import refuse_heard
 from undertone.experiment.settings import ALL, CurveSettings

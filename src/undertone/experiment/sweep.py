@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from undertone import atomic
-from undertone.evaluation.report.claims import series
+from undertone.evaluation.report.paper import series
 from undertone.features.upstream.batches import one_thread
 from undertone.processes import CONTEXT, process_pool
 from undertone.progress import Progress

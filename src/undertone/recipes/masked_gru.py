@@ -5,19 +5,27 @@ reconstruct masked stretches of 74 COVAREP features of CMU-MOSEI, and is then fi
 intensities. What the paper does not say is a default of the settings' own classes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from undertone import config
+from undertone import config, corpora
 from undertone.corpora import mosei
 from undertone.errors import UndertoneError
-from undertone.evaluation.report.claims import Claims, Published
-from undertone.evaluation.report.result import Paper
-from undertone.evaluation.report.tables import along_budgets, beside_published, differences
-from undertone.experiment import CurveSettings, curve, run_curve
+from undertone.evaluation.report.paper import Claims, Paper, Published
+from undertone.evaluation.report.result import CurveResult
+from undertone.evaluation.report.tables import (
+    Table,
+    along_budgets,
+    beside_published,
+    differences,
+    of_the_paper,
+)
+from undertone.experiment import CurveSettings, run_curve
 from undertone.pipeline import Resources
 from undertone.recipes.reproduction import Reproduction
+from undertone.tasks import CHOICE, task_of
 
 PAPER = Paper(
     title="Masked pre-training of a GRU on CMU-MOSEI",
@@ -30,6 +38,8 @@ PAPER = Paper(
             Published("mae", (0.50, 0.59), (0.58, 0.67), True, "with 200 labels"),
         ),
         gain_most=("happy", "sad", "anger"),
+        gain_none=("surprise", "fear"),
+        metrics=("mae", "accuracy"),
         budget=200,
     ),
 )
@@ -51,7 +61,7 @@ INTENSITIES: Mapping[str, Any] = {
 CLASSES: Mapping[str, Any] = {
     "features": "covarep",
     "systems": [
-        *("pretrained_frozen", "pretrained_full", "scratch"),
+        *("pretrained_frozen", "pretrained_full", "scratch", "random_frozen"),
         *("functionals_logistic", "constant"),
     ],
     "encoder": ENCODER,
@@ -78,7 +88,7 @@ For classes: --corpus emodb=FOLDER or ravdess=FOLDER, with --unlabelled as in un
 def reproduce(
     values: Mapping[str, Any], out: Path, resources: Resources, *, quick: bool = False
 ) -> Reproduction:
-    """The published protocol on intensities (mosei=FOLDER) or, for any other corpus, on classes.
+    """The published protocol on CMU-MOSEI (mosei=FOLDER); on any other corpus the same systems.
 
     Args:
         values: settings laid over the recipe's; ``corpus`` among them.
@@ -86,24 +96,56 @@ def reproduce(
         resources: of the machine.
         quick: a first look.
     """
-    corpus = values.get("corpus") or ""
-    beneath = QUICK if quick else {}
-    if corpus and corpus.partition("=")[0].strip() != "mosei":
-        settings = config.load(CurveSettings, config.merge(CLASSES, beneath, values))
-        return Reproduction(curve(settings, out, resources))
-    _check_mosei(corpus, values)
-    chosen = config.load(CurveSettings, config.merge(INTENSITIES, beneath, values))
-    result = run_curve(chosen, out, resources, paper=PAPER)
+    settings = settings_of(values, quick=quick)
+    paper = paper_beside(settings.corpus)
+    result = run_curve(settings, out, resources, paper=paper)
     return Reproduction(
         report=out / "report.html",
-        summary=f"{PAPER.title}: {result.summary}",
-        tables=(
-            *(along_budgets(result, metric) for metric in ("mae", "presence_auc")),
-            *([differences(result)] if result.pairs else []),
-            beside_published(result),
-        ),
+        summary=f"{paper.title}: {result.summary}",
+        tables=tuple(_tables(result)),
         answers=tuple(result.answers),
     )
+
+
+def settings_of(values: Mapping[str, Any], *, quick: bool = False) -> CurveSettings:
+    """The recipe's settings for a corpus and its task, with ``values`` laid over them."""
+    corpus = values.get("corpus") or ""
+    preset: Mapping[str, Any] = INTENSITIES
+    if is_the_papers(corpus):
+        _check_mosei(corpus, values)
+    else:
+        opened = corpora.open(corpus)
+        task = task_of(opened.table, opened.name, values.get("task", ""))
+        preset = CLASSES if task.kind == CHOICE else {**INTENSITIES, "features": "covarep"}
+    return config.load(CurveSettings, config.merge(preset, QUICK if quick else {}, values))
+
+
+def is_the_papers(corpus: str) -> bool:
+    """Whether a specification means CMU-MOSEI; nothing at all is taken so, and told."""
+    return not corpus or corpus.partition("=")[0].strip() == "mosei"
+
+
+def paper_beside(corpus: str) -> Paper:
+    """The paper as it stands beside a run: without its numbers where the corpus is not its own."""
+    if is_the_papers(corpus):
+        return PAPER
+    name = corpus.partition("=")[0].strip() if "=" in corpus else Path(corpus).stem
+    title = f"Masked pre-training of a GRU on {name}"
+    return replace(PAPER, title=title, claims=replace(PAPER.claims, published=()))
+
+
+def _tables(result: CurveResult) -> Iterator[Table]:
+    """Every metric that is asked after, along the budgets; gains; outputs; published numbers."""
+    assert result.paper is not None
+    task, claims = result.task, result.paper.claims
+    shown = (task.headline, *filter(None, [task.beside]), *claims.metrics_of(task))
+    for metric in dict.fromkeys(shown):
+        yield along_budgets(result, metric)
+    if result.pairs:
+        yield differences(result)
+    yield from of_the_paper(result)
+    if claims.published:
+        yield beside_published(result)
 
 
 def _check_mosei(corpus: str, values: Mapping[str, Any]) -> None:

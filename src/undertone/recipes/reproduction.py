@@ -12,7 +12,7 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table as RichTable
 
 from undertone.evaluation.estimate import Estimate, decimal
-from undertone.evaluation.report.claims import Answer
+from undertone.evaluation.report.paper import Answer
 from undertone.evaluation.report.tables import Cell, Table
 
 INDENT = "  "  # of a part of the row above

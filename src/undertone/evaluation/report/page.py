@@ -77,7 +77,8 @@ def _context(result: CurveResult) -> dict[str, Any]:
         "summary": summarise(result),
         "looks": plots.styles(result.systems) | {tables.CHANCE: plots.CHANCE},
         "figures": [_curve(result, metric) for metric in (task.headline, task.beside) if metric],
-        "published": tables.beside_published(result) if result.paper else None,
+        "published": _published(result),
+        "of_the_paper": list(tables.of_the_paper(result)) if result.paper else [],
         "along": [tables.along_budgets(result, metric) for metric in (task.headline, *others)],
         "leads": list(tables.leads(result)),
         "contrasts": tables.contrasts(result),
@@ -89,6 +90,12 @@ def _context(result: CurveResult) -> dict[str, Any]:
         "by_output": _by_output(result, hard) if len(task.outputs) > 1 else [],
         "matrices": _matrices(result) if task.kind == CHOICE else [],
     }
+
+
+def _published(result: CurveResult) -> Table | None:
+    """Nothing where the corpus is not the paper's."""
+    is_printed = result.paper is not None and result.paper.claims.published
+    return tables.beside_published(result) if is_printed else None
 
 
 def _curve(result: CurveResult, metric: str) -> tuple[Markup, ...]:

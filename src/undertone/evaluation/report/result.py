@@ -14,7 +14,8 @@ import pandas as pd
 
 from undertone.errors import UndertoneError
 from undertone.evaluation.curves import Curves
-from undertone.evaluation.report.claims import Answer, Claims, answers
+from undertone.evaluation.report.claims import answers
+from undertone.evaluation.report.paper import Answer, Paper
 from undertone.evaluation.worth import Worth, worth
 from undertone.tasks import Task
 from undertone.tasks.task import Metric
@@ -75,16 +76,6 @@ class Source:
     synthetic: bool = False
     n_utterances: int = 0
     n_speakers: int = 0
-
-
-@dataclass(frozen=True)
-class Paper:
-    """What a run is set beside."""
-
-    title: str
-    citation: str
-    command: str  # that reproduces it
-    claims: Claims
 
 
 @dataclass(frozen=True)

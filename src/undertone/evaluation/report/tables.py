@@ -6,11 +6,12 @@ Out: ``Table``s of ``Estimate``s and words.
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from undertone.evaluation.curves import Key
 from undertone.evaluation.estimate import Estimate, decimal
-from undertone.evaluation.report.claims import Published, meet, say_meet, say_range, series
+from undertone.evaluation.report.gaps import meet, say_meet
+from undertone.evaluation.report.paper import Published, say_range, series
 from undertone.evaluation.report.result import Compared, CurveResult, Pair
 from undertone.tasks import MEAN
 
@@ -172,19 +173,57 @@ def by_output(result: CurveResult, metric: str | None = None) -> Table:
     )
 
 
-def gains_by_output(result: CurveResult, pair: Pair) -> Table:
+def by_output_along(result: CurveResult, metric: str) -> Table:
+    """One metric of every system at every budget, of the mean and then output by output."""
+    task, curves = result.task, result.curves
+    what = task.metrics[metric].of_output
+    of_mean = along_budgets(result, metric)
+    nothing = ("",) * len(curves.budgets)
+    rows = [Row("all", nothing)]
+    rows += [replace(row, is_part=True, best=()) for row in of_mean.rows]
+    for output in task.outputs:
+        rows.append(Row(output, nothing))
+        for system in result.systems:
+            cells = [_estimate(result, (system.name, b), metric, output) for b in curves.budgets]
+            rows.append(replace(_row(system, cells), is_part=True))
+    return Table(
+        title=f"{what[:1].upper()}{what[1:]} by {task.each}, along the labels",
+        headings=(f"{what} with … labels", *map(str, curves.budgets)),
+        rows=tuple(rows),
+    )
+
+
+def gains_by_output(result: CurveResult, pair: Pair, metric: str | None = None) -> Table:
     """The gain of a pre-trained system over scratch, output by output, along the budgets."""
     both, outputs = (pair.pretrained, pair.scratch), result.task.outputs
-    what = result.headline.of_output or result.headline.label
+    asked = result.task.metrics[metric or result.task.headline]
+    what = asked.of_output or asked.label
     return Table(
         title=f"Gain in {what} by {result.task.each}: {_over(result, pair)}",
         headings=("labels", *outputs),
         rows=tuple(
-            Row(str(b), tuple(_gain(result, both, b, output=output) for output in outputs))
+            Row(str(b), tuple(_gain(result, both, b, metric, output=output) for output in outputs))
             for b in result.curves.budgets_of(*both)
         ),
         signed=True,
     )
+
+
+def of_the_paper(result: CurveResult) -> Iterator[Table]:
+    """Every metric of the paper by output along the budgets, and what its system gains in it.
+
+    The gains are over the network without pre-training, and over the control that decides whether
+    it is pre-training that helps: the same network, kept as it is, with random weights.
+    """
+    assert result.paper is not None
+    claims = result.paper.claims
+    ours = [pair for pair in result.pairs if pair.pretrained == claims.pretrained[0]]
+    pairs = [pair for pair in ours if pair.scratch in (claims.scratch, claims.control)]
+    metrics = result.task.metrics
+    for metric in claims.metrics_of(result.task):
+        if metrics[metric].of_output and len(result.task.outputs) > 1:
+            yield by_output_along(result, metric)
+            yield from (gains_by_output(result, pair, metric) for pair in pairs)
 
 
 def beside_published(result: CurveResult) -> Table:

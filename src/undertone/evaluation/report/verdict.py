@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from undertone.evaluation.estimate import Estimate, decimal
-from undertone.evaluation.report.claims import series
+from undertone.evaluation.report.paper import series
 from undertone.evaluation.report.result import Compared, Contrast, CurveResult, Pair, count
 from undertone.evaluation.worth import Worth
 
