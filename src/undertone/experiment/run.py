@@ -141,13 +141,9 @@ def open_run(
     opened = with_proxy(corpora.open(settings.corpus), settings.proxy, settings.task)
     task, features = settle(opened, settings.task, settings.features)
     settings = settings.resolved(task, features)
-<<<<<<< HEAD
     folder.check(Path(out), held(settings))
-=======
-    folder.check(Path(out), settings)
     if not settings.transductive:
         refuse_heard(opened, encoders_of(settings))
->>>>>>> 2925950 (undertone distill: a cut encoder trained without labels to say what the whole one says)
     data = read_data(opened, features, task, resources, teacher=settings.teacher)
     unlabelled = tuple(
         read_frames(corpora.open(name), features, resources) for name in settings.unlabelled

@@ -13,6 +13,7 @@ from rich.table import Table as RichTable
 
 from undertone.evaluation.estimate import Estimate, decimal
 from undertone.evaluation.report.paper import Answer
+from undertone.evaluation.report.study import Study, write_study
 from undertone.evaluation.report.tables import Cell, Table
 
 INDENT = "  "  # of a part of the row above
@@ -43,6 +44,17 @@ class Reproduction:
             answers.add_row(answer.verdict, f"{answer.question}\n{answer.evidence}")
         console.print(answers)
         console.print(f"report: {self.report.resolve()}", soft_wrap=True)
+
+
+def publish(study: Study, report: Path, *, summary: str) -> Reproduction:
+    """Write the page of several runs; what a terminal shows of it."""
+    write_study(study, report)
+    return Reproduction(
+        report=report,
+        summary=f"{study.title}: {summary}\n{study.verdict}",
+        tables=study.tables,
+        answers=study.answers,
+    )
 
 
 def _show_table(console: Console, table: Table) -> None:

@@ -179,4 +179,5 @@ def _minus(text: object) -> str:
 
 
 def _package_text(name: str) -> str:
+    """A file beside this one."""
     return files("undertone.evaluation.report").joinpath(name).read_text(encoding="utf-8")
