@@ -102,6 +102,9 @@ def reproduce(
     upstream: Annotated[
         str | None, typer.Option(help="Encoder of wav2vec-cnn: a folder, or a name on the hub.")
     ] = None,
+    study: Annotated[
+        str | None, typer.Option(help="masking of masked-gru, segments of wav2vec-cnn.")
+    ] = None,
     budgets: Annotated[str | None, typer.Option(help="Numbers of labels, as 20,50,all.")] = None,
     draws: Annotated[int | None, typer.Option(min=1, help="Repetitions of each budget.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/RECIPE.")] = None,
@@ -123,6 +126,7 @@ def reproduce(
         "corpus": corpus,
         "unlabelled": unlabelled,
         "upstream": upstream,
+        "study": study,
         "budgets": options.budgets_of(budgets),
         "draws": draws,
         "seed": seed,

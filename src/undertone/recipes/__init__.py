@@ -5,11 +5,59 @@ Out: a ``Reproduction``: the report, and for a terminal tables and answers.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
-from undertone.recipes import masked_gru, wav2vec_cnn
+from undertone.errors import UndertoneError
+from undertone.pipeline import Resources
+from undertone.recipes import masked_gru, masking, segments, wav2vec_cnn
 from undertone.recipes.reproduction import Reproduction
 
+Reproduce = Callable[..., Reproduction]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A published system, and what else its paper is asked.
+
+    Attributes:
+        name: on the command line.
+        published: its own protocol.
+        studies: by name, comparisons that the paper names as its next, or claims.
+    """
+
+    name: str
+    published: Reproduce
+    studies: Mapping[str, Reproduce] = field(default_factory=dict)
+
+    def __call__(
+        self,
+        values: Mapping[str, Any],
+        out: Path,
+        resources: Resources | None = None,
+        *,
+        quick: bool = False,
+    ) -> Reproduction:
+        """Run, or go on with, what ``values`` ask for: the protocol, or the study they name."""
+        values = dict(values)
+        reproduce = self._asked(str(values.pop("study", "") or ""))
+        return reproduce(values, Path(out), resources or Resources(), quick=quick)
+
+    def _asked(self, study: str) -> Reproduce:
+        if not study:
+            return self.published
+        if study not in self.studies:
+            raise UndertoneError(
+                f"the recipe {self.name} has no study {study!r}; it has {', '.join(self.studies)}"
+            )
+        return self.studies[study]
+
+
 RECIPES: Mapping[str, Callable[..., Reproduction]] = {
-    "masked-gru": masked_gru.reproduce,
-    "wav2vec-cnn": wav2vec_cnn.reproduce,
+    recipe.name: recipe
+    for recipe in (
+        Recipe("masked-gru", masked_gru.reproduce, {"masking": masking.reproduce}),
+        Recipe("wav2vec-cnn", wav2vec_cnn.reproduce, {"segments": segments.reproduce}),
+    )
 }

@@ -25,7 +25,7 @@ from undertone.evaluation.report.tables import (
 from undertone.experiment import CurveSettings, run_curve
 from undertone.pipeline import Resources
 from undertone.recipes.reproduction import Reproduction
-from undertone.tasks import CHOICE, task_of
+from undertone.tasks import CHOICE, Task, task_of
 
 PAPER = Paper(
     title="Masked pre-training of a GRU on CMU-MOSEI",
@@ -54,6 +54,7 @@ PRETRAIN = {
 }
 INTENSITIES: Mapping[str, Any] = {
     "task": "intensities",
+    "features": "covarep",
     "budgets": [20, 50, 100, 200, 500, 1000, 2000],
     "encoder": ENCODER,
     "pretrain": PRETRAIN,
@@ -109,15 +110,17 @@ def reproduce(
 
 def settings_of(values: Mapping[str, Any], *, quick: bool = False) -> CurveSettings:
     """The recipe's settings for a corpus and its task, with ``values`` laid over them."""
+    preset = CLASSES if task_for(values).kind == CHOICE else INTENSITIES
+    return config.load(CurveSettings, config.merge(preset, QUICK if quick else {}, values))
+
+
+def task_for(values: Mapping[str, Any]) -> Task:
+    """What is predicted on the corpus of these values; of CMU-MOSEI its folder is checked."""
     corpus = values.get("corpus") or ""
-    preset: Mapping[str, Any] = INTENSITIES
     if is_the_papers(corpus):
         _check_mosei(corpus, values)
-    else:
-        opened = corpora.open(corpus)
-        task = task_of(opened.table, opened.name, values.get("task", ""))
-        preset = CLASSES if task.kind == CHOICE else {**INTENSITIES, "features": "covarep"}
-    return config.load(CurveSettings, config.merge(preset, QUICK if quick else {}, values))
+    opened = corpora.open(corpus)
+    return task_of(opened.table, opened.name, values.get("task", ""))
 
 
 def is_the_papers(corpus: str) -> bool:

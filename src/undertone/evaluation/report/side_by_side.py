@@ -6,6 +6,7 @@ Out: ``Table``s; ``Answer``s, yes or no where a 95 % interval of the difference 
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from undertone.evaluation.curves import Curves
 from undertone.evaluation.estimate import Estimate, decimal
@@ -55,6 +56,24 @@ def gains(curves: Curves, ours: str, others: Sequence[str], metric: str) -> Tabl
         rows=tuple(rows),
         hint=f"Above zero {ours} is better: same labels, same test speakers, same resampling.",
         signed=True,
+    )
+
+
+def all_in_one(
+    curves: Curves, labels: Sequence[str], *, over: Sequence[str], title: str, metric: str = ""
+) -> Table:
+    """A metric of each at every budget, and its paired gain over some, mean of all budgets."""
+    metric = metric or curves.task.headline
+    of_scores = scores(curves, labels, metric)
+    rows = []
+    for row in of_scores.rows:
+        cells = [_gain_in_words(curves, row.name, other, metric) for other in over]
+        rows.append(replace(row, cells=(*row.cells, *cells)))
+    return Table(
+        title=title,
+        headings=(*of_scores.headings, *(f"gain over {other}" for other in over)),
+        rows=tuple(rows),
+        hint="Gains are paired, and means of all budgets; above zero is better.",
     )
 
 
@@ -113,6 +132,39 @@ def is_better(
     )
 
 
+def leads(
+    curves: Curves,
+    ours: Sequence[str],
+    others: Sequence[str],
+    *,
+    question: str,
+    claim: str,
+    summed: bool = False,
+) -> Answer:
+    """Whether several together are better than several others, as the mean of all budgets.
+
+    They are averaged, or added where ``summed``: the first's lead and the second's lag.
+    """
+    whole = mean_lead(curves, ours, others, factor=len(ours) if summed else 1)
+    return Answer(question, verdict_on(whole), f"Gain {whole.signed()}.", claim)
+
+
+def mean_lead(
+    curves: Curves, ours: Sequence[str], others: Sequence[str], *, factor: float = 1
+) -> Estimate:
+    """The mean of some less the mean of others, over their budgets, so that more is better."""
+    turn = -1 if curves.task.metrics[curves.task.headline].lower_is_better else 1
+    budgets = curves.budgets_of(*ours, *others)
+    return curves.contrast(
+        [
+            (factor * turn * sign / len(names) / len(budgets), (name, budget), (MEAN,))
+            for sign, names in ((1, ours), (-1, others))
+            for name in names
+            for budget in budgets
+        ]
+    )
+
+
 def is_better_in_every_metric(curves: Curves, ours: str, other: str, *, claim: str) -> Answer:
     """Whether the mean gain over all budgets is there in each metric of the task."""
     metrics = curves.task.metrics
@@ -141,6 +193,12 @@ def gain(
         return NOTHING
     found = curves.gain(ours, other, budget=budget, metric=metric, outputs=(output,))
     return _or_nothing(found)
+
+
+def _gain_in_words(curves: Curves, ours: str, other: str, metric: str) -> str:
+    if ours == other or not curves.budgets_of(ours, other):
+        return NOTHING
+    return curves.mean_gain(ours, other, metric).signed()
 
 
 def _or_nothing(estimate: Estimate) -> Cell:
