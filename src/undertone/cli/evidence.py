@@ -105,6 +105,9 @@ def reproduce(
     study: Annotated[
         str | None, typer.Option(help="masking of masked-gru, segments of wav2vec-cnn.")
     ] = None,
+    against: Annotated[
+        str | None, typer.Option(help="Encoder beside masked-gru, as upstream:NAME@all.")
+    ] = None,
     budgets: Annotated[str | None, typer.Option(help="Numbers of labels, as 20,50,all.")] = None,
     draws: Annotated[int | None, typer.Option(min=1, help="Repetitions of each budget.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/RECIPE.")] = None,
@@ -127,6 +130,7 @@ def reproduce(
         "unlabelled": unlabelled,
         "upstream": upstream,
         "study": study,
+        "against": against,
         "budgets": options.budgets_of(budgets),
         "draws": draws,
         "seed": seed,

@@ -25,6 +25,7 @@ from undertone.evaluation.report.paper import series
 from undertone.features.upstream.batches import one_thread
 from undertone.processes import CONTEXT, process_pool
 from undertone.progress import Progress
+from undertone.systems.fitted import Fitted
 from undertone.systems.plan import Cell, Plan
 from undertone.systems.problem import Material
 from undertone.systems.table import System, systems_of
@@ -144,6 +145,14 @@ def read_notes(sweep: Sweep, system: str, cell: Cell) -> dict[str, Any]:
     return notes
 
 
+def refit(sweep: Sweep, system: str, cell: Cell) -> tuple[Fitted, Material]:
+    """A system as it was fitted in a cell of a finished sweep, and what it was fitted on."""
+    (row,) = (row for row in sweep.rows if row.name == system)
+    with one_thread():
+        material = _Worker(sweep, lambda what, n: None).material_of(cell.fold)
+        return row.fit(sweep.plan.problem(cell, material), row.own(sweep.settings)), material
+
+
 def layer_notes(sweep: Sweep) -> Iterator[str]:
     """How often the fits chose which layer, a sentence a budget; nothing where none was chosen."""
     layers, counts = sweep.plan.layers, dict[int, Counter[int]]()
@@ -239,7 +248,7 @@ class _Worker:
 
     def fit(self, cell: Cell) -> None:
         """Fit the systems of a cell that are missing, and keep what they predict."""
-        sweep, material = self.sweep, self._material(cell.fold)
+        sweep, material = self.sweep, self.material_of(cell.fold)
         problem = sweep.plan.problem(cell, material)
         for row in sweep.missing(cell):
             fitted = row.fit(problem, row.own(sweep.settings))
@@ -247,7 +256,7 @@ class _Worker:
             _write(sweep.path(row.name, cell), problem.test, values, fitted.notes)
             self.tell(FITTING, 1)
 
-    def _material(self, fold: int) -> Material:
+    def material_of(self, fold: int) -> Material:
         """The fold's material, kept while its cells come one after the other."""
         if self.material is None or self.fold != fold:
             pretraining = self.sweep.read_pretraining(fold)  # ``prepare`` left it, if asked

@@ -11,7 +11,7 @@ from typing import Any
 
 from undertone.errors import UndertoneError
 from undertone.pipeline import Resources
-from undertone.recipes import masked_gru, masking, segments, wav2vec_cnn
+from undertone.recipes import against, masked_gru, masking, segments, wav2vec_cnn
 from undertone.recipes.reproduction import Reproduction
 
 Reproduce = Callable[..., Reproduction]
@@ -25,11 +25,13 @@ class Recipe:
         name: on the command line.
         published: its own protocol.
         studies: by name, comparisons that the paper names as its next, or claims.
+        against: beside an encoder of raw audio.
     """
 
     name: str
     published: Reproduce
     studies: Mapping[str, Reproduce] = field(default_factory=dict)
+    against: Reproduce | None = None
 
     def __call__(
         self,
@@ -41,10 +43,17 @@ class Recipe:
     ) -> Reproduction:
         """Run, or go on with, what ``values`` ask for: the protocol, or the study they name."""
         values = dict(values)
-        reproduce = self._asked(str(values.pop("study", "") or ""))
+        study, against = str(values.pop("study", "") or ""), bool(values.get("against"))
+        reproduce = self._asked(study, against=against)
         return reproduce(values, Path(out), resources or Resources(), quick=quick)
 
-    def _asked(self, study: str) -> Reproduce:
+    def _asked(self, study: str, *, against: bool) -> Reproduce:
+        if study and against:
+            raise UndertoneError("--study and --against are two questions; ask one at a time")
+        if against:
+            if self.against is None:
+                raise UndertoneError(f"the recipe {self.name} has no --against; masked-gru has")
+            return self.against
         if not study:
             return self.published
         if study not in self.studies:
@@ -57,7 +66,12 @@ class Recipe:
 RECIPES: Mapping[str, Callable[..., Reproduction]] = {
     recipe.name: recipe
     for recipe in (
-        Recipe("masked-gru", masked_gru.reproduce, {"masking": masking.reproduce}),
-        Recipe("wav2vec-cnn", wav2vec_cnn.reproduce, {"segments": segments.reproduce}),
+        Recipe(
+            "masked-gru",
+            masked_gru.reproduce,
+            studies={"masking": masking.reproduce},
+            against=against.reproduce,
+        ),
+        Recipe("wav2vec-cnn", wav2vec_cnn.reproduce, studies={"segments": segments.reproduce}),
     )
 }

@@ -31,7 +31,7 @@ from undertone.progress import Progress
 from undertone.recogniser.card import Facts
 from undertone.recogniser.folder import Inputs, PretrainedEncoder, Recogniser
 from undertone.systems.fits import temperature_within
-from undertone.systems.fitted import OnVectors
+from undertone.systems.fitted import Fitted, OnVectors
 from undertone.systems.plan import Cell, Data, Draws, Plan
 from undertone.systems.problem import Material
 from undertone.systems.settings import Bag, bag_of, plain_bag, teacher_in
@@ -229,14 +229,9 @@ class Build:
             assert isinstance(fitted.head, Discriminant), "only a discriminant is cooled"
             temperature = temperature_within(problem, self.row.fit, self._settings)
             fitted = replace(fitted, head=fitted.head.cooled(temperature))
-        features = self.features
-        if fitted.view.layer is not None:
-            features = features.one_layer(fitted.view.layer)
-        elif features.chooses_layer:
-            features = features.every_layer()
         start = fitted.view.start
         return Recogniser(
-            Inputs.of(features, material.normaliser),
+            Inputs.of(features_read(self.features, fitted), material.normaliser),
             self.plan.shape,
             self.data.task,
             self.row.name,
@@ -356,6 +351,13 @@ def _reasons(parts: Sequence[PoolPart]) -> str:
     """How many utterances were left out, by reason; "" where none was."""
     counts = Counter(reason for part in parts for reason in part.left_out.values())
     return ", ".join(f"{n}, {reason}" for reason, n in counts.items())
+
+
+def features_read(features: FeatureName, fitted: Fitted) -> FeatureName:
+    """What a fit reads of the frames it was given: of an encoder one layer, or all."""
+    if fitted.view.layer is not None:
+        return features.one_layer(fitted.view.layer)
+    return features.every_layer() if features.chooses_layer else features
 
 
 def short_name(key: str) -> str:
