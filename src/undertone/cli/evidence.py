@@ -97,7 +97,9 @@ def curve(
 def reproduce(
     recipe: Annotated[str, typer.Argument(help="masked-gru or wav2vec-cnn.")],
     *,
-    corpus: Annotated[str | None, typer.Option(help="mosei=DIR, shemo=DIR, or NAME=PATH.")] = None,
+    corpus: Annotated[
+        list[str] | None, typer.Option(help="mosei=DIR, shemo=DIR, or NAME=PATH; repeatable.")
+    ] = None,
     unlabelled: Unlabelled = None,
     upstream: Annotated[
         str | None, typer.Option(help="Encoder of wav2vec-cnn: a folder, or a name on the hub.")
@@ -126,7 +128,7 @@ def reproduce(
     if recipe not in RECIPES:
         raise UndertoneError(f"there is no recipe {recipe!r}; there are {', '.join(RECIPES)}")
     given = {
-        "corpus": corpus,
+        "corpus": corpus[0] if corpus and len(corpus) == 1 else corpus,
         "unlabelled": unlabelled,
         "upstream": upstream,
         "study": study,

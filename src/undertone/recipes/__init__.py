@@ -11,7 +11,8 @@ from typing import Any
 
 from undertone.errors import UndertoneError
 from undertone.pipeline import Resources
-from undertone.recipes import against, masked_gru, masking, segments, wav2vec_cnn
+from undertone.recipes import against, masked_gru, masking, segments, several, wav2vec_cnn
+from undertone.recipes.command import command_of
 from undertone.recipes.reproduction import Reproduction
 
 Reproduce = Callable[..., Reproduction]
@@ -41,11 +42,22 @@ class Recipe:
         *,
         quick: bool = False,
     ) -> Reproduction:
-        """Run, or go on with, what ``values`` ask for: the protocol, or the study they name."""
-        values = dict(values)
+        """Run, or go on with, what ``values`` ask for: the protocol, or the study they name.
+
+        On several corpora each has its own run, and the claims stand side by side.
+        """
+        command, values = command_of(self.name, values, quick=quick), dict(values)
         study, against = str(values.pop("study", "") or ""), bool(values.get("against"))
         reproduce = self._asked(study, against=against)
-        return reproduce(values, Path(out), resources or Resources(), quick=quick)
+        out, resources = Path(out), resources or Resources()
+        corpus = values.get("corpus")
+        if corpus and not isinstance(corpus, str) and len(corpus) > 1:
+            return several.reproduce(
+                reproduce, values, out, resources, command=command, quick=quick
+            )
+        if corpus and not isinstance(corpus, str):
+            values["corpus"] = corpus[0]
+        return reproduce(values, out, resources, quick=quick)
 
     def _asked(self, study: str, *, against: bool) -> Reproduce:
         if study and against:

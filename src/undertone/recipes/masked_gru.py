@@ -105,6 +105,8 @@ def reproduce(
         summary=f"{paper.title}: {result.summary}",
         tables=tuple(_tables(result)),
         answers=tuple(result.answers),
+        sources=result.sources,
+        citation=paper.citation,
     )
 
 

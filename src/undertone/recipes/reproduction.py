@@ -13,6 +13,7 @@ from rich.table import Table as RichTable
 
 from undertone.evaluation.estimate import Estimate, decimal
 from undertone.evaluation.report.paper import Answer
+from undertone.evaluation.report.result import Source
 from undertone.evaluation.report.study import Study, write_study
 from undertone.evaluation.report.tables import Cell, Table
 
@@ -29,6 +30,8 @@ class Reproduction:
     summary: str = ""
     tables: tuple[Table, ...] = ()
     answers: tuple[Answer, ...] = ()
+    sources: tuple[Source, ...] = ()
+    citation: str = ""
 
     def show(self) -> None:
         """Print everything."""
@@ -54,6 +57,8 @@ def publish(study: Study, report: Path, *, summary: str) -> Reproduction:
         summary=f"{study.title}: {summary}\n{study.verdict}",
         tables=study.tables,
         answers=study.answers,
+        sources=study.sources,
+        citation=study.citation,
     )
 
 

@@ -44,4 +44,6 @@ class Study:
 def write_study(study: Study, path: Path) -> None:
     """The page, whole or absent; its runs are named by paths from where it lies."""
     runs = [(label, report.relative_to(path.parent).as_posix()) for label, report in study.runs]
-    atomic.write_text(path, filled("study.html", {"study": study, "runs": runs}))
+    looks: dict[str, str] = {}  # systems of several runs have no sign in common
+    values = {"study": study, "runs": runs, "looks": looks}
+    atomic.write_text(path, filled("study.html", values))
