@@ -36,6 +36,7 @@ from undertone.evaluation.report.paper import Paper
 from undertone.evaluation.report.result import CurveResult, Source
 from undertone.experiment import folder
 from undertone.experiment.distilling import refuse_heard
+from undertone.experiment.forecast import forecast
 from undertone.experiment.settings import ALL, CurveSettings
 from undertone.experiment.sweep import Sweep, layer_notes, read_fit
 from undertone.experiment.sweep import run as run_sweep
@@ -78,8 +79,12 @@ def run_curve(
     resources: Resources | None = None,
     *,
     paper: Paper | None = None,
+    announce: Callable[[str], None] | None = None,
 ) -> CurveResult:
-    """The same, set beside what a paper published and claims; returns what the report shows."""
+    """The same, set beside what a paper published and claims; returns what the report shows.
+
+    ``announce`` is told how long it will take, from a calibration, before it begins.
+    """
     resources, moments = resources or Resources(), [time.monotonic()]
     workers = resources.workers or available_cores()
     run = open_run(settings, out, resources)
@@ -87,6 +92,8 @@ def run_curve(
     plan = run.plan()
     folder.claim(run.out, run.settings, plan.digest())
     sweep = run.sweep(plan)
+    if announce and (expected := forecast(sweep, n_replicates=run.settings.replicates)):
+        announce(expected.text(workers))
     with Progress(shown=resources.progress) as progress:
         run_sweep(sweep, workers=workers, progress=progress)
         moments.append(time.monotonic())

@@ -53,7 +53,7 @@ def write(
         path,
         _entries(frames, starts_s or {}, frames_per_second),
         root=name,
-        metadata={**_metadata(columns), **(metadata or {})},
+        metadata={**metadata_of(columns), **(metadata or {})},
     )
 
 
@@ -81,7 +81,8 @@ def _entries(
         yield identifier, csd.Entry(finite, np.column_stack([edges_s[:-1], edges_s[1:]]))
 
 
-def _metadata(columns: tuple[str, ...]) -> dict[str, Any]:
+def metadata_of(columns: tuple[str, ...]) -> dict[str, Any]:
+    """What the CMU Multimodal SDK asks of a file, and what it cannot know left empty."""
     return {
         "computational sequence description": f"{len(columns)} features every 10 ms",
         "dimension names": list(columns),

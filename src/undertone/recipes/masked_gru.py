@@ -24,7 +24,7 @@ from undertone.evaluation.report.tables import (
 )
 from undertone.experiment import CurveSettings, run_curve
 from undertone.pipeline import Resources
-from undertone.recipes.reproduction import Reproduction
+from undertone.recipes.reproduction import Reproduction, announce
 from undertone.tasks import CHOICE, Task, task_of
 
 PAPER = Paper(
@@ -99,7 +99,8 @@ def reproduce(
     """
     settings = settings_of(values, quick=quick)
     paper = paper_beside(settings.corpus)
-    result = run_curve(settings, out, resources, paper=paper)
+    tell = announce if resources.progress else None
+    result = run_curve(settings, out, resources, paper=paper, announce=tell)
     return Reproduction(
         report=out / "report.html",
         summary=f"{paper.title}: {result.summary}",

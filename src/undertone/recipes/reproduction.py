@@ -49,6 +49,11 @@ class Reproduction:
         console.print(f"report: {self.report.resolve()}", soft_wrap=True)
 
 
+def announce(sentence: str) -> None:
+    """Print at once, before the tables."""
+    print(sentence, flush=True)
+
+
 def publish(study: Study, report: Path, *, summary: str) -> Reproduction:
     """Write the page of several runs; what a terminal shows of it."""
     write_study(study, report)

@@ -258,14 +258,14 @@ def _files(folder: Path) -> list[Path]:
 
 def _state(folder: Path) -> tuple[tuple[str, int, int], ...]:
     """What tells that the files have not changed since they were hashed."""
-    stats = [(path.name, path.stat()) for path in weight_files(folder)]
+    stats = [(path.name, path.stat()) for path in _files(folder)]
     return tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
 
 
 @functools.lru_cache
 def _digest(folder: Path, state: object) -> str:
     together = hashlib.sha256()
-    for path in weight_files(folder):
+    for path in _files(folder):
         with path.open("rb") as file:
             together.update(hashlib.file_digest(file, "sha256").digest())
     return together.hexdigest()
