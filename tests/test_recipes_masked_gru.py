@@ -247,12 +247,17 @@ def test_classes_have_the_recipe_s_settings(tmp_path):
     assert settings.pretrain.crop_steps == 300
 
 
-def test_amounts_of_another_corpus_have_the_settings_of_amounts(tmp_path):
-    write_audio(tmp_path, "a.wav")
-    columns = ",".join(INTENSITIES)
-    (tmp_path / "labels.csv").write_text(f"file,speaker,{columns}\na.wav,b,0,0,0,0,0,1\n")
+@pytest.mark.parametrize(
+    ("task", "columns"),
+    [("intensities", INTENSITIES), ("dimensions", ("arousal", "valence", "dominance"))],
+)
+def test_amounts_of_another_corpus_have_the_settings_of_amounts(tmp_path, task, columns):
+    write_audio(tmp_path, "a.wav", "c.wav")
+    rows = [f"{name}.wav,{name}{',1' * len(columns)}" for name in "ac"]
+    head = ",".join(("file", "speaker", *columns))
+    (tmp_path / "labels.csv").write_text("\n".join([head, *rows]) + "\n")
     settings = masked_gru.settings_of({"corpus": f"some={tmp_path / 'labels.csv'}"})
-    assert (settings.task, settings.features, settings.systems) == ("intensities", "covarep", ())
+    assert (settings.task, settings.features, settings.systems) == (task, "covarep", ())
 
 
 def test_the_published_settings_are_the_defaults():
@@ -305,7 +310,7 @@ def test_bad_input_is_told_with_the_next_step(folder, resources, tmp_path, argum
 
 
 def _settings(values) -> CurveSettings:
-    return config.load(CurveSettings, config.merge(masked_gru.INTENSITIES, values))
+    return config.load(CurveSettings, config.merge(masked_gru.AMOUNTS, values))
 
 
 def _plan(values, resources, out):

@@ -52,8 +52,7 @@ PRETRAIN = {
     "distance": "l1",
     "batch_size": 64,
 }
-INTENSITIES: Mapping[str, Any] = {
-    "task": "intensities",
+AMOUNTS: Mapping[str, Any] = {
     "features": "covarep",
     "budgets": [20, 50, 100, 200, 500, 1000, 2000],
     "encoder": ENCODER,
@@ -113,7 +112,8 @@ def reproduce(
 
 def settings_of(values: Mapping[str, Any], *, quick: bool = False) -> CurveSettings:
     """The recipe's settings for a corpus and its task, with ``values`` laid over them."""
-    preset = CLASSES if task_for(values).kind == CHOICE else INTENSITIES
+    task = task_for(values)
+    preset = {**(CLASSES if task.kind == CHOICE else AMOUNTS), "task": task.name}
     return config.load(CurveSettings, config.merge(preset, QUICK if quick else {}, values))
 
 
