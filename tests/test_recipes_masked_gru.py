@@ -1,5 +1,6 @@
 """The recipe end to end, small: .csd files in, a table beside the published numbers out."""
 
+import dataclasses
 import io
 import re
 import shutil
@@ -180,6 +181,22 @@ def test_a_run_that_was_stopped_computes_what_is_missing_to_the_same_tables(
     assert all(path.stat().st_mtime_ns == when for path, when in kept.items())
     for path in tables:
         assert path.read_bytes() == (run[0] / path.name).read_bytes()
+
+
+def test_how_long_it_will_take_is_told_first_and_only_where_something_is_missing(
+    run, resources, tmp_path, capsys
+):
+    shutil.copytree(run[0], tmp_path / "run")
+    values = config.read_toml(run[0] / "config.toml")
+    for path in (tmp_path / "run/fits/scratch").glob("*.npz"):
+        path.unlink()
+    told = dataclasses.replace(resources, progress=True)
+    masked_gru.reproduce(values, tmp_path / "run", told).show()
+    printed = capsys.readouterr().out
+    assert printed.startswith("Estimated: ")
+    assert "of one core: pre-training" in printed.splitlines()[0]
+    masked_gru.reproduce(values, tmp_path / "run", told)
+    assert "Estimated" not in capsys.readouterr().out
 
 
 def test_other_settings_in_the_same_folder_are_refused(run, values, resources):
