@@ -38,8 +38,11 @@ MAX_PEAK = 16.0  # a float file far above full scale holds integers that nobody 
 SEGMENT_SLACK_S = 0.1  # a segment may end this much after its file: tables are rounded
 AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".aiff", ".aif")
 
+POINTER = "a Git LFS pointer, not sound; run `git lfs pull` in its repository"
+
 _BLOCK_S = 30  # decoded at once
 _UNKNOWN_LENGTH = 2**31 - 2**16  # bytes that a WAV announces at least where a pipe wrote it
+_POINTER_START, _LARGEST_POINTER = b"version https://git-lfs", 1024  # bytes
 
 
 def n_frames(n_samples: int) -> int:
@@ -61,6 +64,15 @@ def read(path: Path | str, *, start_s: float = 0.0, end_s: float | None = None) 
             raise UndertoneError(_too_long(path, seconds))
         samples = _decode(file, path, start=start, stop=stop)
         return from_array(samples, file.samplerate, name=str(path))
+
+
+def is_pointer(path: Path) -> bool:
+    """Whether a file only stands for one that Git LFS has not fetched; large files are not read."""
+    with contextlib.suppress(OSError):
+        if path.stat().st_size <= _LARGEST_POINTER:
+            with path.open("rb") as file:
+                return file.read(len(_POINTER_START)) == _POINTER_START
+    return False
 
 
 def from_array(samples: np.ndarray, sample_rate: int, *, name: str = "the array") -> np.ndarray:
@@ -112,9 +124,8 @@ def _open(path: Path) -> soundfile.SoundFile:
 
 
 def _unreadable(path: Path, error: Exception) -> str:
-    with contextlib.suppress(OSError), path.open("rb") as file:
-        if file.read(40).startswith(b"version https://git-lfs"):
-            return f"{path} is a Git LFS pointer, not sound; run `git lfs pull` in its repository"
+    if is_pointer(path):
+        return f"{path} is {POINTER}"
     known = ", ".join(suffix.removeprefix(".") for suffix in AUDIO_SUFFIXES)
     reason = str(error).rpartition(": ")[2].rstrip(".")
     return (

@@ -13,6 +13,7 @@ from pathlib import Path, PureWindowsPath
 
 import pandas as pd
 
+from undertone.corpora.texts import refuse_pointer
 from undertone.errors import UndertoneError
 
 SYNONYMS: Mapping[str, tuple[str, ...]] = {
@@ -56,6 +57,7 @@ def read_cells(path: Path) -> pd.DataFrame:
 
     The index counts the rows of the file from 0 below the row of column names; empty rows are gone.
     """
+    refuse_pointer(path)
     try:
         cells = _parse(path)
     except FileNotFoundError:
@@ -83,7 +85,9 @@ def require(cells: pd.DataFrame, needed: tuple[str, ...], where: Path) -> None:
     if not missing:
         return
     present = ", ".join(map(str, cells.columns))
-    accepted = "; ".join(f"{name} may be called {', '.join(SYNONYMS[name])}" for name in missing)
+    accepted = "; ".join(
+        f"{name} may be called {', '.join(SYNONYMS.get(name, (name,)))}" for name in missing
+    )
     raise UndertoneError(
         f"{where} has no column {' and no column '.join(missing)}; it has {present} "
         f"({accepted}). Where it is not known, add the column and leave its cells empty."

@@ -27,6 +27,7 @@ TEXT_COLUMNS = ("utterance", "file", "speaker", "sex", "language", "transcript")
 TIME_COLUMNS = ("start_s", "end_s")
 COLUMNS = ("utterance", "file", "start_s", "end_s", "speaker", "sex", "language", "transcript")
 SEXES = ("female", "male")
+ALONE = "unknown speaker of "  # before an utterance that counts as a speaker of its own
 LEFT_OUT_COLUMNS = ("utterance", "file", "reason")
 
 
@@ -44,12 +45,19 @@ class Corpus:
     scale: tuple[float, float] | None = None  # of its dimensions, as (1, 7); None where unknown
     proxy: str = ""  # what stands in for ratings of dimensions; empty where people rated
     left_out: pd.DataFrame = field(default_factory=lambda: left_out([]))  # LEFT_OUT_COLUMNS
+    fold_by: str = ""  # column whose groups are tested together, as IEMOCAP's sessions
+    ratings: pd.DataFrame | None = None  # what each rater heard, as ``corpora.ratings`` has it
+    acted: bool = False  # its emotion is what was played, whatever raters heard
+    notes: tuple[str, ...] = ()  # sentences that a reader of its scores must know
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "root", Path(self.root))
         object.__setattr__(self, "table", _checked(self.table, self.name))
         if missing := [c for c in LEFT_OUT_COLUMNS if c not in self.left_out]:
             raise UndertoneError(f"{self.name}: left_out has no column {', '.join(missing)}")
+        if self.ratings is not None:
+            rated = self.ratings["utterance"].isin(self.table["utterance"])
+            object.__setattr__(self, "ratings", self.ratings[rated.to_numpy()])
 
     def __len__(self) -> int:
         return len(self.table)
@@ -70,7 +78,7 @@ class Corpus:
     @property
     def speakers(self) -> tuple[str, ...]:
         """The speakers that are known by name, in alphabetical order."""
-        return tuple(sorted(self.table["speaker"].dropna().unique()))
+        return tuple(who for who in sorted(self.table["speaker"].dropna().unique()) if knows(who))
 
     def task(self, name: str = "") -> Task:
         """The task that it has labels for, on its own scale; ``name`` as of ``task_of``."""
@@ -108,6 +116,11 @@ class Corpus:
     def reasons(self) -> dict[str, int]:
         """How many utterances were left out, by reason."""
         return {str(reason): int(n) for reason, n in self.left_out["reason"].value_counts().items()}
+
+
+def knows(speaker: str | None) -> bool:
+    """Whether this is somebody, and no utterance of nobody knows whom."""
+    return speaker is not None and not speaker.startswith(ALONE)
 
 
 def left_out(records: Iterable[Mapping[Any, object]]) -> pd.DataFrame:

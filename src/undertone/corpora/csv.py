@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from undertone.audio import POINTER, is_pointer
 from undertone.corpora import columns
 from undertone.corpora.corpus import COLUMNS, Corpus, left_out, name_utterances
 from undertone.corpora.folder import TABLES
@@ -192,18 +193,19 @@ def _times(row: pd.Series) -> str:
 
 def _reasons_to_leave_out(table: pd.DataFrame, path: Path) -> pd.Series:
     """Why a row cannot be used; None where it can."""
-    exists = {
-        file: (path.parent / file).is_file()
-        for file in table["file"].unique()
-        if isinstance(file, str)
-    }
-    if not any(exists.values()):
-        tried = f"; tried {path.parent / next(iter(exists))}" if exists else ""
+    files = [file for file in table["file"].unique() if isinstance(file, str)]
+    reasons = {file: _reason_of_file(path.parent / file) for file in files}
+    if all(reasons.values()):
+        tried = f"; {path.parent / files[0]}: {reasons[files[0]]}" if files else ""
         raise UndertoneError(
-            f"none of the {len(table)} files that {path} lists is there{tried}. "
+            f"none of the {len(table)} files that {path} lists can be used{tried}. "
             "Paths are relative to the table: is it in the folder it was made for?"
         )
-    reason = table["file"].map(
-        lambda file: ("file not found", None)[exists[file]], na_action="ignore"
-    )
-    return reason.mask(table["file"].isna(), "no file named").astype(object)
+    reason = table["file"].map(reasons, na_action="ignore").astype(object)
+    return reason.where(reason.notna(), None).mask(table["file"].isna(), "no file named")
+
+
+def _reason_of_file(path: Path) -> str | None:
+    if not path.is_file():
+        return "file not found"
+    return POINTER if is_pointer(path) else None

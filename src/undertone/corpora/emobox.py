@@ -22,6 +22,7 @@ import pandas as pd
 from undertone.corpora import emodb, ravdess
 from undertone.corpora.corpus import Corpus
 from undertone.corpora.folds import Fold, labelled_rows
+from undertone.corpora.texts import read_text
 from undertone.errors import UndertoneError
 from undertone.tasks.names import canonical_emotion, names_no_emotion
 
@@ -73,7 +74,7 @@ def read_folds(folder: Path) -> list[PublishedFold]:
             "name the folder of one corpus, such as data/emodb"
         )
     mapped = folder / "label_map.json"
-    labels = json.loads(mapped.read_text(encoding="utf-8")) if mapped.is_file() else {}
+    labels = json.loads(read_text(mapped)) if mapped.is_file() else {}
     listed = _listed_speakers(folder)
     return [_read_fold(places[index], index, labels, listed) for index in sorted(places)]
 
@@ -138,7 +139,7 @@ def _read_fold(
 
 def _records(path: Path) -> list[dict]:
     """Records with their key, from a mapping, a list, or a record a line."""
-    text = path.read_text(encoding="utf-8")
+    text = read_text(path)
     try:
         if path.suffix == ".jsonl" and not text.lstrip().startswith("["):
             return [json.loads(line) for line in text.splitlines() if line.strip()]
@@ -176,5 +177,5 @@ def _listed_speakers(folder: Path) -> Mapping[str, str]:
     path = folder / "data.seg.wrd.stm"
     if not path.is_file():
         return {}
-    lines = [line.split(maxsplit=3) for line in path.read_text(encoding="utf-8").splitlines()]
+    lines = [line.split(maxsplit=3) for line in read_text(path).splitlines()]
     return {line[0]: line[2] for line in lines if len(line) > 2}

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from undertone.corpora import grammar
 from undertone.corpora.corpus import Corpus
+from undertone.corpora.texts import read_text
 from undertone.errors import UndertoneError
 
 GRAMMAR = re.compile(
@@ -89,7 +90,7 @@ def read_agreement(path: Path) -> dict[str, float]:
         path: ``erkennung.txt``: Latin-1, columns parted by white space (Satz, erkannt in percent,
             natürlich), decimal commas.
     """
-    lines = path.read_text(encoding="latin-1").splitlines()
+    lines = read_text(path, otherwise="latin-1").splitlines()
     agreement = {}
     for line in lines[1:]:
         file, *percentages = line.split()[:2] or [""]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from undertone.audio import AUDIO_SUFFIXES
+from undertone.audio import AUDIO_SUFFIXES, POINTER, is_pointer
 from undertone.corpora import columns
 from undertone.corpora.corpus import COLUMNS, Corpus, left_out, name_utterances
 from undertone.errors import UndertoneError
@@ -23,21 +23,24 @@ KNOWN_OF_A_FILE = ("speaker", "sex", "language", "transcript")
 def read(path: Path, *, name: str | None = None) -> Corpus:
     """Every audio file below a folder; its own name is the corpus's where none is given."""
     root = Path(path)
-    files = relative_names(find_audio(root), root)
+    files = relative_names(paths := find_audio(root), root)
     utterances = pd.Series(name_utterances(files))
     table = pd.DataFrame({"utterance": utterances, "file": files}).reindex(columns=list(COLUMNS))
     table = table.astype({column: object for column in KNOWN_OF_A_FILE})
     if (described := find_table(root)) is not None:
         _describe(table, described)
-    again = utterances.duplicated()
-    reason = "the same name with another ending is there"
+    reason = pd.Series(None, index=utterances.index, dtype=object)
+    reason[utterances.duplicated()] = "the same name with another ending is there"
+    reason[[is_pointer(path) for path in paths]] = POINTER
+    if reason.eq(POINTER).all():
+        raise UndertoneError(f"each of the {len(paths)} audio files in {root} is {POINTER}")
     return Corpus(
         name=name or root.resolve().name,
         root=root,
-        table=table[~again],
+        table=table[reason.isna()],
         licence="unknown",
         citation="",
-        left_out=left_out(table[again].assign(reason=reason).to_dict("records")),
+        left_out=left_out(table.assign(reason=reason)[reason.notna()].to_dict("records")),
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from undertone.audio import POINTER, is_pointer
 from undertone.corpora.corpus import COLUMNS, left_out
 from undertone.corpora.folder import find_audio, relative_names
 from undertone.errors import UndertoneError
@@ -50,6 +51,8 @@ def read(
         place = {"utterance": path.stem, "file": file}
         if described is None:
             excluded.append({**place, "reason": f"not a file name of {corpus}"})
+        elif is_pointer(path):
+            excluded.append({**place, "reason": POINTER})
         elif first := rows.get(path.stem):
             excluded.append({**place, "reason": f"the same utterance as {first['file']}"})
         elif reason := refuse(path.stem):

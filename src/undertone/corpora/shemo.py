@@ -19,6 +19,7 @@ from typing import Any
 
 from undertone.corpora import grammar
 from undertone.corpora.corpus import Corpus
+from undertone.corpora.texts import read_text
 from undertone.errors import UndertoneError
 from undertone.tasks.names import canonical_emotion
 
@@ -86,8 +87,9 @@ def read_corrections(path: Path, utterances: set[str]) -> dict[str, dict[str, st
         utterances: the stems of the audio files. They decide whether the audio bears the new names
             or the old ones: the set of names that differs least from theirs counts.
     """
+    text = read_text(path)
     try:
-        rows: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        rows: dict[str, Any] = json.loads(text)
         by_name = {Path(name).stem: _labels(row) for name, row in rows.items()}
         by_old = {Path(row.get("speech_name", n)).stem: _labels(row) for n, row in rows.items()}
     except (ValueError, KeyError, AttributeError, TypeError) as error:
