@@ -4,7 +4,7 @@ import pytest
 from corpora_fakes import write_audio
 
 from undertone.corpora import csv
-from undertone.corpora.folds import official_folds
+from undertone.corpora.official import official_folds
 from undertone.errors import UndertoneError
 
 

@@ -18,7 +18,8 @@ from plan_fakes import (
 
 from undertone.corpora import emobox
 from undertone.corpora.corpus import Corpus
-from undertone.corpora.folds import Fold, official_folds
+from undertone.corpora.folds import Fold
+from undertone.corpora.official import official_folds
 from undertone.corpora.pool import pool
 from undertone.experiment.settings import ALL
 from undertone.features.name import parse

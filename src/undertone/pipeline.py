@@ -12,7 +12,8 @@ from pathlib import Path
 from undertone import corpora
 from undertone.config import check_ranges, check_types
 from undertone.corpora.corpus import Corpus
-from undertone.corpora.folds import in_official_folds, known_speakers, labelled_rows
+from undertone.corpora.folds import known_speakers, labelled_rows
+from undertone.corpora.official import in_official_folds
 from undertone.corpora.proxy import with_proxy
 from undertone.errors import UndertoneError
 from undertone.evaluation.score import Score
@@ -94,9 +95,9 @@ def read_data(
         teacher: another encoder, which hears the same utterances.
         others: unlabelled corpora that it may guess.
     """
-    heard = _hear(corpus, features, teacher, resources)
+    heard = _hear(in_official_folds(corpus), features, teacher, resources)
     read = heard.corpus
-    labelled = usable(in_official_folds(read), task)
+    labelled = usable(read, task)
     rest = read.table[read.table["speaker"].notna()]
     rest = rest[~rest["utterance"].isin(labelled.table["utterance"])]
     unlabelled = dict(zip(rest["utterance"], rest["speaker"], strict=True))

@@ -113,6 +113,14 @@ class Corpus:
             left_out=left_out([*self.left_out.to_dict("records"), *excluded.to_dict("records")]),
         )
 
+    def with_table(self, table: pd.DataFrame) -> "Corpus":
+        """The same corpus with another table."""
+        return replace(self, table=table)
+
+    def noting(self, *notes: str) -> "Corpus":
+        """The same corpus with more that a reader must know; empty notes are none."""
+        return replace(self, notes=(*self.notes, *filter(None, notes)))
+
     def reasons(self) -> dict[str, int]:
         """How many utterances were left out, by reason."""
         return {str(reason): int(n) for reason, n in self.left_out["reason"].value_counts().items()}

@@ -8,7 +8,6 @@ utterance without a speaker may belong to any speaker: it is neither tested nor 
 ``known_speakers`` takes such out of a corpus, counted.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,8 +19,6 @@ from undertone.tasks import Task
 from undertone.tasks.draws import VALIDATION_SHARE, Asked, LabelDraw
 
 UNKNOWN_SPEAKER = "unknown speaker: it could be on both sides of a fold"
-VALIDATION_UNUSED = {"valid": "in the official validation fold: not used"}
-IN_NO_FOLD = "in no official fold: not used"
 N_SWEEPS = 10  # of exchanges between folds; a few suffice
 N_STARTS = 300  # divided by the number of speakers: groupings tried
 
@@ -33,6 +30,7 @@ class Fold:
     index: int
     test_speakers: tuple[str, ...]
     train_speakers: tuple[str, ...]
+    name: str = ""  # of the group that is tested, where groups have names, such as a session
 
     def __post_init__(self) -> None:
         assert not set(self.test_speakers) & set(self.train_speakers), "a speaker on both sides"
@@ -44,44 +42,14 @@ def known_speakers(corpus: Corpus) -> Corpus:
     return corpus.drop(dict.fromkeys(unknown, UNKNOWN_SPEAKER))
 
 
-def official_folds(corpus: Corpus) -> list[Fold]:
-    """The one fold that a corpus's column ``split`` tells; none where its folds are not official.
-
-    Raises:
-        UndertoneError: nobody trains or nobody is tested.
-    """
-    if not corpus.official_folds:
-        return []
-    speakers = {
-        split: tuple(sorted(rows["speaker"].dropna().unique()))
-        for split in ("train", "test")
-        for rows in [corpus.table[corpus.table["split"] == split]]
-    }
-    for split, names in speakers.items():
-        if not names:
-            raise UndertoneError(
-                f"no segment of the official {split} videos in {corpus.root} has frames: "
-                "are the features, the labels and the folds of the same release?"
-            )
-    return [Fold(0, speakers["test"], speakers["train"])]
-
-
-def in_official_folds(corpus: Corpus) -> Corpus:
-    """The corpus without utterances that its official folds neither train on nor test; counted."""
-    if not corpus.official_folds:
-        return corpus
-    unused = corpus.table[~corpus.table["split"].isin(["train", "test"])]
-    reasons = unused["split"].map(VALIDATION_UNUSED, na_action="ignore").fillna(IN_NO_FOLD)
-    return corpus.drop(dict(zip(unused["utterance"], reasons, strict=True)))
-
-
 def speaker_folds(
     corpus: Corpus, n_folds: int, seed: int = 0, task: Task | None = None
 ) -> list[Fold]:
     """Every speaker with a label tested in exactly one fold.
 
     The groups are alike in number of speakers, and as alike as exchanges of two speakers make them
-    in utterances, emotions and sexes.
+    in utterances, emotions and sexes. Where a corpus has groups of its own, such as sessions, they
+    take the place of speakers as long as there are enough of them.
 
     Args:
         corpus: with emotions and speakers; rows that lack one of them are passed over.
@@ -91,30 +59,52 @@ def speaker_folds(
     """
     task = task or corpus.task()
     rows = labelled_rows(corpus, task)
-    speakers = sorted(rows["speaker"].unique())
+    n_speakers = rows["speaker"].nunique()
     if n_folds < 2:
         raise UndertoneError(f"the number of folds must be 2 or more, found {n_folds}")
-    if len(speakers) < 2:
+    if n_speakers < 2:
         raise UndertoneError(
-            f"{corpus.name} has labels of one known speaker, {speakers[0]}: testing on unheard "
-            "speakers needs two or more"
+            f"{corpus.name} has labels of one known speaker, {rows['speaker'].iloc[0]}: testing on "
+            "unheard speakers needs two or more"
         )
-    if n_folds > len(speakers):
+    if n_folds > n_speakers:
         raise UndertoneError(
             f"{n_folds} folds need {n_folds} speakers with labels; {corpus.name} has "
-            f"{len(speakers)}: set the number of folds to {len(speakers)} or fewer"
+            f"{n_speakers}: set the number of folds to {n_speakers} or fewer"
         )
-    shares, rng = _shares(rows, speakers, task), np.random.default_rng([seed, 0])
+    unit = _units(corpus, rows, n_folds)
+    units = sorted(unit.unique())
+    shares, rng = _shares(rows, unit, task), np.random.default_rng([seed, 0])
     tried = [_grouping(shares, n_folds, rng) for _ in range(max(1, N_STARTS // len(shares)))]
     groups = min(tried, key=lambda of_each: float((_sums(shares, of_each) ** 2).sum()))  # most even
+    if named := unit.name != "speaker" and len(units) == n_folds:
+        groups = np.arange(n_folds)  # each group a fold, in the order of their names
+    group = unit.map(dict(zip(units, groups, strict=True)))
     return [
         Fold(
             index,
-            tuple(s for s, group in zip(speakers, groups, strict=True) if group == index),
-            tuple(s for s, group in zip(speakers, groups, strict=True) if group != index),
+            tuple(sorted(rows["speaker"][group == index].unique())),
+            tuple(sorted(rows["speaker"][group != index].unique())),
+            name=units[index] if named else "",
         )
         for index in range(n_folds)
     ]
+
+
+def _units(corpus: Corpus, rows: pd.DataFrame, n_folds: int) -> pd.Series:
+    """What stays together, of each row: the speaker, or the corpus's own groups of speakers.
+
+    Groups are kept whole unless more folds are asked for than there are groups.
+    """
+    if not corpus.fold_by or n_folds > rows[corpus.fold_by].nunique():
+        return rows["speaker"]
+    n_groups = rows.groupby("speaker")[corpus.fold_by].nunique()
+    if (n_groups > 1).any():
+        raise UndertoneError(
+            f"{corpus.name} has the speaker {n_groups.index[n_groups > 1][0]} in several groups of "
+            f"the column {corpus.fold_by}: folds that keep groups and speakers apart cannot be made"
+        )
+    return rows[corpus.fold_by]
 
 
 def labelled_rows(corpus: Corpus, task: Task | None = None) -> pd.DataFrame:
@@ -162,18 +152,24 @@ def draw_labels(
     return task.draw(rows, Asked(budget, draw, fold.index, seed, validation_share))
 
 
-def _shares(rows: pd.DataFrame, speakers: Sequence[str], task: Task) -> np.ndarray:
-    """(n_speakers, n_quantities): each speaker's share of the utterances, emotions and sexes.
+def _shares(rows: pd.DataFrame, unit: pd.Series, task: Task) -> np.ndarray:
+    """(n_units, n_quantities): each unit's share of the utterances, emotions and sexes.
 
     Squared deviations are summed later, so that a quantity's weight is its column's scale: the
     emotions together weigh as much as all utterances, and so do the two sexes.
     """
-    number = pd.Index(speakers).get_indexer(pd.Index(rows["speaker"]))
-    n_utterances = np.bincount(number, minlength=len(speakers)).astype(float)
-    amounts = np.zeros((len(speakers), len(task.outputs)))
+    units, number = np.unique(unit.to_numpy(str), return_inverse=True)
+    n_utterances = np.bincount(number).astype(float)
+    amounts = np.zeros((len(units), len(task.outputs)))
     np.add.at(amounts, number, task.truth(rows))
-    sex = rows.drop_duplicates("speaker").set_index("speaker")["sex"].loc[list(speakers)]
-    is_of_sex = np.stack([(sex == name).to_numpy(float) for name in ("female", "male")], axis=1)
+    people = rows.assign(unit=number).drop_duplicates("speaker")
+    is_of_sex = np.stack(
+        [
+            np.bincount(people["unit"][people["sex"] == name], minlength=len(units)).astype(float)
+            for name in ("female", "male")
+        ],
+        axis=1,
+    )
     quantities = (n_utterances[:, None], amounts, is_of_sex)
     return np.concatenate([_scaled(quantity) for quantity in quantities], axis=1)
 

@@ -51,7 +51,7 @@ def of_counts(counts: pd.DataFrame) -> pd.DataFrame:
 
 
 def votes(ratings: pd.DataFrame) -> np.ndarray:
-    """(n_ratings,) the part of a rater's one vote on an utterance that each rating has."""
+    """(n_ratings,) the part of a rater's one vote on an utterance that each of these is."""
     named = ratings["rater"].notna()
     n_of_rater = ratings[named].groupby(list(KEYS), observed=True)["utterance"].transform("size")
     parts = np.ones(len(ratings))
@@ -66,10 +66,14 @@ def counts(ratings: pd.DataFrame, emotions: Sequence[str] = ()) -> pd.DataFrame:
         ratings: some; rows without an emotion are passed over.
         emotions: columns of the result; those that occur, in alphabetical order, by default.
     """
-    heard = ratings.assign(votes=votes(ratings))[ratings["emotion"].notna().to_numpy()]
-    table = heard.pivot_table(
-        index="utterance", columns="emotion", values="votes", aggfunc="sum", observed=True
-    ).fillna(0.0)
+    heard = ratings[ratings["emotion"].notna().to_numpy()]
+    table = (
+        heard.assign(votes=votes(heard))
+        .pivot_table(
+            index="utterance", columns="emotion", values="votes", aggfunc="sum", observed=True
+        )
+        .fillna(0.0)
+    )
     table.columns = table.columns.astype(object)
     table.index = table.index.astype(object)
     return table.reindex(columns=list(emotions) or sorted(table.columns), fill_value=0.0)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-from undertone.corpora import columns, crema_d, csv, emodb, folder, mosei, ravdess, shemo
+from undertone.corpora import columns, crema_d, csv, emodb, folder, iemocap, mosei, ravdess, shemo
 from undertone.corpora.corpus import Corpus
 from undertone.errors import UndertoneError
 from undertone.tasks.names import names_no_emotion
@@ -33,6 +33,8 @@ READERS: Mapping[str, Callable[..., Corpus]] = {
     "shemo5": partial(shemo.read, five=True),
     "crema-d": crema_d.read,
     "crema-d-voice": partial(crema_d.read, heard=True),
+    "iemocap": iemocap.read,
+    "iemocap4": partial(iemocap.read, four=True),
     "mosei": mosei.read,
     "folder": folder.read,
     "csv": csv.read,

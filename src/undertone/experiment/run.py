@@ -25,7 +25,8 @@ from undertone import config, corpora
 from undertone.corpora import emobox
 from undertone.corpora.audit import audit_fold
 from undertone.corpora.corpus import Corpus
-from undertone.corpora.folds import Fold, largest_budget, official_folds, speaker_folds
+from undertone.corpora.folds import Fold, largest_budget
+from undertone.corpora.official import folds_of
 from undertone.corpora.pool import Pool, pool
 from undertone.corpora.proxy import with_proxy
 from undertone.errors import describe_some
@@ -179,9 +180,7 @@ class Run:
     def folds(self) -> list[Fold]:
         if self.settings.fold_files:
             return emobox.disjoint_folds(Path(self.settings.fold_files), self.corpus)
-        if official := official_folds(self.corpus):
-            return official
-        return speaker_folds(self.corpus, self.settings.folds, self.settings.seed, self.task)
+        return folds_of(self.corpus, self.settings.folds, self.settings.seed, self.task)
 
     @cached_property
     def draws(self) -> Draws:

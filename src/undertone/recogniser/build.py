@@ -19,7 +19,8 @@ import numpy as np
 
 from undertone import config
 from undertone.config import check_ranges, check_types
-from undertone.corpora.folds import Fold, largest_budget, official_folds, speaker_folds
+from undertone.corpora.folds import Fold, largest_budget
+from undertone.corpora.official import folds_of
 from undertone.corpora.pool import Pool, PoolPart, pool
 from undertone.errors import UndertoneError
 from undertone.evaluation.score import Score, score_rows
@@ -166,10 +167,9 @@ class Build:
         corpus, settings = self.data.corpus, self.settings
         tested = []
         if settings.folds:
-            tested = official_folds(corpus) or speaker_folds(
-                corpus, settings.folds, settings.seed, self.data.task
-            )
-        return [*tested, Fold(len(tested), (), corpus.speakers)]
+            tested = folds_of(corpus, settings.folds, settings.seed, self.data.task)
+        everybody = tuple(sorted(corpus.table["speaker"].unique()))
+        return [*tested, Fold(len(tested), (), everybody)]
 
     @cached_property
     def pools(self) -> list[Pool]:

@@ -18,7 +18,7 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
         *("h", "hap", "happy", "happiness", "hapiness", "happines", "joy", "joyful", "joyous"),
         *("exc", "excited", "excitement"),
     ),
-    "neutral": ("n", "neu", "neut", "neutral", "neutrality", "netural", "nuetral"),
+    "neutral": ("n", "neu", "neut", "neutral", "neutral state", "neutrality", "netural", "nuetral"),
     "sadness": ("s", "sad", "sadness", "saddness", "sadnes", "sorrow"),
     "fear": ("f", "fea", "fear", "fearful", "feaful", "fearfull", "afraid", "scared"),
     "disgust": ("d", "dis", "disgust", "disgusted", "digust", "disguist"),
