@@ -180,6 +180,9 @@ def compare(
     output: Annotated[
         str | None, typer.Option(help="One output, as fear or valence; the mean of all.")
     ] = None,
+    part: Annotated[
+        str, typer.Option(help="Official test part, as test2; the first of several.")
+    ] = "",
     workers: Workers = None,
 ) -> None:
     """Systems of several runs with the same draws, of any task, and paired differences."""
@@ -193,6 +196,7 @@ def compare(
         against,
         metric,
         output=output or MEAN,
+        part=part,
         workers=workers or available_cores(),
     )
     budgets = [str(budget) for budget in comparison.budgets]

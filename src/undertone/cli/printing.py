@@ -42,8 +42,7 @@ def print_references(notes: Iterable[dict[str, Any]]) -> None:
 def print_score(score: "Score") -> None:
     from rich.console import Console
 
-    title = f"{score.n_utterances} utterances, {score.n_speakers} speakers"
-    _print_fitting(title, ("", "prediction", *score.floors), score.rows())
+    _print_fitting(score.tested, ("", "prediction", *score.floors), score.rows())
     for note in (*(f"{n} left out: {why}" for why, n in score.left_out.items()), *score.notes):
         Console().print(note)
 

@@ -4,12 +4,13 @@ In:  two tables with the columns utterance and speaker, and emotion where it is 
 Out: ``Audit``: speakers and utterances on both sides, unknown speakers, emotions too rare to tell.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
 from undertone.corpora.corpus import Corpus
 from undertone.corpora.folds import Fold
+from undertone.corpora.official import OF_TEST_SPEAKER
 from undertone.errors import describe_some
 
 
@@ -26,6 +27,7 @@ class Audit:
     emotions_of_one_utterance: tuple[str, ...]
     emotions_of_one_speaker: tuple[str, ...]
     emotions_never_trained: tuple[str, ...]  # in the test only
+    n_withheld: int = 0  # utterances that a partition trains on and whose speakers it tests
 
     @property
     def leaks(self) -> bool:
@@ -47,6 +49,11 @@ class Audit:
             lines.append(
                 f"unknown speakers: {self.n_unknown_speakers_train} training and "
                 f"{self.n_unknown_speakers_test} test utterances"
+            )
+        if self.n_withheld:
+            lines.append(
+                "the official partition itself trains on speakers that it tests: their "
+                f"{self.n_withheld} training utterances are not used"
             )
         return lines
 
@@ -74,10 +81,11 @@ def audit(train: pd.DataFrame, test: pd.DataFrame) -> Audit:
 def audit_fold(corpus: Corpus, fold: Fold) -> Audit:
     """The audit of one fold: the labelled utterances of its two groups of speakers."""
     rows = corpus.labelled.table if "emotion" in corpus.table else corpus.table
-    return audit(
+    found = audit(
         rows[rows["speaker"].isin(fold.train_speakers)],
         rows[rows["speaker"].isin(fold.test_speakers)],
     )
+    return replace(found, n_withheld=corpus.reasons().get(OF_TEST_SPEAKER, 0))
 
 
 def _shared(train: pd.Series, test: pd.Series) -> tuple[str, ...]:

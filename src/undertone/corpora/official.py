@@ -17,7 +17,7 @@ import pandas as pd
 
 from undertone.corpora.corpus import ALONE, Corpus
 from undertone.corpora.folds import Fold, speaker_folds
-from undertone.errors import UndertoneError, describe_some
+from undertone.errors import UndertoneError
 from undertone.tasks import Task
 
 TRAIN, TEST = "train", "test"  # a test part begins so
@@ -74,9 +74,7 @@ def in_official_folds(corpus: Corpus) -> Corpus:
         dict(zip(unused["utterance"], reasons, strict=True))
         | dict.fromkeys(withheld, OF_TEST_SPEAKER)
     )
-    return used.noting(_note_on_both_sides(on_both_sides, len(withheld))).with_table(
-        _each_alone(used.table)
-    )
+    return used.with_table(_each_alone(used.table))
 
 
 def is_tested(corpus: Corpus) -> pd.Series:
@@ -98,13 +96,3 @@ def _each_alone(table: pd.DataFrame) -> pd.DataFrame:
     """Training utterances of unknown speakers count as speakers of their own."""
     nobody = table["speaker"].isna() & (table["split"] == TRAIN)
     return table.assign(speaker=table["speaker"].mask(nobody, ALONE + table["utterance"]))
-
-
-def _note_on_both_sides(speakers: set[str], n_utterances: int) -> str:
-    if not speakers:
-        return ""
-    return (
-        f"The official partition itself has {len(speakers)} speakers in training and in test "
-        f"({describe_some(sorted(speakers))}): their {n_utterances} training utterances are not "
-        "used."
-    )

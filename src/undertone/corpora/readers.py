@@ -12,7 +12,18 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-from undertone.corpora import columns, crema_d, csv, emodb, folder, iemocap, mosei, ravdess, shemo
+from undertone.corpora import (
+    columns,
+    crema_d,
+    csv,
+    emodb,
+    folder,
+    iemocap,
+    mosei,
+    msp_podcast,
+    ravdess,
+    shemo,
+)
 from undertone.corpora.corpus import Corpus
 from undertone.errors import UndertoneError
 from undertone.tasks.names import names_no_emotion
@@ -36,6 +47,7 @@ READERS: Mapping[str, Callable[..., Corpus]] = {
     "iemocap": iemocap.read,
     "iemocap4": partial(iemocap.read, four=True),
     "mosei": mosei.read,
+    "msp-podcast": msp_podcast.read,
     "folder": folder.read,
     "csv": csv.read,
     "synthetic": _read_synthetic,

@@ -51,6 +51,7 @@ class Comparison:
     curves: Curves
     metric: str
     output: str = MEAN
+    part: str = ""  # the official test part, where there are several
 
     @property
     def budgets(self) -> tuple[int, ...]:
@@ -58,9 +59,10 @@ class Comparison:
 
     @property
     def metric_label(self) -> str:
-        """With the output where it is that of one."""
+        """With the output where it is that of one, and the test part where there are several."""
         of = self.curves.task.metrics[self.metric]
-        return of.label if self.output == MEAN else f"{of.of_output} {self.output}"
+        label = of.label if self.output == MEAN else f"{of.of_output} {self.output}"
+        return f"{label} in {self.part}" if self.part else label
 
     @property
     def caveat(self) -> str:
@@ -117,6 +119,7 @@ def compare(
     metric: str | None = None,
     *,
     output: str = MEAN,
+    part: str = "",
     workers: int = 1,
 ) -> Comparison:
     """Score contestants together.
@@ -126,6 +129,7 @@ def compare(
         against: label that the others are held against; the last by default.
         metric: name of a metric of the runs' task; its headline by default.
         output: of the task, as fear or valence; the mean of all by default.
+        part: official test part, where the runs have several; the first by default.
         workers: processes; they change no number.
 
     Raises:
@@ -140,6 +144,7 @@ def compare(
     if against not in labels:
         raise UndertoneError(f"there is no {against!r} to compare with among {', '.join(labels)}")
     table, task = _read_together(contestants)
+    table, part = _of_part(table, part)
     if metric is not None and metric not in task.metrics:
         raise UndertoneError(
             f"the task {task.name} has no metric {metric!r}; it has {', '.join(task.metrics)}"
@@ -150,7 +155,7 @@ def compare(
     curves = trace(
         predictions, task=task, truth=tested.truth, speakers=tested.speakers, workers=workers
     )
-    return Comparison(labels, against, curves, metric, output)
+    return Comparison(labels, against, curves, metric, output, part)
 
 
 def _check_output(task: Task, metric: str, output: str) -> None:
@@ -164,6 +169,19 @@ def _check_output(task: Task, metric: str, output: str) -> None:
             f"{task.metrics[metric].label} is of all outputs together: leave --output out, or take "
             f"--metric {' or '.join(by_output)}"
         )
+
+
+def _of_part(table: pd.DataFrame, part: str) -> tuple[pd.DataFrame, str]:
+    """The rows of one test part, and which it is: parts are never put together."""
+    parts = sorted(table["part"].unique()) if "part" in table else []
+    if part and part not in parts:
+        raise UndertoneError(
+            f"there is no test part {part!r} in these runs; "
+            + (f"there are {', '.join(parts)}" if parts else "leave --part out: there is only one")
+        )
+    if not parts:
+        return table, ""
+    return table[table["part"] == (part or parts[0])], part or parts[0]
 
 
 def _read_together(contestants: Sequence[Contestant]) -> tuple[pd.DataFrame, Task]:

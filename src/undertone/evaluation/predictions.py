@@ -34,6 +34,7 @@ class Tested:
         truth: (n_rows, n_outputs)
         folds: (n_rows,) the fold whose fits predict each.
         unit: "speaker", or "video" where the corpus does not tell who speaks.
+        parts: (n_rows,) the official test part of each, as test1; empty where there is only one.
     """
 
     task: Task
@@ -42,6 +43,14 @@ class Tested:
     truth: np.ndarray
     folds: tuple[int, ...]
     unit: str = "speaker"
+    parts: tuple[str, ...] = ()
+
+    def apart(self) -> dict[str, np.ndarray]:
+        """(n_rows,) which rows are of each test part, by name; "" where there is only one."""
+        if not self.parts:
+            return {"": np.ones(len(self.utterances), dtype=bool)}
+        parts = np.array(self.parts)
+        return {str(name): parts == name for name in np.unique(parts)}
 
     @property
     def crossed(self) -> bool:
@@ -66,7 +75,7 @@ def predictions_table(predictions: Mapping[Key, np.ndarray], tested: Tested) -> 
         table["system"] = pd.Categorical(table["system"], categories=systems)
         table = table if tested.crossed else table.drop(columns="fold")
     table = table.merge(_truth_table(tested), on="utterance", how="left", validate="many_to_one")
-    texts = [name for name in ("utterance", tested.unit, "truth") if name in table]
+    texts = [name for name in ("utterance", tested.unit, "part", "truth") if name in table]
     return table.astype(dict.fromkeys(texts, object))
 
 
@@ -83,24 +92,27 @@ def results_table(
     Returns:
         Of classes the columns system, budget, draw, fold, metric, value, n_utterances, n_speakers;
         of amounts system, budget, draw, (fold,) metric, emotion, value, the outputs before their
-        mean.
+        mean. Where there are several test parts, also part, a row each.
     """
     folds = np.array(tested.folds)
     rows = [
-        row
+        (*row, part)
         for (system, budget), draws in predictions.items()
         for draw, values in enumerate(tested.task.decide(draws))
         for fold in np.unique(folds)
+        for part, of_part in tested.apart().items()
         for row in _fit_rows(
             (system, budget, draw, int(fold)),
-            _measured(values, tested, folds == fold)
-            if tested.crossed
+            _measured(values, tested, (folds == fold) & of_part)
+            if tested.crossed or tested.parts
             else curves.scored[system, budget].by_draw[draw],
-            tested,
+            np.array(tested.speakers)[(folds == fold) & of_part],
+            tested.task,
         )
     ]
     names = ("system", "budget", "draw", "fold", "metric", "emotion", "value")
-    table = pd.DataFrame(rows, columns=[*names, "n_utterances", "n_speakers"])
+    table = pd.DataFrame(rows, columns=[*names, "n_utterances", "n_speakers", "part"])
+    table = table if tested.parts else table.drop(columns="part")
     if tested.task.kind == CHOICE:
         return table[table["emotion"] == MEAN].drop(columns="emotion").reset_index(drop=True)
     table = table.drop(columns=["n_utterances", "n_speakers"])
@@ -131,6 +143,7 @@ def read_predictions(
         truth=_as_array(task, first[truth], "the truth"),
         folds=tuple(first["fold"]) if "fold" in first else (0,) * len(first),
         unit=unit,
+        parts=tuple(first["part"]) if "part" in first else (),
     )
     table = table.sort_values(["draw", "utterance"], kind="stable")
     fits = table.groupby(["system", "budget"], sort=False, observed=True)
@@ -174,7 +187,7 @@ def unit_told(columns: Container[str]) -> str:
 
 def columns_needed(columns: Sequence[str]) -> list[str]:
     """Those of a predictions table that ``read_predictions`` reads."""
-    keys = {"system", "budget", "draw", "fold", "utterance", "truth", "prediction", *UNITS}
+    keys = {"system", "budget", "draw", "fold", "part", "utterance", "truth", "prediction", *UNITS}
     outputs = {c.removeprefix("truth_") for c in columns if c.startswith("truth_")}
     return [c for c in columns if c in keys | outputs or c.startswith("truth_")]
 
@@ -194,7 +207,7 @@ def _check(table: pd.DataFrame, task: Task, unit: str) -> None:
     if empty.any():
         where = ", ".join(f"{n} in {column}" for column, n in empty[empty > 0].items())
         raise UndertoneError(f"expected no empty cells in the predictions table; found {where}")
-    _check_utterances(table, names + ["fold"] * ("fold" in table), unit)
+    _check_utterances(table, names + [name for name in ("fold", "part") if name in table], unit)
     _check_draws(table)
 
 
@@ -210,6 +223,8 @@ def _columns(task: Task, values: np.ndarray) -> pd.DataFrame:
 def _truth_table(tested: Tested) -> pd.DataFrame:
     task = tested.task
     table = pd.DataFrame({"utterance": tested.utterances, tested.unit: tested.speakers})
+    if tested.parts:
+        table["part"] = np.array(tested.parts, dtype=object)
     columns = _truth_columns(task)
     if task.kind == AMOUNTS:
         return pd.concat([table, pd.DataFrame(tested.truth, columns=columns)], axis=1)
@@ -237,13 +252,15 @@ def _measured(values: np.ndarray, tested: Tested, of_fold: np.ndarray) -> np.nda
     return tested.task.measure(rows, np.ones((1, len(names))))[0]
 
 
-def _fit_rows(key: tuple[str, int, int, int], measured: np.ndarray, tested: Tested) -> list[tuple]:
-    """Metric by metric, the outputs and then their mean."""
-    own = [who for who, fold in zip(tested.speakers, tested.folds, strict=True) if fold == key[-1]]
+def _fit_rows(
+    key: tuple[str, int, int, int], measured: np.ndarray, speakers: np.ndarray, task: Task
+) -> list[tuple]:
+    """Metric by metric, the outputs and then their mean; how many rows of how many speakers."""
+    n_utterances, n_speakers = len(speakers), len(set(speakers))
     return [
-        (*key, metric, output, float(value), len(own), len(set(own)))
-        for metric, (mean, *by_output) in zip(tested.task.metrics, measured, strict=True)
-        for output, value in zip((*tested.task.outputs, MEAN), (*by_output, mean), strict=True)
+        (*key, metric, output, float(value), n_utterances, n_speakers)
+        for metric, (mean, *by_output) in zip(task.metrics, measured, strict=True)
+        for output, value in zip((*task.outputs, MEAN), (*by_output, mean), strict=True)
     ]
 
 

@@ -46,6 +46,8 @@ class Score:
         n_speakers: behind them.
         left_out: number of utterances by reason.
         notes: what a reader must know.
+        part: the official test part that was scored, where there are several.
+        others: the scores of the other parts.
     """
 
     task: Task
@@ -58,27 +60,38 @@ class Score:
     n_speakers: int
     left_out: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    part: str = ""
+    others: tuple["Score", ...] = ()
+
+    @property
+    def tested(self) -> str:
+        """How much was scored, part by part."""
+        of_part = f" in {self.part}" if self.part else ""
+        own = f"{self.n_utterances} utterances of {self.n_speakers} speakers{of_part}"
+        return " and ".join((own, *(other.tested for other in self.others)))
 
     def rows(self) -> list[tuple[str, ...]]:
         """What, prediction, a cell a floor: the table a person reads, outputs below the means.
 
-        Of classes the floors have no cells by output: a constant's recalls are 1 and 0.
+        Of classes the floors have no cells by output: a constant's recalls are 1 and 0. Where there
+        are several test parts, one follows the other.
         """
-        parts = [self.metrics, *self.floors.values()]
+        of_part = f", {self.part}" if self.part else ""
+        columns = [self.metrics, *self.floors.values()]
         means = [
-            (self.task.metrics[name].label, *(_cell(part[name]) for part in parts))
+            (self.task.metrics[name].label + of_part, *(_cell(column[name]) for column in columns))
             for name in self.metrics
         ]
         outputs = [
             (
-                f"{self.task.metrics[name].of_output} {output}",
+                f"{self.task.metrics[name].of_output} {output}{of_part}",
                 _cell(estimate),
                 *(self._floor_cell(floor, name, output) for floor in self.floors),
             )
             for name in (self.task.headline, *self.task.also_by_output)
             for output, estimate in self.by_output.get(name, {}).items()
         ]
-        return [*means, *outputs]
+        return [*means, *outputs, *(row for other in self.others for row in other.rows())]
 
     def to_dict(self) -> dict[str, object]:
         """Plain JSON."""
@@ -96,6 +109,8 @@ class Score:
             "floors": _plain(self.floors),
             "floors_by_output": _plain(self.floors_by_output),
             **of_classes,
+            **({"part": self.part} if self.part else {}),
+            **({"others": [other.to_dict() for other in self.others]} if self.others else {}),
             "left_out": dict(self.left_out),
             "notes": list(self.notes),
         }

@@ -26,7 +26,7 @@ from undertone.corpora import emobox
 from undertone.corpora.audit import audit_fold
 from undertone.corpora.corpus import Corpus
 from undertone.corpora.folds import Fold, largest_budget
-from undertone.corpora.official import folds_of
+from undertone.corpora.official import folds_of, parts_of
 from undertone.corpora.pool import Pool, pool
 from undertone.corpora.proxy import with_proxy
 from undertone.errors import describe_some
@@ -100,18 +100,22 @@ def run_curve(
         moments.append(time.monotonic())
         folder.log_look(run.out)
         predictions, tested = run.predictions(sweep), run.tested(plan)
-        progress.add(SCORING, len(predictions))
-        curves = trace(
-            predictions,
-            task=run.task,
-            truth=tested.truth,
-            speakers=tested.speakers,
-            n_replicates=run.settings.replicates,
-            workers=workers,
-            advance=lambda: progress.advance(SCORING),
-        )
+        progress.add(SCORING, len(predictions) * len(tested.apart()))
+        curves = {
+            part: trace(
+                {key: values[:, rows] for key, values in predictions.items()},
+                task=run.task,
+                truth=tested.truth[rows],
+                speakers=np.array(tested.speakers)[rows].tolist(),
+                n_replicates=run.settings.replicates,
+                workers=workers,
+                advance=lambda: progress.advance(SCORING),
+            )
+            for part, rows in tested.apart().items()
+        }
         moments.append(time.monotonic())
-    folder.write_parquet(run.out / "results.parquet", results_table(predictions, tested, curves))
+    first = next(iter(curves.values()))
+    folder.write_parquet(run.out / "results.parquet", results_table(predictions, tested, first))
     folder.write_parquet(run.out / "predictions.parquet", predictions_table(predictions, tested))
     stages = ("features", "training", "evaluation")
     seconds = dict(zip(stages, np.diff(moments).tolist(), strict=True))
@@ -234,7 +238,7 @@ class Run:
     def tested(self, plan: Plan) -> Tested:
         """Every test utterance, fold by fold."""
         names = [(name, number) for number, fold in plan.folds.items() for name in fold.test]
-        utterances = tuple(name for name, _ in names)
+        utterances, parts = tuple(name for name, _ in names), parts_of(self.corpus)
         return Tested(
             task=self.task,
             utterances=utterances,
@@ -242,13 +246,19 @@ class Run:
             truth=np.stack([plan.truth[name] for name in utterances]),
             folds=tuple(number for _, number in names),
             unit=self.corpus.unit,
+            parts=tuple(parts[name] for name in utterances) if parts else (),
         )
 
     def result(
-        self, sweep: Sweep, curves: Curves, seconds: dict[str, float], paper: Paper | None = None
+        self,
+        sweep: Sweep,
+        curves: Mapping[str, Curves],
+        seconds: dict[str, float],
+        paper: Paper | None = None,
     ) -> CurveResult:
-        """What the report shows of a finished run."""
+        """What the report shows of a finished run, whose curves are given by test part."""
         settings = self.settings
+        (part, first), *others = curves.items()
         command = paper.command if paper else "undertone curve"
         found = {fold: sweep.read_pretraining(fold) for fold in sweep.plan.folds}
         pretrainings = {fold: done for fold, done in found.items() if done is not None}
@@ -257,12 +267,15 @@ class Run:
         return CurveResult(
             title=paper.title if paper else f"Learning curve of {self.corpus.name}",
             sources=tuple(self._sources()),
-            curves=curves,
-            systems=tuple(row for row in sweep.rows if curves.budgets_of(row.name)),
+            curves=first,
+            part=part,
+            elsewhere=dict(others),
+            systems=tuple(row for row in sweep.rows if first.budgets_of(row.name)),
             pairs=pairs_among(sweep.systems),
             contrasts=contrasts_among(sweep.systems),
             n_draws=settings.draws,
             folds=tuple(fold.test_speakers for fold in self.folds),
+            fold_names=tuple(fold.name for fold in self.folds),
             left_out=self._left_out(),
             settings=config.to_toml(settings),
             seeds={"run": settings.seed, "bootstrap": 0},
@@ -277,6 +290,7 @@ class Run:
             ),
             transductive=settings.transductive,
             notes=(
+                *self.corpus.notes,
                 *([BY_VIDEO] if self.corpus.unit == "video" else []),
                 *layer_notes(sweep),
                 *self._teacher_note(),

@@ -16,7 +16,7 @@ class Crowd:
 
     Attributes:
         vectors: (n_utterances, n_values).
-        speakers: (n_utterances,) who spoke.
+        speakers: (n_utterances,) who spoke; None where that is not known.
         unlabelled: (n_utterances,) whether nothing of it is known but its sound.
     """
 

@@ -218,6 +218,13 @@ def _with_added_to_diagonal(matrix: np.ndarray, level: float) -> np.ndarray:
 
 
 def _speaker_means(vectors: np.ndarray, speakers: np.ndarray) -> np.ndarray:
-    """(n_speakers, n_values) of each speaker's utterances, less their mean; 0 of one speaker."""
-    means = np.stack([vectors[speakers == speaker].mean(axis=0) for speaker in np.unique(speakers)])
+    """(n_speakers, n_values) of each speaker's utterances, less their mean; 0 of one speaker.
+
+    Utterances of unknown speakers are nobody's.
+    """
+    known = np.array([speaker is not None for speaker in speakers], dtype=bool)
+    if not known.any():
+        return np.zeros((1, vectors.shape[1]))
+    of_each = (speakers == speaker for speaker in np.unique(speakers[known]))
+    means = np.stack([vectors[rows].mean(axis=0) for rows in of_each])
     return means - means.mean(axis=0)

@@ -20,7 +20,7 @@ import numpy as np
 from undertone import config
 from undertone.config import check_ranges, check_types
 from undertone.corpora.folds import Fold, largest_budget
-from undertone.corpora.official import folds_of
+from undertone.corpora.official import folds_of, parts_of
 from undertone.corpora.pool import Pool, PoolPart, pool
 from undertone.errors import UndertoneError
 from undertone.evaluation.score import Score, score_rows
@@ -211,12 +211,27 @@ class Build:
             values.append(self.row.fit(problem, self._settings).predict(material, problem.test))
             tested += problem.test
             progress.advance("fits")
-        return score_rows(
-            self.data.task,
-            truth=np.stack([self.plan.truth[name] for name in tested]),
-            values=np.concatenate(values),
-            speakers=[self.plan.speaker[name] for name in tested],
+        return self._score(tested, np.concatenate(values))
+
+    def _score(self, tested: Sequence[str], values: np.ndarray) -> Score:
+        """Of the utterances tested; each official test part by itself."""
+        part = parts_of(self.data.corpus)
+        of_row = np.array([part.get(name, "") for name in tested])
+        truth = np.stack([self.plan.truth[name] for name in tested])
+        speakers = np.array([self.plan.speaker[name] for name in tested])
+        first, *others = (
+            replace(
+                score_rows(
+                    self.data.task,
+                    truth=truth[of_row == name],
+                    values=values[of_row == name],
+                    speakers=speakers[of_row == name],
+                ),
+                part=str(name),
+            )
+            for name in np.unique(of_row)
         )
+        return replace(first, others=tuple(others))
 
     def fit_all(self) -> Recogniser:
         """The system on all speakers."""
@@ -269,8 +284,8 @@ class Build:
                 "predicted by a fit that did not know the speaker"
             )
             measured = (
-                f"{how}: {score.n_utterances} utterances of {score.n_speakers} {unit}s; 95 % "
-                f"intervals over {unit}s. The model in this folder was fitted on all {unit}s."
+                f"{how}: {score.tested.replace('speakers', f'{unit}s')}; 95 % intervals over "
+                f"{unit}s. The model in this folder was fitted on all {unit}s."
             )
         return Facts(
             title=f"Recogniser of {', '.join(task.outputs)}",

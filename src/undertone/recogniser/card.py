@@ -52,12 +52,13 @@ def write_card(facts: Facts, corpora: Sequence[Corpus]) -> str:
 
 
 def _describe(corpus: Corpus) -> str:
-    n_speakers, unit = corpus.table["speaker"].nunique(), corpus.unit
+    n_speakers, unit = len(corpus.speakers), corpus.unit
     left_out = "".join(f" Left out: {n}, {reason}." for reason, n in corpus.reasons().items())
     nobody = " It does not say who speaks: one person may be in several." * (unit != "speaker")
     size = f"{len(corpus)} utterances, {n_speakers} known {unit}s."
+    notes = "".join(f" {note}" for note in corpus.notes)
     return (
-        f"* **{corpus.name}**: {size}{nobody}{left_out} "
+        f"* **{corpus.name}**: {size}{nobody}{left_out}{notes} "
         f"Licence: {corpus.licence}. {corpus.citation}"
     )
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from undertone.corpora.corpus import knows
 from undertone.errors import UndertoneError
 from undertone.models.cnn import CnnConfig
 from undertone.models.crowd import Crowd
@@ -277,7 +278,7 @@ def crowd_of(problem: Problem, view: View, lesson: Lesson | None = None) -> Crow
     crowd, seen = problem.material.crowd, set((lesson or _given(problem)).utterances)
     return Crowd(
         vectors_of(problem, view, list(crowd)),
-        speakers=np.array(list(crowd.values()), dtype=object),
+        speakers=np.array([who if knows(who) else None for who in crowd.values()], dtype=object),
         unlabelled=np.array([name not in seen for name in crowd]),
     )
 

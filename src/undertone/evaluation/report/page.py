@@ -10,7 +10,7 @@ The numbers come from ``Curves`` by way of ``tables``; the sentences from ``verd
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -71,6 +71,7 @@ def of_method(result: CurveResult) -> dict[str, Any]:
 def _context(result: CurveResult) -> dict[str, Any]:
     task = result.task
     others = [metric for metric in task.metrics if metric != task.headline]
+    metrics = (task.headline, *others)
     hard = [metric for metric in others if not task.metrics[metric].a_constant_wins]
     has_gains = any(worths for _, worths in result.worths)
     return of_method(result) | {
@@ -79,9 +80,13 @@ def _context(result: CurveResult) -> dict[str, Any]:
         "figures": [_curve(result, metric) for metric in (task.headline, task.beside) if metric],
         "published": _published(result),
         "of_the_paper": list(tables.of_the_paper(result)) if result.paper else [],
-        "along": [tables.along_budgets(result, metric) for metric in (task.headline, *others)],
+        "along": _along(result, metrics),
         "leads": list(tables.leads(result)),
         "contrasts": tables.contrasts(result),
+        "elsewhere": [
+            (part, of_part.curves, _along(of_part, metrics), list(tables.leads(of_part)))
+            for part, of_part in result.of_elsewhere()
+        ],
         "gain_figure": _gain_figure(result) if has_gains else None,
         "differences": [
             tables.differences(result, metric) for metric in (task.headline, *hard) if has_gains
@@ -96,6 +101,10 @@ def _published(result: CurveResult) -> Table | None:
     """Nothing where the corpus is not the paper's."""
     is_printed = result.paper is not None and result.paper.claims.published
     return tables.beside_published(result) if is_printed else None
+
+
+def _along(result: CurveResult, metrics: Sequence[str]) -> list[Table]:
+    return [tables.along_budgets(result, metric) for metric in metrics]
 
 
 def _curve(result: CurveResult, metric: str) -> tuple[Markup, ...]:

@@ -7,7 +7,8 @@ The evidence rules are checked here: a result has a floor, and its curves hold t
 announces.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import pandas as pd
@@ -102,6 +103,9 @@ class CurveResult:
     contrasts: tuple[Contrast, ...] = ()
     paper: Paper | None = None
     unit: str = "speaker"  # what is resampled; "video" where the corpus does not tell who speaks
+    part: str = ""  # the official test part that the curves are of, where there are several
+    elsewhere: Mapping[str, Curves] = field(default_factory=dict)  # of the other parts, by name
+    fold_names: tuple[str, ...] = ()  # where folds have names
 
     def __post_init__(self) -> None:
         announced = [system.name for system in self.systems]
@@ -155,11 +159,17 @@ class CurveResult:
         """What was tested, in a line."""
         curves = self.curves
         sources = ", ".join(f"{source.name} ({source.role})" for source in self.sources)
+        of_part = f" in {self.part}" if self.part else ""
         return (
             f"{sources} · {len(self.task.outputs)} {self.task.name} · "
-            f"{curves.n_utterances} test utterances of {count(curves.n_speakers, self.unit)} · "
-            f"{count(self.n_draws, 'draw')} of the labels"
+            f"{curves.n_utterances} test utterances of {count(curves.n_speakers, self.unit)}"
+            f"{of_part} · {count(self.n_draws, 'draw')} of the labels"
         )
+
+    def of_elsewhere(self) -> "Iterator[tuple[str, CurveResult]]":
+        """The same run on each other test part."""
+        for part, curves in self.elsewhere.items():
+            yield part, replace(self, curves=curves, part=part, elsewhere={})
 
     @cached_property
     def worths(self) -> tuple[tuple[Pair, tuple[Worth, ...]], ...]:
