@@ -26,6 +26,7 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "language": ("language", "lang"),
     "transcript": ("transcript", "transcription", "text"),
     "utterance": ("utterance", "utterance_id", "utt", "key"),
+    "rater": ("rater", "rater_id", "annotator", "annotator_id", "worker", "workerid"),
 }
 UNKNOWN = ("", "nan", "na", "n/a", "none", "null", "nat", "<na>", "unknown")
 SEXES: Mapping[str, str] = {

@@ -4,26 +4,30 @@ In:  a CSV (commas, semicolons or tabs) with the columns file, speaker and emoti
      amounts as numbers: happy, sad, anger, surprise, disgust, fear; or some of arousal, valence,
      dominance, on any scale), and optionally
      start and end (seconds or timedeltas), sex, language, transcript and utterance; the synonyms
-     are in ``corpora.columns``. Paths are relative to the table.
+     are in ``corpora.columns``. Paths are relative to the table. Several raters may have a row each
+     (column rater), or their shares may be told (``corpora.raters``).
 Out: ``Corpus``, its root the table's folder; other columns are kept as text. A file that is not
      there is left out, and counted. An empty emotion is an unlabelled utterance; an empty speaker
      is None, and so are "unknown" and the like: such an utterance never enters a labelled fold.
 """
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
 from undertone.audio import POINTER, is_pointer
-from undertone.corpora import columns
+from undertone.corpora import columns, raters
 from undertone.corpora.corpus import COLUMNS, Corpus, left_out, name_utterances
 from undertone.corpora.folder import TABLES
+from undertone.corpora.ratings import SHARE
 from undertone.errors import UndertoneError
 from undertone.tasks import AMOUNTS, TASKS, Task
 from undertone.tasks.names import canonical_emotion, names_no_emotion
 
 NEEDED = ("file", "speaker")
+SEGMENT = ["file", "start_s", "end_s"]
 LETTERS = frozenset("asnhufdcox")  # of MSP-Podcast's EmoClass, see ``tasks.names``
 
 
@@ -40,9 +44,10 @@ def read(path: Path, *, name: str | None = None) -> Corpus:
     path = Path(path)
     cells = columns.read_cells(path)
     cells, of_amounts = tasks_of_amounts(cells)
-    if not of_amounts and "emotion" not in cells:
+    if not of_amounts and not raters.tells_emotions(list(cells)):
         _check_amounts_are_whole(cells, path)
-    columns.require(cells, NEEDED if of_amounts else (*NEEDED, "emotion"), path)
+    told = of_amounts or raters.tells_emotions(list(cells))
+    columns.require(cells, NEEDED if told else (*NEEDED, "emotion"), path)
     table = columns.standardise(cells)
     if "emotion" in cells:
         _check_letters(cells["emotion"], path)
@@ -54,13 +59,19 @@ def read(path: Path, *, name: str | None = None) -> Corpus:
     for column in COLUMNS:
         if column not in table:
             table[column] = None
-    _check_repeated(table, ["file", "start_s", "end_s"], path)
-    table["utterance"] = _utterances(table)
-    _check_repeated(table, ["utterance"], path)
-    return _corpus(table.astype(object).where(table.notna(), None), path, name)
+    if raters.RATER not in table:
+        _check_repeated(table, SEGMENT, path)
+    table["utterance"], is_first = _named(table)
+    _check_repeated(table[is_first], ["utterance"], path)
+    rated = raters.rated(table, path)
+    corpus = _corpus(rated.table.astype(object).where(rated.table.notna(), None), path, name)
+    return replace(corpus, ratings=rated.ratings, notes=rated.notes)
 
 
 def _corpus(table: pd.DataFrame, path: Path, name: str | None) -> Corpus:
+    for column in table.columns:  # numbers among objects are numbers again
+        if str(column).startswith(SHARE):
+            table[column] = table[column].astype(float)
     reasons = _reasons_to_leave_out(table, path)
     stays = reasons.isna()
     own_name = path.resolve().parent.name if path.name in TABLES else path.stem
@@ -176,12 +187,23 @@ def _check_repeated(table: pd.DataFrame, key: list[str], path: Path) -> None:
     )
 
 
+def _named(table: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+    """The utterance of each row, and whether it is the first row of it: raters share one."""
+    segment = table.groupby(SEGMENT, dropna=False, sort=False).ngroup()
+    segment = segment.where(table["file"].notna(), -1 - table.index.to_series())
+    is_first = ~segment.duplicated()
+    names = _utterances(table[is_first])
+    return segment.map(dict(zip(segment[is_first], names, strict=True))).astype(object), is_first
+
+
 def _utterances(table: pd.DataFrame) -> pd.Series:
     """Names given by the table, else by its files; segments of one file carry their times."""
     files = table["file"].fillna("").astype(str)
     names = pd.Series(name_utterances(files), index=table.index, dtype=object)
     shared = files.duplicated(keep=False) | table["start_s"].notna() | table["end_s"].notna()
     names[shared] += table[shared].apply(_times, axis=1)
+    nowhere = table["file"].isna()
+    names[nowhere] = "row " + (table.index[nowhere] + 2).astype(str)
     return table["utterance"].fillna(names)
 
 

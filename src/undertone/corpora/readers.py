@@ -25,6 +25,7 @@ from undertone.corpora import (
     shemo,
 )
 from undertone.corpora.corpus import Corpus
+from undertone.corpora.raters import tells_emotions
 from undertone.errors import UndertoneError
 from undertone.tasks.names import names_no_emotion
 
@@ -121,4 +122,6 @@ def _tells_labels(table: Path) -> bool:
         return False
     if csv.tasks_of_amounts(cells)[1]:
         return True
-    return "emotion" in cells and not cells["emotion"].map(names_no_emotion).all()
+    if "emotion" not in cells:
+        return tells_emotions(list(cells))
+    return not cells["emotion"].map(names_no_emotion).all()
