@@ -3,11 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
-from msp_fakes import utterances, write_audios, write_consensus
+from msp_fakes import utterances, write_audios, write_consensus, write_details
 
 from undertone.corpora.corpus import ALONE
 from undertone.errors import UndertoneError
 from undertone.evaluation.compare import compare, parse
+from undertone.evaluation.report.tables import along_budgets
 from undertone.evaluation.score import score
 from undertone.experiment import CurveSettings
 from undertone.experiment.run import open_run, run_curve
@@ -24,6 +25,7 @@ def root(tmp_path_factory):
     root = tmp_path_factory.mktemp("msp")
     write_audios(root, TOLD)
     write_consensus(root / "Labels/labels_consensus.csv", TOLD)
+    write_details(root / "Labels/labels_detailed.json", TOLD)
     return root
 
 
@@ -95,6 +97,21 @@ def test_the_report_shows_both_and_says_who_is_nobody(run):
     assert "unknown speaker: it could be on both sides of a fold" in page
 
 
+def test_one_rater_stands_beside_the_floors_of_each_part(run):
+    out, plan, result = run
+    page = " ".join((out / "report.html").read_text().split())
+    for part, (of_rater,) in result.ceilings.items():
+        tested = [name for name in plan.folds[0].test if PART[name] == part]
+        assert of_rater.n_utterances == len(tested)
+        assert of_rater.n_ratings <= 3 * len(tested)
+        assert f"<p>{part}: one rater against the others: " in page
+    rows = [along_budgets(of).rows[-1] for of in (result, *(r for _, r in result.of_elsewhere()))]
+    assert [row.name for row in rows] == ["one rater against the others"] * 2
+    for row, (of_rater,) in zip(rows, result.ceilings.values(), strict=True):
+        assert set(row.cells) == {of_rater.metrics[result.task.headline]}
+        assert row.is_floor
+
+
 def test_runs_are_compared_in_one_part(run):
     out, _, result = run
     contestants = [parse(f"{s.name}={out}:{s.name}") for s in result.systems]
@@ -121,6 +138,8 @@ def test_a_model_says_how_good_it_is_in_each_part(root, resources, tmp_path):
     card = (tmp_path / "m/README.md").read_text()
     assert "speakers in test1 and" in card
     assert "| CCC, test2 |" in card
+    assert "test1: one rater against the others: CCC" in card
+    assert [line.split(":")[0] for line in measured.about_raters] == ["test1", "test2"]
     assert "utterances are of unknown speakers" in card
     n_known = len({said.speaker for said in TOLD if said.split in ("Train", "Test1", "Test2")}) - 1
     assert f"{n_known} known speakers" in card

@@ -146,7 +146,10 @@ def reproduce(
 def score(
     *,
     truth: Annotated[Path, typer.Option(help="Table of utterance, speaker and labels.")],
-    prediction: Annotated[Path, typer.Option(help="Table of utterance and predictions.")],
+    prediction: Annotated[
+        Path | None,
+        typer.Option(help="Table of utterance and predictions; without, floors and raters."),
+    ] = None,
     task: Annotated[
         str, typer.Option(help="classes, intensities or dimensions; read off the truth's columns.")
     ] = "",

@@ -42,9 +42,13 @@ def print_references(notes: Iterable[dict[str, Any]]) -> None:
 def print_score(score: "Score") -> None:
     from rich.console import Console
 
-    _print_fitting(score.tested, ("", "prediction", *score.floors), score.rows())
-    for note in (*(f"{n} left out: {why}" for why, n in score.left_out.items()), *score.notes):
-        Console().print(note)
+    _print_fitting(score.tested, ("", *score.headings), score.rows())
+    for line in (
+        *score.about_raters,
+        *(f"{n} left out: {why}" for why, n in score.left_out.items()),
+        *score.notes,
+    ):
+        Console().print(line)
 
 
 def print_layers(result: "LayersResult") -> None:

@@ -18,12 +18,13 @@ import pandas as pd
 
 from undertone.corpora.columns import UNKNOWN
 from undertone.errors import UndertoneError, describe_some
-from undertone.evaluation.tables_given import TRUTH, GivenTable, describe_column, join
+from undertone.evaluation.tables_given import TRUTH, GivenTable, describe_column, join, numbers
 from undertone.tasks import CHOICE, TASKS, Task
 from undertone.tasks.classes import codes, emotions_of
 from undertone.tasks.names import EMOTIONS, canonical_emotion, names_no_emotion
 
 UNKNOWN_SPEAKER = "(unknown)"
+TRUE = "truth"  # the column of emotions while tables are joined
 BY_VIDEO = (
     "speakers are not given: videos are resampled in their place, and counted as speakers; one "
     "person in several videos would make the intervals too narrow"
@@ -37,7 +38,8 @@ class Labels:
     Attributes:
         task: with the outputs that occur.
         truth: (n_rows, n_outputs)
-        values: (n_rows, n_outputs) what is predicted; of classes 1 for what is chosen.
+        values: (n_rows, n_outputs) what is predicted; of classes 1 for what is chosen; None where
+            there are no predictions.
         speakers: (n_rows,) ``UNKNOWN_SPEAKER`` where nobody is named.
         left_out: number of utterances by reason.
         notes: what a reader of the score must know.
@@ -45,7 +47,7 @@ class Labels:
 
     task: Task
     truth: np.ndarray
-    values: np.ndarray
+    values: np.ndarray | None
     speakers: pd.Series
     left_out: dict[str, int]
     notes: tuple[str, ...]
@@ -69,33 +71,64 @@ def kind_told(truth: GivenTable) -> type[Task]:
 
 
 def read_labels(
-    kind: type[Task], truth: GivenTable, prediction: GivenTable, *, drop: bool
+    kind: type[Task], truth: GivenTable, prediction: GivenTable | None, *, drop: bool
 ) -> Labels:
-    """Truth and predictions of a task, joined on the utterance; ``drop`` is as of ``join``."""
+    """Truth and predictions of a task, joined on the utterance.
+
+    Args:
+        kind: of the task.
+        truth: whose utterances without a label are left out where nothing is predicted.
+        prediction: None where nothing is predicted.
+        drop: as of ``join``.
+    """
     unit = "video" if truth.has("video") and not truth.has("speaker") else "speaker"
-    if kind.kind == CHOICE:
-        truths = _emotions(truth, "emotion").to_frame("truth")
-        predictions = _predicted_emotions(prediction).to_frame("prediction")
-    else:
-        held = _label_columns(truth, kind)
-        truths = _true_amounts(kind, held, truth)
-        predictions = _numbers(prediction, held)
+    held = () if kind.kind == CHOICE else _label_columns(truth, kind)
+    truths = (
+        _true_amounts(kind, held, truth) if held else _emotions(truth, "emotion").to_frame(TRUE)
+    )
     truths = truths.assign(speaker=_speakers(truth, unit))
-    joined, left_out = join(truths, predictions, truth.where, prediction.where, drop=drop)
-    if kind.kind == CHOICE:
-        notes = _check_emotions(joined, prediction.where)
-        task = kind(emotions_of(joined["truth"], joined["prediction"]))
-        true, predicted = (
-            np.eye(len(task.outputs))[codes(joined[n], emotions=task.outputs, what=f"the {n}")]
-            for n in ("truth", "prediction")
-        )
+    if prediction is None:
+        joined = truths.dropna().sort_index()
+        n_empty = len(truths) - len(joined)
+        left_out = {f"empty in {truth.where}": n_empty} if n_empty else {}
+        if joined.empty:
+            raise UndertoneError(f"no utterance of {truth.where} has a label of {kind.name}")
     else:
-        task = kind(held)
-        true = joined[[TRUTH + output for output in task.outputs]].to_numpy(float)
-        predicted = joined[list(task.outputs)].to_numpy(float)
-        notes = _notes_on_range(task, predicted)
+        predictions = (
+            numbers(prediction, held)
+            if held
+            else _predicted_emotions(prediction).to_frame("prediction")
+        )
+        joined, left_out = join(truths, predictions, truth.where, prediction.where, drop=drop)
+    where = "" if prediction is None else prediction.where
+    task, true, predicted, notes = (
+        _amounts_of(kind(held), joined) if held else _choices_of(kind, joined, where)
+    )
     notes = [BY_VIDEO, *notes] if unit == "video" else notes
     return Labels(task, true, predicted, joined["speaker"], left_out, tuple(notes))
+
+
+Read = tuple[Task, np.ndarray, np.ndarray | None, list[str]]  # task, truth, values, notes
+
+
+def _choices_of(kind: type[Task], joined: pd.DataFrame, where: str) -> Read:
+    """The true and the predicted emotions among those that occur; 1 for each."""
+    names = [name for name in (TRUE, "prediction") if name in joined]
+    notes = _check_emotions(joined, where) if len(names) > 1 else []
+    task = kind(emotions_of(*(joined[name] for name in names)))
+    true, *predicted = (
+        np.eye(len(task.outputs))[codes(joined[n], emotions=task.outputs, what=f"the {n}")]
+        for n in names
+    )
+    return task, true, predicted[0] if predicted else None, notes
+
+
+def _amounts_of(task: Task, joined: pd.DataFrame) -> Read:
+    true = joined[[TRUTH + output for output in task.outputs]].to_numpy(float)
+    if not set(task.outputs) <= set(joined):
+        return task, true, None, []
+    predicted = joined[list(task.outputs)].to_numpy(float)
+    return task, true, predicted, _notes_on_range(task, predicted)
 
 
 def _has_labels(truth: GivenTable, kind: type[Task]) -> bool:
@@ -175,7 +208,7 @@ def _true_amounts(kind: type[Task], held: Sequence[str], truth: GivenTable) -> p
     true = [TRUTH + output for output in held]
     columns = zip(true, held, strict=True)
     named = [own if truth.has(own) else output for own, output in columns]
-    truths = _numbers(truth, named).set_axis(true, axis=1)
+    truths = numbers(truth, named).set_axis(true, axis=1)
     outside = ((truths < kind.low) | (truths > kind.high)).any(axis=1)
     if outside.any():
         raise UndertoneError(
@@ -183,22 +216,6 @@ def _true_amounts(kind: type[Task], held: Sequence[str], truth: GivenTable) -> p
             f"{describe_some(truths.index[outside])} lie outside: is it another scale?"
         )
     return truths
-
-
-def _numbers(table: GivenTable, names: Sequence[str]) -> pd.DataFrame:
-    """The columns as numbers; a blank cell is missing, any other that is no number refused."""
-    numbers = {}
-    for name in names:
-        cells = table.column(name)
-        numbers[name] = pd.to_numeric(cells, errors="coerce").astype(float)
-        odd = (numbers[name].isna() & cells.notna()) | np.isinf(numbers[name])
-        if odd.any():
-            raise UndertoneError(
-                f"expected finite numbers in the column {name} of {table.where}; found "
-                f"{describe_some(map(repr, cells[odd]))}, for {describe_some(cells.index[odd])}: "
-                "mend those cells, or leave them empty"
-            )
-    return pd.DataFrame(numbers)
 
 
 def _notes_on_range(task: Task, predicted: np.ndarray) -> list[str]:

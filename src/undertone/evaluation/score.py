@@ -12,7 +12,7 @@ are refused; ``missing="drop"`` leaves them out and counts them.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,15 +20,17 @@ import numpy as np
 import pandas as pd
 
 from undertone.evaluation import intervals
+from undertone.evaluation.ceiling import Ceiling, ceiling
 from undertone.evaluation.estimate import Estimate
 from undertone.evaluation.labels_given import UNKNOWN_SPEAKER, kind_told, read_labels
+from undertone.evaluation.measured import ByMetric, ByOutput, estimates_of
+from undertone.evaluation.ratings_given import open_truth
 from undertone.evaluation.tables_given import open_table
 from undertone.tasks import CHOICE, Task, kind_of
 from undertone.tasks.rows import Rows
 
 CHANCE = "chance"
-ByMetric = dict[str, Estimate]
-ByOutput = dict[str, dict[str, Estimate]]  # metric -> output -> estimate
+PREDICTION = "prediction"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +50,7 @@ class Score:
         notes: what a reader must know.
         part: the official test part that was scored, where there are several.
         others: the scores of the other parts.
+        ceilings: what one rater scores, where the truth tells several raters.
     """
 
     task: Task
@@ -62,6 +65,7 @@ class Score:
     notes: tuple[str, ...] = ()
     part: str = ""
     others: tuple["Score", ...] = ()
+    ceilings: tuple[Ceiling, ...] = ()
 
     @property
     def tested(self) -> str:
@@ -70,6 +74,18 @@ class Score:
         own = f"{self.n_utterances} utterances of {self.n_speakers} speakers{of_part}"
         return " and ".join((own, *(other.tested for other in self.others)))
 
+    @property
+    def about_raters(self) -> tuple[str, ...]:
+        """What one rater scores, a line each, part by part."""
+        of_part = f"{self.part}: " if self.part else ""
+        own = (f"{of_part}{of_rater}" for of_rater in self.ceilings)
+        return (*own, *(line for other in self.others for line in other.about_raters))
+
+    @property
+    def headings(self) -> tuple[str, ...]:
+        """Of the columns of ``rows`` after the first; nobody's prediction has none."""
+        return (*([PREDICTION] if self.metrics else []), *self.floors)
+
     def rows(self) -> list[tuple[str, ...]]:
         """What, prediction, a cell a floor: the table a person reads, outputs below the means.
 
@@ -77,10 +93,10 @@ class Score:
         are several test parts, one follows the other.
         """
         of_part = f", {self.part}" if self.part else ""
-        columns = [self.metrics, *self.floors.values()]
+        columns = [*filter(None, [self.metrics]), *self.floors.values()]
         means = [
-            (self.task.metrics[name].label + of_part, *(_cell(column[name]) for column in columns))
-            for name in self.metrics
+            (metric.label + of_part, *(_cell(column[name]) for column in columns))
+            for name, metric in self.task.metrics.items()
         ]
         outputs = [
             (
@@ -95,7 +111,7 @@ class Score:
 
     def to_dict(self) -> dict[str, object]:
         """Plain JSON."""
-        of_classes = {}
+        of_classes: dict[str, Any] = {}
         if self.confusion is not None:
             recalls = _plain(self.by_output[self.task.headline])
             of_classes = {"recalls": recalls, "confusion": self.confusion.tolist()}
@@ -111,6 +127,7 @@ class Score:
             **of_classes,
             **({"part": self.part} if self.part else {}),
             **({"others": [other.to_dict() for other in self.others]} if self.others else {}),
+            "ceilings": [of_rater.to_dict() for of_rater in self.ceilings],
             "left_out": dict(self.left_out),
             "notes": list(self.notes),
         }
@@ -124,7 +141,7 @@ class Score:
 def score(
     *,
     truth: pd.DataFrame | str | Path,
-    prediction: pd.DataFrame | str | Path,
+    prediction: pd.DataFrame | str | Path | None = None,
     task: str = "",
     missing: Literal["error", "drop"] = "error",
     n_replicates: int | None = None,
@@ -133,8 +150,8 @@ def score(
     """Score a table of predictions.
 
     Args:
-        truth: a table, or the path of one.
-        prediction: a table, or the path of one.
+        truth: a table, or the path of one; with several raters, also what one of them scores.
+        prediction: a table, or the path of one; without it floors and raters alone are scored.
         task: a key of ``TASKS``; by default the one that the truth has columns for.
         missing: what to do with utterances that only one of the two tables has.
         n_replicates: of the bootstrap; the task's own by default.
@@ -144,20 +161,27 @@ def score(
         Metrics with intervals, floors and counts.
     """
     kind = kind_of(task) if task else None
-    of_truth, of_prediction = (
-        open_table(truth, "the truth"),
-        open_table(prediction, "the prediction"),
+    told = open_truth(truth)
+    of_prediction = None if prediction is None else open_table(prediction, "the prediction")
+    kind = kind or kind_told(told.table)
+    labels = read_labels(kind, told.table, of_prediction, drop=missing == "drop")
+    scored = score_rows(**vars(labels), n_replicates=n_replicates, seed=seed)
+    if told.ratings is None:
+        return replace(scored, notes=(*told.notes, *scored.notes))
+    speakers = labels.speakers.where(labels.speakers != UNKNOWN_SPEAKER, None)
+    of_rater = ceiling(told.ratings, labels.task, speakers, n_replicates=n_replicates, seed=seed)
+    return replace(
+        scored,
+        notes=(*told.notes, *scored.notes),
+        ceilings=() if of_rater is None else (of_rater,),
     )
-    kind = kind or kind_told(of_truth)
-    labels = read_labels(kind, of_truth, of_prediction, drop=missing == "drop")
-    return score_rows(**vars(labels), n_replicates=n_replicates, seed=seed)
 
 
 def score_rows(
     task: Task,
     *,
     truth: np.ndarray,
-    values: np.ndarray,
+    values: np.ndarray | None,
     speakers: Sequence[str] | np.ndarray | pd.Series,
     n_replicates: int | None = None,
     seed: int = 0,
@@ -169,7 +193,7 @@ def score_rows(
     Args:
         task: what is predicted.
         truth: (n_rows, n_outputs)
-        values: (n_rows, n_outputs) probabilities or amounts.
+        values: (n_rows, n_outputs) probabilities or amounts; None where nothing is predicted.
         speakers: (n_rows,)
         n_replicates: of the bootstrap; the task's own by default.
         seed: of the bootstrap.
@@ -180,8 +204,8 @@ def score_rows(
     resamples = intervals.resample(
         len(names), n_replicates=n_replicates or task.n_replicates, seed=seed
     )
-    decided = task.decide(values)
-    metrics, by_output = _estimates(task, Rows(truth, decided, speaker), resamples)
+    rows = None if values is None else Rows(truth, task.decide(values), speaker)
+    metrics, by_output = _estimates(task, rows, resamples)
     floors = {
         label: _estimates(task, Rows(truth, floor, speaker), resamples)
         for label, floor in _floors(task, truth)
@@ -192,36 +216,29 @@ def score_rows(
         by_output=by_output,
         floors={label: of_floor[0] for label, of_floor in floors.items()},
         floors_by_output={label: of_floor[1] for label, of_floor in floors.items()},
-        confusion=(truth.T @ decided).astype(int) if task.kind == CHOICE else None,
+        confusion=None
+        if rows is None or task.kind != CHOICE
+        else (truth.T @ rows.prediction).astype(int),
         n_utterances=len(truth),
         n_speakers=len(names),
         left_out=dict(left_out or {}),
         notes=(
             *filter(None, [task.caveat]),
             *notes,
-            *task.remarks(truth=truth, prediction=values),
+            *(() if values is None else task.remarks(truth=truth, prediction=values)),
             *_notes_on_speakers(np.asarray(speakers, dtype=str)),
         ),
     )
 
 
-def _estimates(task: Task, rows: Rows, resamples: intervals.Resamples) -> tuple[ByMetric, ByOutput]:
-    """Every metric as the mean of the outputs, and by those outputs for which it exists."""
+def _estimates(
+    task: Task, rows: Rows | None, resamples: intervals.Resamples
+) -> tuple[ByMetric, ByOutput]:
+    """Every metric as the mean of the outputs, and by output; nothing of nothing."""
+    if rows is None:
+        return {}, {}
     measured = task.measure(rows, resamples.with_once)
-    behind = task.speakers_behind(rows)
-    means, by_output = {}, {}
-    for i, (name, metric) in enumerate(task.metrics.items()):
-        means[name], *outputs = (
-            intervals.summarise(float(column[0]), column[1:], n_speakers=int(n))
-            for column, n in zip(measured[:, i].T, behind, strict=True)
-        )
-        if metric.of_output:
-            by_output[name] = {
-                output: estimate
-                for output, estimate in zip(task.outputs, outputs, strict=True)
-                if not np.isnan(estimate.value)
-            }
-    return means, by_output
+    return estimates_of(task, measured, task.speakers_behind(rows))
 
 
 def _floors(task: Task, truth: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:

@@ -10,9 +10,11 @@ share that, its whole path without ending.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+import numpy as np
 import pandas as pd
 
 from undertone.corpora.columns import SYNONYMS, read_cells
@@ -25,6 +27,7 @@ COLUMN_NAMES = {
     "emotion": (*SYNONYMS["emotion"], "truth"),
     "prediction": ("prediction", "predicted", "predicted_emotion"),
     "video": ("video", "video_id"),
+    "rater": SYNONYMS["rater"],
 }
 
 
@@ -76,15 +79,8 @@ def _synonyms(name: str) -> tuple[str, ...]:
 
 def open_table(source: pd.DataFrame | str | Path, what: str) -> GivenTable:
     """A table indexed by utterance, each of which occurs once."""
-    if isinstance(source, pd.DataFrame):
-        frame, where = source, what
-    else:
-        frame, where = _read(Path(source)), str(source)
-    if frame.empty:
-        raise UndertoneError(f"expected utterances in {where}; it has no rows")
-    utterance = _utterances(GivenTable(frame, where))
-    if (n_empty := int(utterance.isna().sum())) > 0:
-        raise UndertoneError(f"expected a name for each utterance in {where}; {n_empty} are empty")
+    frame, where = read_rows(source, what)
+    utterance = names_of(GivenTable(frame, where))
     if twice := sorted(utterance[utterance.duplicated()].unique()):
         keep = "one row each, or give every row its own name in a column utterance"
         if {"system", "budget", "draw"} <= set(frame.columns):
@@ -94,6 +90,27 @@ def open_table(source: pd.DataFrame | str | Path, what: str) -> GivenTable:
             f"once: keep {keep}"
         )
     return GivenTable(frame.set_axis(pd.Index(utterance, name="utterance")), where)
+
+
+def read_rows(source: pd.DataFrame | str | Path, what: str) -> tuple[pd.DataFrame, str]:
+    """The rows of a table, and what it is called in messages."""
+    if isinstance(source, pd.DataFrame):
+        frame, where = source, what
+    else:
+        frame, where = _read(Path(source)), str(source)
+    if frame.empty:
+        raise UndertoneError(f"expected utterances in {where}; it has no rows")
+    return frame, where
+
+
+def names_of(table: GivenTable) -> pd.Series:
+    """The utterance of each row, refused where one has no name."""
+    utterance = _utterances(table)
+    if (n_empty := int(utterance.isna().sum())) > 0:
+        raise UndertoneError(
+            f"expected a name for each utterance in {table.where}; {n_empty} are empty"
+        )
+    return utterance
 
 
 def _read(path: Path) -> pd.DataFrame:
@@ -162,6 +179,22 @@ def join(
     return joined, {reason: len(utterances) for reason, utterances in left_out.items()}
 
 
+def numbers(table: GivenTable, names: Sequence[str]) -> pd.DataFrame:
+    """The columns as numbers; a blank cell is missing, any other that is no number refused."""
+    columns = {}
+    for name in names:
+        cells = table.column(name)
+        columns[name] = pd.to_numeric(cells, errors="coerce").astype(float)
+        odd = (columns[name].isna() & cells.notna()) | np.isinf(columns[name])
+        if odd.any():
+            raise UndertoneError(
+                f"expected finite numbers in the column {name} of {table.where}; found "
+                f"{describe_some(map(repr, cells[odd]))}, for {describe_some(cells.index[odd])}: "
+                "mend those cells, or leave them empty"
+            )
+    return pd.DataFrame(columns)
+
+
 def _utterances(table: GivenTable) -> pd.Series:
     if table.has("utterance"):
         return table.column("utterance").map(str, na_action="ignore")
@@ -171,6 +204,10 @@ def _utterances(table: GivenTable) -> pd.Series:
         lambda text: PurePosixPath(str(text).replace("\\", "/")), na_action="ignore"
     )
     stems = paths.map(lambda path: path.stem, na_action="ignore")
-    if not stems.duplicated().any():
+    if not table.has("rater"):
+        again = stems.duplicated()
+    else:  # who has a row each of one file
+        again = stems[~paths.duplicated()].duplicated()
+    if not again.any():
         return stems
     return paths.map(lambda path: str(path.with_suffix("")), na_action="ignore")

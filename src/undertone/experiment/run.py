@@ -30,6 +30,7 @@ from undertone.corpora.official import folds_of, parts_of
 from undertone.corpora.pool import Pool, pool
 from undertone.corpora.proxy import with_proxy
 from undertone.errors import describe_some
+from undertone.evaluation.ceiling import Ceiling, ceilings_of
 from undertone.evaluation.curves import Curves, Key, trace
 from undertone.evaluation.predictions import Tested, predictions_table, results_table
 from undertone.evaluation.report.page import write_report
@@ -276,6 +277,7 @@ class Run:
             n_draws=settings.draws,
             folds=tuple(fold.test_speakers for fold in self.folds),
             fold_names=tuple(fold.name for fold in self.folds),
+            ceilings=self._ceilings(sweep.plan),
             left_out=self._left_out(),
             settings=config.to_toml(settings),
             seeds={"run": settings.seed, "bootstrap": 0},
@@ -325,6 +327,15 @@ class Run:
                 "systems are fitted, never while they predict. It saw the labels of the budget and "
                 "no others."
             )
+
+    def _ceilings(self, plan: Plan) -> dict[str, tuple[Ceiling, ...]]:
+        """What one rater scores on what is tested, by test part."""
+        tested, n = self.tested(plan), self.settings.replicates
+        names = np.array(tested.utterances, dtype=object)
+        return {
+            part: ceilings_of(self.corpus, self.task, names[rows], n_replicates=n)
+            for part, rows in tested.apart().items()
+        }
 
     def _sources(self) -> Iterator[Source]:
         roles = ["labelled", *["unlabelled pool"] * len(self.unlabelled)]

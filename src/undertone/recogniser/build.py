@@ -23,6 +23,7 @@ from undertone.corpora.folds import Fold, largest_budget
 from undertone.corpora.official import folds_of, parts_of
 from undertone.corpora.pool import Pool, PoolPart, pool
 from undertone.errors import UndertoneError
+from undertone.evaluation.ceiling import ceilings_of
 from undertone.evaluation.score import Score, score_rows
 from undertone.features.name import FeatureName
 from undertone.features.upstream.source import find
@@ -228,6 +229,9 @@ class Build:
                     speakers=speakers[of_row == name],
                 ),
                 part=str(name),
+                ceilings=ceilings_of(
+                    self.data.corpus, self.data.task, np.array(tested)[of_row == name].tolist()
+                ),
             )
             for name in np.unique(of_row)
         )
@@ -286,6 +290,7 @@ class Build:
             measured = (
                 f"{how}: {score.tested.replace('speakers', f'{unit}s')}; 95 % intervals over "
                 f"{unit}s. The model in this folder was fitted on all {unit}s."
+                + "".join(f"\n\n{line}." for line in score.about_raters)
             )
         return Facts(
             title=f"Recogniser of {', '.join(task.outputs)}",

@@ -14,6 +14,7 @@ from functools import cached_property
 import pandas as pd
 
 from undertone.errors import UndertoneError
+from undertone.evaluation.ceiling import Ceiling
 from undertone.evaluation.curves import Curves
 from undertone.evaluation.report.claims import answers
 from undertone.evaluation.report.paper import Answer, Paper
@@ -106,6 +107,7 @@ class CurveResult:
     part: str = ""  # the official test part that the curves are of, where there are several
     elsewhere: Mapping[str, Curves] = field(default_factory=dict)  # of the other parts, by name
     fold_names: tuple[str, ...] = ()  # where folds have names
+    ceilings: Mapping[str, tuple[Ceiling, ...]] = field(default_factory=dict)  # by test part
 
     def __post_init__(self) -> None:
         announced = [system.name for system in self.systems]
@@ -165,6 +167,12 @@ class CurveResult:
             f"{curves.n_utterances} test utterances of {count(curves.n_speakers, self.unit)}"
             f"{of_part} · {count(self.n_draws, 'draw')} of the labels"
         )
+
+    @property
+    def ceiling(self) -> Ceiling | None:
+        """What one rater scores on the truth that the systems are scored on."""
+        of_part = self.ceilings.get(self.part, ())
+        return next((of_rater for of_rater in of_part if of_rater.comparable), None)
 
     def of_elsewhere(self) -> "Iterator[tuple[str, CurveResult]]":
         """The same run on each other test part."""

@@ -78,6 +78,8 @@ def along_budgets(result: CurveResult, metric: str | None = None) -> Table:
     if (chance := curves.chance(metric)) is not None:
         cells = (decimal(chance),) * len(curves.budgets)
         rows.append(Row("chance (uniform guesses)", cells, system=CHANCE, is_floor=True))
+    if (rater := result.ceiling) is not None and not math.isnan(rater.metrics[metric].value):
+        rows.append(Row(rater.what, (rater.metrics[metric],) * len(curves.budgets), is_floor=True))
     label = result.task.metrics[metric].label
     return Table(
         title=result.task.metrics[metric].description or label,
