@@ -138,7 +138,7 @@ def test_pointers_are_left_out_and_a_corpus_of_pointers_is_refused(root):
 
 def test_pointers_are_known_in_tables_and_by_tables(tmp_path):
     (tmp_path / "labels.csv").write_bytes(POINTER)
-    with pytest.raises(UndertoneError, match=r"labels\.csv is a Git LFS pointer, not a table"):
+    with pytest.raises(UndertoneError, match=r"labels\.csv is a Git LFS pointer, not the file"):
         csv.read(tmp_path / "labels.csv")
     (tmp_path / "a.wav").write_bytes(POINTER)
     write_audio(tmp_path, "b.wav")

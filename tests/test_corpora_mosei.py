@@ -130,9 +130,15 @@ def test_a_sequence_that_was_written_is_read_again(tmp_path, rng):
 
 
 def test_what_is_no_sequence_is_refused(tmp_path):
-    (tmp_path / "a.csd").write_bytes(b"version https://git-lfs")
+    (tmp_path / "a.csd").write_bytes(b"no sequence")
     with (
         pytest.raises(UndertoneError, match="Is the download complete"),
+        csd.open(tmp_path / "a.csd"),
+    ):
+        pass
+    (tmp_path / "a.csd").write_bytes(b"version https://git-lfs")
+    with (
+        pytest.raises(UndertoneError, match=r"a\.csd is a Git LFS pointer"),
         csd.open(tmp_path / "a.csd"),
     ):
         pass

@@ -104,7 +104,7 @@ def test_one_rater_stands_beside_the_floors_of_each_part(run):
         tested = [name for name in plan.folds[0].test if PART[name] == part]
         assert of_rater.n_utterances == len(tested)
         assert of_rater.n_ratings <= 3 * len(tested)
-        assert f"<p>{part}: one rater against the others: " in page
+        assert f"<p>For comparison, in {part}, one rater against the others: " in page
     rows = [along_budgets(of).rows[-1] for of in (result, *(r for _, r in result.of_elsewhere()))]
     assert [row.name for row in rows] == ["one rater against the others"] * 2
     for row, (of_rater,) in zip(rows, result.ceilings.values(), strict=True):
@@ -138,8 +138,8 @@ def test_a_model_says_how_good_it_is_in_each_part(root, resources, tmp_path):
     card = (tmp_path / "m/README.md").read_text()
     assert "speakers in test1 and" in card
     assert "| CCC, test2 |" in card
-    assert "test1: one rater against the others: CCC" in card
-    assert [line.split(":")[0] for line in measured.about_raters] == ["test1", "test2"]
+    assert "For comparison, in test1, one rater against the others: CCC" in card
+    assert [line[:8] for line in measured.about_raters] == ["in test1", "in test2"]
     assert "utterances are of unknown speakers" in card
     n_known = len({said.speaker for said in TOLD if said.split in ("Train", "Test1", "Test2")}) - 1
     assert f"{n_known} known speakers" in card

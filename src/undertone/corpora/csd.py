@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from undertone.corpora.texts import refuse_pointer
 from undertone.errors import UndertoneError, needs
 
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ def open(path: Path | str) -> Iterator[Sequence]:
     """
     h5py = _h5py()
     path = Path(path)
+    refuse_pointer(path)
     try:
         file = h5py.File(path, "r")
     except OSError as error:

@@ -25,6 +25,7 @@ import numpy as np
 from undertone import atomic
 from undertone.corpora import csd
 from undertone.corpora.mosei import FRAMES_FILE, SPLITS
+from undertone.corpora.texts import refuse_pointer
 from undertone.errors import UndertoneError
 
 AUDIO = ("audio", "COVAREP", "covarep")
@@ -49,6 +50,7 @@ def load(path: Path | str) -> Any:
         UndertoneError: it asks for anything else, or is no pickle.
     """
     path = Path(path)
+    refuse_pointer(path)
     try:
         with path.open("rb") as file:
             return _Unpickler(file, encoding="latin1").load()

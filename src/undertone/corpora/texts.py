@@ -14,7 +14,8 @@ def refuse_pointer(path: Path) -> None:
     """Refuse a file that only stands for one which Git LFS has not fetched."""
     if is_pointer(path):
         raise UndertoneError(
-            f"{path} is a Git LFS pointer, not a table; run `git lfs pull` in its repository"
+            f"{path} is a Git LFS pointer, not the file itself; run `git lfs pull` in its "
+            "repository"
         )
 
 

@@ -77,7 +77,7 @@ class Score:
     @property
     def about_raters(self) -> tuple[str, ...]:
         """What one rater scores, a line each, part by part."""
-        of_part = f"{self.part}: " if self.part else ""
+        of_part = f"in {self.part}, " if self.part else ""
         own = (f"{of_part}{of_rater}" for of_rater in self.ceilings)
         return (*own, *(line for other in self.others for line in other.about_raters))
 

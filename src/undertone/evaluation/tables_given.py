@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from undertone.corpora.columns import SYNONYMS, read_cells
+from undertone.corpora.texts import refuse_pointer
 from undertone.errors import UndertoneError, describe_some
 from undertone.tasks import TASKS
 
@@ -120,6 +121,7 @@ def _read(path: Path) -> pd.DataFrame:
         raise UndertoneError(
             f"expected a CSV, JSON lines or Parquet file at {path}; there is {what}"
         )
+    refuse_pointer(path)
     if path.suffix.lower() == ".jsonl":
         return _read_lines(path)
     if path.suffix.lower() != ".parquet":

@@ -30,8 +30,8 @@ from undertone.corpora.official import folds_of, parts_of
 from undertone.corpora.pool import Pool, pool
 from undertone.corpora.proxy import with_proxy
 from undertone.errors import describe_some
-from undertone.evaluation.ceiling import Ceiling, ceilings_of
-from undertone.evaluation.curves import Curves, Key, trace
+from undertone.evaluation.apart import ceilings_apart, trace_apart
+from undertone.evaluation.curves import Curves, Key
 from undertone.evaluation.predictions import Tested, predictions_table, results_table
 from undertone.evaluation.report.page import write_report
 from undertone.evaluation.report.paper import Paper
@@ -102,18 +102,13 @@ def run_curve(
         folder.log_look(run.out)
         predictions, tested = run.predictions(sweep), run.tested(plan)
         progress.add(SCORING, len(predictions) * len(tested.apart()))
-        curves = {
-            part: trace(
-                {key: values[:, rows] for key, values in predictions.items()},
-                task=run.task,
-                truth=tested.truth[rows],
-                speakers=np.array(tested.speakers)[rows].tolist(),
-                n_replicates=run.settings.replicates,
-                workers=workers,
-                advance=lambda: progress.advance(SCORING),
-            )
-            for part, rows in tested.apart().items()
-        }
+        curves = trace_apart(
+            predictions,
+            tested,
+            n_replicates=run.settings.replicates,
+            workers=workers,
+            advance=lambda: progress.advance(SCORING),
+        )
         moments.append(time.monotonic())
     first = next(iter(curves.values()))
     folder.write_parquet(run.out / "results.parquet", results_table(predictions, tested, first))
@@ -277,7 +272,7 @@ class Run:
             n_draws=settings.draws,
             folds=tuple(fold.test_speakers for fold in self.folds),
             fold_names=tuple(fold.name for fold in self.folds),
-            ceilings=self._ceilings(sweep.plan),
+            ceilings=ceilings_apart(self.corpus, self.tested(sweep.plan), settings.replicates),
             left_out=self._left_out(),
             settings=config.to_toml(settings),
             seeds={"run": settings.seed, "bootstrap": 0},
@@ -328,15 +323,6 @@ class Run:
                 "no others."
             )
 
-    def _ceilings(self, plan: Plan) -> dict[str, tuple[Ceiling, ...]]:
-        """What one rater scores on what is tested, by test part."""
-        tested, n = self.tested(plan), self.settings.replicates
-        names = np.array(tested.utterances, dtype=object)
-        return {
-            part: ceilings_of(self.corpus, self.task, names[rows], n_replicates=n)
-            for part, rows in tested.apart().items()
-        }
-
     def _sources(self) -> Iterator[Source]:
         roles = ["labelled", *["unlabelled pool"] * len(self.unlabelled)]
         for corpus, role in zip(self._corpora(), roles, strict=True):
@@ -380,7 +366,10 @@ def _remarks(
     if not fitted:
         return ()
     best = result.curves.best(fitted, budget)
-    remarks = result.task.remarks(truth=tested.truth, prediction=predictions[best, budget][0])
+    rows = next(iter(tested.apart().values()))
+    remarks = result.task.remarks(
+        truth=tested.truth[rows], prediction=predictions[best, budget][0][rows]
+    )
     return tuple(f"{remark} (System {result.label(best)}.)" for remark in remarks)
 
 

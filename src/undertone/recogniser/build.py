@@ -290,7 +290,7 @@ class Build:
             measured = (
                 f"{how}: {score.tested.replace('speakers', f'{unit}s')}; 95 % intervals over "
                 f"{unit}s. The model in this folder was fitted on all {unit}s."
-                + "".join(f"\n\n{line}." for line in score.about_raters)
+                + "".join(f"\n\nFor comparison, {line}." for line in score.about_raters)
             )
         return Facts(
             title=f"Recogniser of {', '.join(task.outputs)}",
