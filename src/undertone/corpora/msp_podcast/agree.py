@@ -16,7 +16,7 @@ ROUNDED = 1e-3  # amounts are written with other numbers of digits
 
 
 def check_same(
-    column: str, newer: pd.Series, older: Mapping[str, Any], *, paths: tuple[Path, Path]
+    column: str, newer: pd.Series, older: Mapping[Any, Any], *, paths: tuple[Path, Path]
 ) -> None:
     """Refuse two tables that tell different things of a file.
 

@@ -43,7 +43,7 @@ def read(path: Path) -> Corpus:
     root = Path(path)
     labels, rated = _read_labels(root)
     table, excluded = _with_audio(labels, root)
-    table["transcript"] = [_words(root, utterance) for utterance in table["utterance"]]
+    table["transcript"] = table["utterance"].map(_transcripts(root, set(table["utterance"])))
     table["language"], table["emotion"] = "eng", table["letter"].map(LETTERS)
     own = None if rated is None else rated[rated["utterance"].isin(table["utterance"])]
     if own is not None:
@@ -51,7 +51,7 @@ def read(path: Path) -> Corpus:
     names = [*COLUMNS, "emotion", *AMOUNTS, "letter", "split"]
     shares = [name for name in table if str(name).startswith(ratings.SHARE)]
     table = table.reindex(columns=[*names, *shares])
-    texts = ["speaker", "sex", "emotion", "split"]
+    texts = ["speaker", "sex", "transcript", "emotion", "split"]
     table[texts] = table[texts].astype(object).where(table[texts].notna(), None)
     return Corpus(
         name="msp-podcast",
@@ -129,7 +129,7 @@ def _check_against(
             check_same(column, labels[column], values, paths=(newer, path))
     if said is not None and (path := older[lists.LABELS]) is not None:
         for column in ("letter", *AMOUNTS):
-            check_same(column, labels[column], dict(said.table[column]), paths=(newer, path))
+            check_same(column, labels[column], said.table[column].to_dict(), paths=(newer, path))
 
 
 def _with_audio(labels: pd.DataFrame, root: Path) -> tuple[pd.DataFrame, list[dict[str, str]]]:
@@ -143,16 +143,17 @@ def _with_audio(labels: pd.DataFrame, root: Path) -> tuple[pd.DataFrame, list[di
     paths = [path for folder in folders for path in find_audio(folder)]
     files, excluded = {}, []
     told = labels.set_axis([Path(file).stem for file in labels.index])
-    for path, file in zip(paths, relative_names(paths, root), strict=True):
-        if reason := _reason(path, known=path.stem in told.index, again=path.stem in files):
-            excluded.append({"utterance": path.stem, "file": file, "reason": reason})
+    known, heard = set(told.index), [path.stem for path in paths]
+    for path, stem, file in zip(paths, heard, relative_names(paths, root), strict=True):
+        if reason := _reason(path, known=stem in known, again=stem in files):
+            excluded.append({"utterance": stem, "file": file, "reason": reason})
         else:
-            files[path.stem] = file
-    heard = {path.stem for path in paths}
+            files[stem] = file
+    silent = known.difference(heard)
     excluded += [
         {"utterance": stem, "file": file, "reason": "file not found"}
         for stem, file in zip(told.index, labels.index, strict=True)
-        if stem not in heard
+        if stem in silent
     ]
     if not files:
         raise UndertoneError(
@@ -171,12 +172,16 @@ def _reason(path: Path, *, known: bool, again: bool) -> str | None:
     return POINTER if is_pointer(path) else None
 
 
-def _words(root: Path, utterance: str) -> str | None:
-    """What is said, where somebody wrote it down; None where the file is empty or not there."""
-    for place in TRANSCRIPTS:
-        if (path := root / place / f"{utterance}.txt").is_file():
-            return " ".join(read_text(path).split()) or None
-    return None
+def _transcripts(root: Path, utterances: set[str]) -> dict[str, str]:
+    """What is said, by utterance, where somebody wrote it down."""
+    paths = {
+        path.stem: path
+        for place in TRANSCRIPTS
+        for path in (root / place).glob("*.txt")
+        if path.stem in utterances
+    }
+    spoken = {name: " ".join(read_text(path).split()) for name, path in paths.items()}
+    return {name: words for name, words in spoken.items() if words}
 
 
 def _note_on_unknown(table: pd.DataFrame) -> str:
