@@ -21,7 +21,8 @@ import numpy as np
 from undertone import atomic, config
 from undertone.config import check_types
 from undertone.errors import UndertoneError
-from undertone.evaluation.curves import Curves, trace
+from undertone.evaluation.apart import trace_apart
+from undertone.evaluation.curves import Curves
 from undertone.evaluation.layers import page, plots
 from undertone.evaluation.layers.record import record
 from undertone.evaluation.layers.result import Encoder, LayersResult
@@ -202,21 +203,20 @@ def write(result: LayersResult, out: Path) -> None:
     atomic.write_text(out / PAGE, page.render(result))
 
 
-def _score(run: Run, sweep: Sweep, *, workers: int, progress: Progress) -> Curves:
-    """Scores of all fits; the tables of fits and of predictions are written on the way."""
+def _score(run: Run, sweep: Sweep, *, workers: int, progress: Progress) -> dict[str, Curves]:
+    """Scores of all fits by test part; tables of fits and predictions are written on the way."""
     folder.log_look(run.out)
     predictions, tested = run.predictions(sweep), run.tested(sweep.plan)
-    progress.add(SCORING, len(predictions))
-    curves = trace(
+    progress.add(SCORING, len(predictions) * len(tested.apart()))
+    curves = trace_apart(
         predictions,
-        task=run.task,
-        truth=tested.truth,
-        speakers=tested.speakers,
+        tested,
         n_replicates=run.settings.replicates,
         workers=workers,
         advance=lambda: progress.advance(SCORING),
     )
-    folder.write_parquet(run.out / "results.parquet", results_table(predictions, tested, curves))
+    first = next(iter(curves.values()))
+    folder.write_parquet(run.out / "results.parquet", results_table(predictions, tested, first))
     folder.write_parquet(run.out / "predictions.parquet", predictions_table(predictions, tested))
     return curves
 
@@ -224,7 +224,7 @@ def _score(run: Run, sweep: Sweep, *, workers: int, progress: Progress) -> Curve
 def _result(
     run: Run,
     sweep: Sweep,
-    curves: Curves,
+    curves: Mapping[str, Curves],
     *,
     encoder: Encoder,
     settings: LayersSettings,
@@ -243,7 +243,7 @@ def _result(
         encoder=encoder,
         weights={
             budget: _weights(sweep, budget)
-            for budget in curves.budgets
+            for budget in curve.budgets
             if budget >= weighted.least_labels
         },
         least_labels=weighted.least_labels,
