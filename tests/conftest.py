@@ -30,6 +30,19 @@ def weights_root() -> Path:
     return _announced_folder("UNDERTONE_WEIGHTS")
 
 
+@pytest.fixture(scope="session")
+def sentence_encoder() -> Path:
+    """The folder of a real encoder of text, such as all-MiniLM-L6-v2."""
+    return _announced_folder("UNDERTONE_TEXT_ENCODER")
+
+
+@pytest.fixture(scope="session")
+def asr_model() -> Path:
+    """The folder of a real speech recogniser that faster-whisper reads."""
+    pytest.importorskip("faster_whisper")
+    return _announced_folder("UNDERTONE_ASR")
+
+
 def _announced_folder(variable: str) -> Path:
     if variable not in os.environ:
         pytest.skip(f"{variable} is not set: it names a folder that is not part of the project")

@@ -106,6 +106,11 @@ def get(name: str | FeatureName) -> Extractor:
     name = parse(name)
     if name.is_upstream:
         return _upstream(name)
+    if name.is_text:
+        raise UndertoneError(
+            f"{name} makes one vector of a transcript, and no frames of audio: name it with "
+            f"--text {name.model}, beside the --features of the audio"
+        )
     if name.extractor not in EXTRACTORS:
         raise UndertoneError(
             f"there are no features {name.extractor!r}; there are "

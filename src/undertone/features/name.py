@@ -3,7 +3,7 @@
 In:  text: a row of ``EXTRACTORS`` (``log_mel``), or ``upstream:MODEL@LAYER`` for a pre-trained
      encoder. MODEL is a folder or a name on the hub; LAYER a number, several as ``2-4``, ``all``,
      or ``auto`` where a learning curve chooses one on labels. ``+padded``, ``+bare`` and
-     ``+bfloat16`` may follow.
+     ``+bfloat16`` may follow. ``text:MODEL`` is an encoder of transcripts.
 Out: ``FeatureName``; its text is the one it came from.
 
 No file of the model is looked at here. The last ``@`` ends the model, so that a folder may hold
@@ -18,8 +18,8 @@ from pathlib import Path
 
 from undertone.errors import UndertoneError
 
-UPSTREAM = "upstream"
-PREFIX = f"{UPSTREAM}:"
+UPSTREAM, TEXT = "upstream", "text"
+PREFIX, TEXT_PREFIX = f"{UPSTREAM}:", f"{TEXT}:"
 EVERY, CHOSEN = "all", "auto"
 LAYERS = re.compile(rf"[0-9-]+|{EVERY}|{CHOSEN}")  # which numbers there are, the model's files say
 EXAMPLE = f"{PREFIX}openai/whisper-base@{EVERY}"
@@ -43,7 +43,7 @@ class FeatureName:
     """Which frames are meant; made by ``parse``.
 
     Attributes:
-        extractor: a row of ``EXTRACTORS``; ``upstream`` for an encoder.
+        extractor: a row of ``EXTRACTORS``; ``upstream`` for an encoder, ``text`` for one of text.
         model: of an encoder, its folder or its name on the hub.
         layers: of an encoder, as in the text: ``6``, ``2-4``, ``all``, ``auto``.
         options: of an encoder, in the order of the text.
@@ -60,6 +60,8 @@ class FeatureName:
         >>> str(FeatureName("upstream", "models/whisper", "6", ("padded",)))
         'upstream:models/whisper@6+padded'
         """
+        if self.is_text:
+            return f"{TEXT_PREFIX}{self.model}"
         if not self.is_upstream:
             return self.extractor
         return f"{PREFIX}{self.model}@{'+'.join([self.layers, *self.options])}"
@@ -68,6 +70,11 @@ class FeatureName:
     def is_upstream(self) -> bool:
         """Whether the frames are those of a pre-trained encoder."""
         return self.extractor == UPSTREAM
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it is an encoder of transcripts."""
+        return self.extractor == TEXT
 
     @property
     def chooses_layer(self) -> bool:
@@ -91,7 +98,7 @@ class FeatureName:
     def settled(self) -> "FeatureName":
         """The same features from any folder: the path of a folder that is there is absolute."""
         folder = Path(self.model).expanduser()
-        if not (self.is_upstream and folder.is_dir()):
+        if not ((self.is_upstream or self.is_text) and folder.is_dir()):
             return self
         return replace(self, model=os.path.abspath(folder))
 
@@ -109,6 +116,8 @@ def parse(text: str | FeatureName) -> FeatureName:
     if isinstance(text, FeatureName):
         return text
     extractor, _, rest = text.partition(":")
+    if extractor == TEXT and rest:
+        return FeatureName(TEXT, rest)
     if extractor != UPSTREAM:
         return FeatureName(text)
     model, behind = _split(rest)
@@ -137,6 +146,21 @@ def parse_encoder(text: str, *, layers: str) -> FeatureName:
     """
     model, behind = _split(text.removeprefix(PREFIX))
     return parse(f"{PREFIX}{model}@{behind or layers}")
+
+
+def parse_text(text: str) -> FeatureName:
+    """An encoder of transcripts, of which ``text:`` may be missing.
+
+    >>> str(parse_text("models/minilm")), parse_text("text:models/minilm").model
+    ('text:models/minilm', 'models/minilm')
+    """
+    model = text.removeprefix(TEXT_PREFIX)
+    if not model or model.startswith(PREFIX):
+        raise UndertoneError(
+            f"expected {TEXT_PREFIX}FOLDER or {TEXT_PREFIX}NAME, an encoder of text, found "
+            f"{text!r}; try --text sentence-transformers/all-MiniLM-L6-v2"
+        )
+    return FeatureName(TEXT, model)
 
 
 def _split(rest: str) -> tuple[str, str]:

@@ -154,7 +154,7 @@ def read_module(source: Upstream) -> torch.nn.Module:
     kind: Any = transformers.AutoModel
     if source.family == "whisper":
         kind = transformers.WhisperForAudioClassification  # the one without a decoder
-    with _quiet(transformers):
+    with quiet(transformers):
         try:
             config = transformers.AutoConfig.from_pretrained(source.folder, local_files_only=True)
             if getattr(config, "add_adapter", False):
@@ -190,7 +190,7 @@ def _keep_last_state_raw(module: Any, source: Upstream) -> None:
 
 
 @contextlib.contextmanager
-def _quiet(transformers: Any) -> Iterator[None]:
+def quiet(transformers: Any) -> Iterator[None]:
     """Without its progress bars and its report of heads that are not used."""
     log = transformers.logging
     before, bars = log.get_verbosity(), log.is_progress_bar_enabled()

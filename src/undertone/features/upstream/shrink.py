@@ -23,17 +23,11 @@ from safetensors.torch import save
 import undertone
 from undertone import atomic
 from undertone.errors import UndertoneError
+from undertone.features.hub import CONFIG, weights_in
 from undertone.features.name import EVERY, PREFIX, parse_encoder
 from undertone.features.upstream.batches import read_module
 from undertone.features.upstream.cut import SECTION, Chosen, Cut, Distilled
-from undertone.features.upstream.source import (
-    CONFIG,
-    LAYERS_KEY,
-    PREPROCESSOR,
-    Upstream,
-    find,
-    weight_files,
-)
+from undertone.features.upstream.source import LAYERS_KEY, PREPROCESSOR, Upstream, find
 
 WEIGHTS, CARD = "model.safetensors", "README.md"
 FLOATS = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32, "F64": torch.float64}
@@ -176,7 +170,7 @@ def _weights(module: Any, source: Upstream) -> bytes:
 def _precisions(source: Upstream) -> list[torch.dtype]:
     """Of the floats in the source's files, the narrowest first."""
     found: set[torch.dtype] = set()
-    for path in weight_files(source.folder):
+    for path in weights_in(source.folder):
         if path.suffix == ".safetensors":
             with safe_open(path, "pt") as file:
                 names = {file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118

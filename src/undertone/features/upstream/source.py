@@ -5,8 +5,6 @@ Out: ``Upstream``, read off the folder's two JSON files; nothing is loaded.
 """
 
 import functools
-import hashlib
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -18,12 +16,13 @@ import numpy as np
 
 from undertone import audio
 from undertone.errors import UndertoneError, needs
+from undertone.features.hub import CONFIG, digest_of, locate, read_json, weights_in
 from undertone.features.name import CHOSEN, EVERY, PREFIX, FeatureName, Options, parse
 from undertone.features.upstream import cut
 from undertone.features.upstream.cut import Cut
 
-CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
-WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")  # the first that is there counts
+PREPROCESSOR = "preprocessor_config.json"
+LAYOUT = f"{CONFIG}, {PREPROCESSOR} and weights"
 WAVEFORM_FAMILIES = ("wav2vec2", "hubert", "wavlm", "data2vec-audio")  # DistilHuBERT is a hubert
 FAMILIES = (*WAVEFORM_FAMILIES, "whisper")
 LAYERS_KEY = dict.fromkeys(WAVEFORM_FAMILIES, "num_hidden_layers") | {"whisper": "encoder_layers"}
@@ -106,8 +105,8 @@ def find(name: str | FeatureName) -> Upstream:
     if not name.is_upstream:
         raise UndertoneError(f"expected {PREFIX}MODEL@LAYER, found {str(name)!r}")
     needs("transformers", extra="upstream", what=f"features that begin with {PREFIX}")
-    folder = _locate(name.model)
-    config = _read(folder / CONFIG)
+    folder = locate(name.model, files=(PREPROCESSOR,), example="facebook/hubert-base-ls960")
+    config = read_json(folder / CONFIG, LAYOUT)
     shape = _shape(folder, config)
     made = cut.read(config, n_layers=shape["n_layers"] - 1, where=folder / CONFIG)
     if {"padded", "bare"} & set(name.options) and shape["family"] != "whisper":
@@ -119,7 +118,7 @@ def find(name: str | FeatureName) -> Upstream:
     return Upstream(
         folder=folder,
         layers=_layers(name.layers, int(shape["n_layers"]), folder),
-        digest=_digest(folder, _state(folder)),
+        digest=digest_of(_files(folder)),
         options=Options(**dict.fromkeys(name.options, True)),
         cut=made,
         **shape,
@@ -146,56 +145,13 @@ def n_frames(config: Mapping[str, Any], n_samples: int) -> int:
     return max(n_samples, 0)
 
 
-def _locate(model: str) -> Path:
-    folder = Path(model).expanduser()
-    if folder.is_dir():
-        return folder.absolute()
-    if folder.is_absolute() or model.startswith((".", "~")) or model.count("/") > 1:
-        raise UndertoneError(f"there is no folder {folder} of an encoder")
-    return _fetch(model)
-
-
-def _fetch(name: str) -> Path:
-    """The folder of a hub's model in its local cache, fetched if it is not there."""
-    import huggingface_hub as hub
-
-    patterns = [CONFIG, PREPROCESSOR, *WEIGHTS, "model*.safetensors.index.json", "*.bin.index.json"]
-    try:
-        return Path(hub.snapshot_download(name, allow_patterns=patterns, local_files_only=True))
-    except Exception:  # not in the cache, or only in part
-        try:
-            files = hub.list_repo_files(name)
-            if any(file.startswith("model") and file.endswith(".safetensors") for file in files):
-                patterns = [p for p in patterns if ".bin" not in p]
-            return Path(hub.snapshot_download(name, allow_patterns=patterns))
-        except Exception as error:
-            raise UndertoneError(
-                f"{name} is no folder here, and could not be fetched from the hub under this name "
-                f"({type(error).__name__}: {str(error).splitlines()[0]}); give the folder of a "
-                "model, or a name such as facebook/hubert-base-ls960"
-            ) from None
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UndertoneError(
-            f"{path} cannot be read: {error.strerror}; an encoder is a folder with {CONFIG}, "
-            f"{PREPROCESSOR} and weights, as `save_pretrained` of transformers writes it"
-        ) from None
-    except ValueError as error:
-        raise UndertoneError(f"{path} is not valid JSON: {error}") from None
-    return content
-
-
 def _shape(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
     family = config.get("model_type")
     if family not in FAMILIES:
         raise UndertoneError(
             f"{folder / CONFIG} is of model_type {family!r}; encoders are {', '.join(FAMILIES)}"
         )
-    inputs = _read(folder / PREPROCESSOR)
+    inputs = read_json(folder / PREPROCESSOR, LAYOUT)
     if (rate := inputs.get("sampling_rate", audio.SAMPLE_RATE)) != audio.SAMPLE_RATE:
         raise UndertoneError(
             f"the encoder in {folder} expects {rate} Hz; only {audio.SAMPLE_RATE} Hz is supported"
@@ -240,32 +196,5 @@ def _layers(text: str, n_layers: int, folder: Path) -> range:
     return range(int(first), int(last) + 1)
 
 
-def weight_files(folder: Path) -> list[Path]:
-    """The weights of an encoder, one file or several.
-
-    Raises:
-        UndertoneError: there are none.
-    """
-    weights = next((paths for p in WEIGHTS if (paths := sorted(folder.glob(p)))), None)
-    if weights is None:
-        raise UndertoneError(f"no weights in {folder}: expected {' or '.join(WEIGHTS)}")
-    return weights
-
-
 def _files(folder: Path) -> list[Path]:
-    return [folder / CONFIG, folder / PREPROCESSOR, *weight_files(folder)]
-
-
-def _state(folder: Path) -> tuple[tuple[str, int, int], ...]:
-    """What tells that the files have not changed since they were hashed."""
-    stats = [(path.name, path.stat()) for path in _files(folder)]
-    return tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
-
-
-@functools.lru_cache
-def _digest(folder: Path, state: object) -> str:
-    together = hashlib.sha256()
-    for path in _files(folder):
-        with path.open("rb") as file:
-            together.update(hashlib.file_digest(file, "sha256").digest())
-    return together.hexdigest()
+    return [folder / CONFIG, folder / PREPROCESSOR, *weights_in(folder)]
