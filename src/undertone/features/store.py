@@ -118,10 +118,9 @@ def extract(
     extractor = parse(extractor)
     chosen = extractors.get(extractor)
     home = Path(folder or default_folder()) / _home_name(extractor, chosen)
-    recordings = _recordings(corpus)
+    recordings = recordings_of(corpus)
     with Progress(shown=progress) as shown:
-        hashes, unreadable = _hash_files({r.path for r in recordings.values()}, shown)
-        keys = {u: _key(r, hashes[r.path]) for u, r in recordings.items() if r.path in hashes}
+        keys, unreadable = keys_of(recordings, shown)
         known = _find(home, chosen)
         missing = {key: recordings[u] for u, key in keys.items() if key not in known}
         failed = {}
@@ -177,6 +176,28 @@ def default_folder() -> Path:
     return cache_folder() / "frames"
 
 
+def recordings_of(corpus: Corpus) -> dict[str, Recording]:
+    """Where the audio of each utterance is."""
+    columns = (corpus.table[name] for name in ("utterance", "file", "start_s", "end_s"))
+    return {
+        utterance: Recording(
+            Path(corpus.root) / file,
+            0.0 if math.isnan(start_s) else float(start_s),
+            None if math.isnan(end_s) else float(end_s),
+        )
+        for utterance, file, start_s, end_s in zip(*columns, strict=True)
+    }
+
+
+def keys_of(
+    recordings: Mapping[str, Recording], shown: Progress
+) -> tuple[dict[str, str], dict[Path, str]]:
+    """What names the audio of each utterance: bytes and segment; reasons of unreadable files."""
+    hashes, reasons = _hash_files({r.path for r in recordings.values()}, shown)
+    keys = {u: _key(r, hashes[r.path]) for u, r in recordings.items() if r.path in hashes}
+    return keys, reasons
+
+
 def _home_name(name: FeatureName, extractor: Extractor) -> str:
     """The folder of everything that one extractor with its settings has computed."""
     stack = extractor.stack
@@ -202,18 +223,6 @@ def _find(home: Path, extractor: Extractor) -> dict[str, shards.Place]:
 def _key(recording: Recording, content: str) -> str:
     segment = f"{content} {recording.start_s!r} {recording.end_s!r}"
     return hashlib.sha256(segment.encode()).hexdigest()[:32]
-
-
-def _recordings(corpus: Corpus) -> dict[str, Recording]:
-    columns = (corpus.table[name] for name in ("utterance", "file", "start_s", "end_s"))
-    return {
-        utterance: Recording(
-            Path(corpus.root) / file,
-            0.0 if math.isnan(start_s) else float(start_s),
-            None if math.isnan(end_s) else float(end_s),
-        )
-        for utterance, file, start_s, end_s in zip(*columns, strict=True)
-    }
 
 
 def _hash_files(paths: set[Path], shown: Progress) -> tuple[dict[Path, str], dict[Path, str]]:
