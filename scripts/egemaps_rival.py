@@ -30,7 +30,7 @@ from undertone.experiment.folder import write_parquet
 from undertone.pipeline import Resources
 from undertone.progress import Progress
 from undertone.systems.fits import fit_combined, fit_linear
-from undertone.systems.table import DISCRIMINANT
+from undertone.systems.system import DISCRIMINANT
 from undertone.tasks import CHOICE
 
 RIVALS = {

@@ -32,7 +32,7 @@ from undertone.progress import Progress
 from undertone.systems.fits import fit_combined
 from undertone.systems.plan import Cell, Draws, Plan
 from undertone.systems.problem import PRETRAINED, Material, Problem
-from undertone.systems.table import DISCRIMINANT
+from undertone.systems.system import DISCRIMINANT
 from undertone.tasks.classes import uar_of_counts
 from undertone.training.normalise import fit_normaliser
 

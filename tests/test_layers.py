@@ -262,7 +262,7 @@ def test_what_is_kept_of_a_network_predicts_what_it_predicted(kind, tmp_path, mo
     _, mean, sd, network = networks[0]
     means = problem.material.layers.means(problem.test)
     z = ((means - mean) / sd).reshape(len(means), 3, WIDTH)
-    weighted = np.einsum("l,nlw->nw", fitted.found["weights"], z)
+    weighted = np.einsum("l,nlw->nw", fitted.remarks["weights"], z)
     dense = network.dense
     scores = weighted @ dense.weight.detach().numpy().T + dense.bias.detach().numpy()
     if kind == "choice":

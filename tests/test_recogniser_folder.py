@@ -7,15 +7,19 @@ import numpy as np
 import pytest
 import torch
 from systems_fakes import fit, teacher_of
+from text_fakes import WORDS, write_text_encoder
 from upstream_fakes import write_resnet
 
 from undertone.errors import UndertoneError
+from undertone.features.text import source
+from undertone.features.text.reader import Reader
 from undertone.models.encoder import Encoder, EncoderConfig
 from undertone.models.network import encode
 from undertone.recogniser import folder
 from undertone.recogniser.folder import Inputs, PretrainedEncoder, Recogniser
 from undertone.systems.problem import PRETRAINED, RANDOM, Material, Problem
 from undertone.systems.table import systems_of
+from undertone.systems.words import Words
 from undertone.tasks import CHOICE, Classes, Dimensions, Intensities
 from undertone.tasks.draws import LabelDraw
 from undertone.training.normalise import fit_normaliser
@@ -53,7 +57,20 @@ def resnet(tmp_path_factory):
     return write_resnet(tmp_path_factory.mktemp("resnet"))
 
 
-def problem_of(task, speech) -> Problem:
+@pytest.fixture(scope="module")
+def words(speech, tmp_path_factory):
+    """What each utterance says: words by their number, and one that says nothing."""
+    root = tmp_path_factory.mktemp("words")
+    encoder = source.find(str(write_text_encoder(root / "encoder")))
+    reader = Reader(f"text:{encoder.folder}", encoder.digest, encoder.width)
+    said = {name: f"{WORDS[i % 12]} {WORDS[i // 12]} again" for i, name in enumerate(speech)}
+    said[list(speech)[-1]] = "…"
+    texts = {name: text for name, text in said.items() if text != "…"}
+    values = reader.read(texts.values(), folder=root / "store", progress=False)
+    return Words(reader, {name: values[text] for name, text in texts.items()}, said)
+
+
+def problem_of(task, speech, words=None) -> Problem:
     torch.manual_seed(0)
     names, rng = list(speech), np.random.default_rng(3)
     labelled = names[:24]
@@ -74,6 +91,7 @@ def problem_of(task, speech) -> Problem:
             crowd={name: speaker[name] for name in names[:30]},
             frames_per_second=100.0,
             teacher=teacher_of({n: speech[n].mean(axis=0).reshape(1, 5) for n in names}),
+            words=words,
         ),
         task,
         LabelDraw(labelled[:20], labelled[20:]),
@@ -99,18 +117,24 @@ def recogniser_of(problem, system, resnet=None) -> Recogniser:
         fitted,
         {start: material.encoder(start)} if start else {},
         {"labels": 24, **fitted.notes},
+        material.words.reader if fitted.reads_words else None,
     )
 
 
 @pytest.mark.parametrize(("task", "system"), CASES, ids=[f"{t.name}-{s}" for t, s in CASES])
-def test_what_the_curve_predicts_is_what_the_folder_serves(speech, tmp_path, resnet, task, system):
-    problem = problem_of(task, speech)
+def test_what_the_curve_predicts_is_what_the_folder_serves(
+    speech, words, tmp_path, resnet, task, system
+):
+    problem = problem_of(task, speech, words)
     saved = recogniser_of(problem, system, resnet)
     in_the_curve = saved.fitted.predict(problem.material, problem.test)
     saved.save(tmp_path / "model", "# a card")
     loaded = folder.load(tmp_path / "model")
-    served = np.stack([loaded.predict(speech[name]) for name in problem.test])
-    np.testing.assert_allclose(served, in_the_curve, atol=2e-6)
+    said = words.sentences
+    if system == "text_shuffled":
+        said = said | {name: said[other] for name, other in words.partners.items()}
+    served = np.stack([loaded.predict(speech[name], said[name]) for name in problem.test])
+    np.testing.assert_allclose(served, in_the_curve, atol=2e-6 if loaded.reader is None else 2e-4)
     assert served.dtype == np.float32
     assert (loaded.task, loaded.system, loaded.shape) == (task, system, SHAPE)
     assert loaded.notes == saved.notes

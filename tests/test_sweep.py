@@ -39,7 +39,7 @@ from undertone.recogniser.folder import Inputs, PretrainedEncoder
 from undertone.systems import table
 from undertone.systems.fits import temperature_within
 from undertone.systems.layers import Layers
-from undertone.systems.table import DISCRIMINANT, FINETUNE
+from undertone.systems.system import DISCRIMINANT, FINETUNE
 from undertone.tasks import AMOUNTS, Intensities
 from undertone.training.normalise import Normaliser
 from undertone.training.pretrain import PretrainConfig

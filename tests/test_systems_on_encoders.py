@@ -13,6 +13,7 @@ from undertone.experiment import CurveSettings, curve
 from undertone.features import extractors, vectors
 from undertone.features.name import parse
 from undertone.features.store import FrameTable, extract
+from undertone.features.text.reader import Reader
 from undertone.features.upstream import batches
 from undertone.models.discriminant import Crowd, DiscriminantConfig, fit_discriminant
 from undertone.models.encoder import EncoderConfig
@@ -23,6 +24,7 @@ from undertone.systems import layers as layer_choice
 from undertone.systems.layers import Layers
 from undertone.systems.problem import Material, Problem
 from undertone.systems.table import ENCODER, systems_of, usual_systems
+from undertone.systems.words import Words
 from undertone.tasks import Classes
 from undertone.tasks.draws import LabelDraw
 from undertone.training.normalise import Normaliser
@@ -107,6 +109,7 @@ def problem_of(layers, names, truth, speakers, rng):
         frames_per_second=50,
         layers=layers,
         crowd={n: s for n, s in zip(names, speakers, strict=True) if n in known},
+        words=Words(Reader("text:toy", "", 3), {n: rng.normal(4, 0.2, 3) for n in names}),
     )
     return Problem(
         material=material,

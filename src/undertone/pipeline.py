@@ -15,11 +15,13 @@ from undertone.corpora.corpus import Corpus
 from undertone.corpora.folds import known_speakers, labelled_rows
 from undertone.corpora.official import in_official_folds
 from undertone.corpora.proxy import with_proxy
+from undertone.corpora.transcripts import with_transcripts
 from undertone.errors import UndertoneError
 from undertone.evaluation.score import Score
 from undertone.features import mosei, store
 from undertone.features.name import FeatureName, parse
 from undertone.features.store import FrameTable
+from undertone.features.text.reader import TextSettings
 from undertone.features.upstream.source import find
 from undertone.features.vectors import summarise
 from undertone.models.encoder import EncoderConfig
@@ -37,6 +39,7 @@ from undertone.recogniser.folder import (
 )
 from undertone.systems.layers import Layers
 from undertone.systems.plan import Data, prefix_of
+from undertone.systems.words import read_words
 from undertone.tasks import Dimensions, Task
 from undertone.training import references
 from undertone.training.normalise import fit_normaliser, normalise
@@ -84,6 +87,7 @@ def read_data(
     *,
     teacher: FeatureName | None = None,
     others: Sequence[Corpus] = (),
+    text: TextSettings | None = None,
 ) -> Data:
     """A labelled corpus with its frames, and those of all layers where an encoder gives them.
 
@@ -94,6 +98,7 @@ def read_data(
         resources: of the machine.
         teacher: another encoder, which hears the same utterances.
         others: unlabelled corpora that it may guess.
+        text: what reads transcripts; without an encoder of text in it nobody does.
     """
     heard = _hear(in_official_folds(corpus), features, teacher, resources)
     read = heard.corpus
@@ -101,7 +106,13 @@ def read_data(
     rest = read.table[read.table["speaker"].notna()]
     rest = rest[~rest["utterance"].isin(labelled.table["utterance"])]
     unlabelled = dict(zip(rest["utterance"], rest["speaker"], strict=True))
-    data = Data(task, labelled, heard.table, heard.layers, unlabelled, heard.teacher)
+    words = None
+    if text is not None and text.model:
+        folder, progress = resources.cache, resources.progress
+        words = read_words(read, text, folder=folder, progress=progress)
+    data = Data(
+        *(task, labelled, heard.table, heard.layers, unlabelled), teacher=heard.teacher, words=words
+    )
     return _beside(data, [_hear(other, features, teacher, resources) for other in others])
 
 
@@ -292,10 +303,17 @@ def finetune(
     check_free(Path(out), RECOGNISER, beside=None if encoder is None else Path(encoder))
     pretrained = load_encoder(encoder) if encoder is not None else None
     opened = with_proxy(_open(corpus), settings.proxy, settings.task)
+    if settings.text.transcripts:
+        opened = with_transcripts(opened, settings.text.transcripts)
     wanted = pretrained.inputs.features if pretrained else settings.features
     task, features = settle(opened, settings.task, wanted)
     others = [_open(other) for other in unlabelled]
-    data = read_data(opened, features, task, resources, teacher=settings.teacher, others=others)
+    data = read_data(
+        *(opened, features, task, resources),
+        teacher=settings.teacher,
+        others=others,
+        text=settings.text,
+    )
     build = Build(data, features, pretrained, settings)
     with Progress(shown=resources.progress) as progress:
         progress.add("fits", len(build.folds))

@@ -8,7 +8,20 @@ import typer
 
 from undertone.cli import options, printing
 from undertone.cli.app import app
-from undertone.cli.options import Cache, Config, Proxy, Quiet, Seed, Set, Task, Unlabelled, Workers
+from undertone.cli.options import (
+    Cache,
+    Config,
+    Proxy,
+    Quiet,
+    Seed,
+    Set,
+    Task,
+    Text,
+    TextPrior,
+    Transcripts,
+    Unlabelled,
+    Workers,
+)
 from undertone.config import load
 from undertone.errors import UndertoneError
 
@@ -54,6 +67,9 @@ def curve(
     transductive: Annotated[
         bool, typer.Option("--transductive", help="Pre-train on test speakers too.")
     ] = False,
+    text: Text = None,
+    transcripts: Transcripts = None,
+    text_prior: TextPrior = None,
     config: Config = None,
     assignments: Set = None,
     seed: Seed = None,
@@ -72,6 +88,7 @@ def curve(
         "corpus": corpus,
         "unlabelled": unlabelled,
         "features": features,
+        "text": options.text_of(text, transcripts=transcripts, prior=text_prior),
         "budgets": options.budgets_of(budgets),
         "draws": draws,
         "folds": folds,

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from undertone.config import override, read_toml
+from undertone.config import merge, override, read_toml
 from undertone.errors import UndertoneError
 
 Unlabelled = Annotated[list[str] | None, typer.Option(help="Corpus without labels; repeatable.")]
@@ -14,6 +14,16 @@ Task = Annotated[
     str | None, typer.Option(help="What is predicted: classes, intensities or dimensions.")
 ]
 Proxy = Annotated[str | None, typer.Option(help="Dimensions of emotions without ratings: pad.")]
+Text = Annotated[
+    str | None,
+    typer.Option("--text", help="Encoder of transcripts, to use words beside the voice."),
+]
+Transcripts = Annotated[
+    Path | None, typer.Option(help="Table of transcripts, in place of the corpus's own.")
+]
+TextPrior = Annotated[
+    Path | None, typer.Option("--text-prior", help="Table of rated sentences, as emobank.csv.")
+]
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes; default: one a core.")]
 Cache = Annotated[Path | None, typer.Option(help="Folder of the frame store.")]
 Config = Annotated[Path | None, typer.Option(help="TOML file of settings.")]
@@ -42,6 +52,14 @@ def with_teacher(teacher: str | None, assignments: list[str] | None) -> list[str
     return [*named, *(assignments or [])]
 
 
+def text_of(
+    model: str | None, *, transcripts: Path | None, prior: Path | None
+) -> dict[str, str] | None:
+    """The section ``text`` of what was given."""
+    given = {"model": model, "transcripts": transcripts, "prior": prior}
+    return {name: str(value) for name, value in given.items() if value is not None} or None
+
+
 def settings_of(
     config: Path | None,
     given: dict[str, Any],
@@ -50,5 +68,5 @@ def settings_of(
 ) -> dict[str, Any]:
     """Values of a preset, overlaid by a settings file, by the options given, and by --set."""
     values = {**(beneath or {}), **(read_toml(config) if config else {})}
-    values |= {name: value for name, value in given.items() if value is not None}
+    values = merge(values, {name: value for name, value in given.items() if value is not None})
     return override(values, assignments or [])

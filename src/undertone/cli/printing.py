@@ -3,7 +3,7 @@
 import csv
 import json
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -102,6 +102,22 @@ def print_rows(columns: list[str], rows: list[tuple[str, ...]]) -> None:
     for row in rows:
         table.add_row(*row)
     Console().print(table)
+
+
+def counted(predictions: Iterable["Prediction"]) -> Iterator["Prediction"]:
+    """The same predictions; how many were made without a transcript is said behind the last."""
+    n, without, instead = 0, 0, ""
+    for prediction in predictions:
+        yield prediction
+        n += prediction.error is None
+        if prediction.instead:
+            without, instead = without + 1, prediction.instead
+    if without:
+        print(
+            f"undertone: {without} of {n} recordings had no transcript: {instead} answered for "
+            "them; --transcript, --transcripts or --asr gives one",
+            file=sys.stderr,
+        )
 
 
 def print_table(predictions: Iterable["Prediction"]) -> bool:

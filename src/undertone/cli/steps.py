@@ -8,7 +8,19 @@ import typer
 
 from undertone.cli import options, printing
 from undertone.cli.app import app
-from undertone.cli.options import Cache, Config, Proxy, Quiet, Seed, Set, Task, Workers
+from undertone.cli.options import (
+    Cache,
+    Config,
+    Proxy,
+    Quiet,
+    Seed,
+    Set,
+    Task,
+    Text,
+    TextPrior,
+    Transcripts,
+    Workers,
+)
 from undertone.config import load
 from undertone.errors import UndertoneError
 
@@ -77,6 +89,9 @@ def finetune(
     task: Task = None,
     proxy: Proxy = None,
     features: Annotated[str | None, typer.Option(help="Extractor, without an encoder.")] = None,
+    text: Text = None,
+    transcripts: Transcripts = None,
+    text_prior: TextPrior = None,
     config: Config = None,
     assignments: Set = None,
     seed: Seed = None,
@@ -94,6 +109,7 @@ def finetune(
         "proxy": proxy,
         "labels": labels,
         "features": features,
+        "text": options.text_of(text, transcripts=transcripts, prior=text_prior),
         "seed": seed,
     }
     settings = load(FinetuneSettings, options.settings_of(config, given, assignments))
@@ -108,17 +124,32 @@ def finetune(
 def predict(
     model: Annotated[Path, typer.Argument(help="Folder that finetune wrote.")],
     audio: Annotated[list[Path], typer.Argument(help="Recordings.")],
+    *,
     form: Annotated[
         Literal["table", "csv", "jsonl"], typer.Option("--format", help="How to print.")
     ] = "table",
+    transcript: Annotated[
+        list[str] | None, typer.Option(help="What is said; one for each recording.")
+    ] = None,
+    transcripts: Annotated[
+        Path | None, typer.Option(help="Table of what is said, by file or utterance.")
+    ] = None,
+    asr: Annotated[
+        str | None, typer.Option(help="Speech recogniser that hears what is said.")
+    ] = None,
+    language: Annotated[
+        str | None, typer.Option(help="That it hears, as en; else it tells by itself.")
+    ] = None,
 ) -> None:
     """Recordings to emotions, probabilities or intensities; exit status 1 if any file failed."""
     from undertone.serving.predict import predict as run
+    from undertone.serving.said import What
 
     printers = {
         "table": printing.print_table,
         "csv": printing.print_csv,
         "jsonl": printing.print_jsonl,
     }
-    if not printers[form](run(model, audio)):
+    said = What(tuple(transcript or ()), transcripts, asr, language)
+    if not printers[form](printing.counted(run(model, audio, said))):
         sys.exit(1)

@@ -10,6 +10,7 @@ some utterances may have a code alone. Names do not depend on the order of rows.
 """
 
 import unicodedata
+from collections.abc import Iterable
 
 import pandas as pd
 
@@ -41,6 +42,8 @@ def sentence_of(rows: pd.DataFrame) -> pd.Series:
     >>> said = {"transcript": ["Go on!", "go on", None], "sentence": ["a1", None, "A1"]}
     >>> sentence_of(pd.DataFrame(said)).tolist()
     ['go on', 'go on', 'go on']
+    >>> sentence_of(pd.DataFrame({"transcript": ["Go on!", "Stop", None]})).tolist()
+    ['go on', 'stop', None]
     """
     words, codes = _folded(rows, WORDS), _folded(rows, CODE)
     group = _groups(words, codes)
@@ -51,9 +54,18 @@ def sentence_of(rows: pd.DataFrame) -> pd.Series:
     return pd.Series([names.get(number) for number in group], index=rows.index, dtype=object)
 
 
+def said_on_both_sides(learned: Iterable[object], tested: Iterable[object]) -> set[object]:
+    """The sentences that training and test utterances share; unknown ones are none.
+
+    >>> said_on_both_sides(["go on", None, "stop"], [None, "stop"])
+    {'stop'}
+    """
+    return (set(learned) & set(tested)) - {None}
+
+
 def _folded(rows: pd.DataFrame, column: str) -> pd.Series:
     if column not in rows:
-        return pd.Series(None, index=rows.index, dtype=object)
+        return pd.Series([None] * len(rows), index=rows.index, dtype=object)
     cells = rows[column].map(lambda cell: fold(str(cell)), na_action="ignore").astype(object)
     return cells.where(cells.notna() & (cells != ""), None)
 

@@ -29,6 +29,7 @@ from undertone.corpora.folds import Fold, largest_budget
 from undertone.corpora.official import folds_of, parts_of
 from undertone.corpora.pool import Pool, pool
 from undertone.corpora.proxy import with_proxy
+from undertone.corpora.transcripts import with_transcripts
 from undertone.errors import describe_some
 from undertone.evaluation.apart import ceilings_apart, trace_apart
 from undertone.evaluation.curves import Curves, Key
@@ -42,6 +43,7 @@ from undertone.experiment.forecast import forecast
 from undertone.experiment.settings import ALL, CurveSettings
 from undertone.experiment.sweep import Sweep, layer_notes, read_fit
 from undertone.experiment.sweep import run as run_sweep
+from undertone.experiment.weights import weight_notes
 from undertone.features.name import parse
 from undertone.features.store import FrameTable
 from undertone.features.upstream.source import Upstream, find
@@ -145,14 +147,19 @@ def open_run(
         fold_files=os.path.abspath(Path(files).expanduser()) if files else "",
         corpus=corpora.with_absolute_path(settings.corpus),
         unlabelled=tuple(map(corpora.with_absolute_path, settings.unlabelled)),
+        text=settings.text.settled(),
     )
     opened = with_proxy(corpora.open(settings.corpus), settings.proxy, settings.task)
+    if settings.text.transcripts:
+        opened = with_transcripts(opened, settings.text.transcripts)
     task, features = settle(opened, settings.task, settings.features)
     settings = settings.resolved(task, features)
     folder.check(Path(out), held(settings))
     if not settings.transductive:
         refuse_heard(opened, encoders_of(settings))
-    data = read_data(opened, features, task, resources, teacher=settings.teacher)
+    data = read_data(
+        opened, features, task, resources, teacher=settings.teacher, text=settings.text
+    )
     unlabelled = tuple(
         read_frames(corpora.open(name), features, resources) for name in settings.unlabelled
     )
@@ -188,7 +195,9 @@ class Run:
         wanted = self.settings.budgets
         most = 0
         if ALL in wanted:
-            most = max(largest_budget(self.corpus, fold, self.task) for fold in self.folds)
+            most = max(
+                largest_budget(self.data.learned_from(fold), fold, self.task) for fold in self.folds
+            )
         budgets = (most if budget == ALL else int(budget) for budget in wanted)
         return Draws(tuple(dict.fromkeys(budgets)), self.settings.draws, most)
 
@@ -291,6 +300,9 @@ class Run:
                 *([BY_VIDEO] if self.corpus.unit == "video" else []),
                 *layer_notes(sweep),
                 *self._teacher_note(),
+                *(self.data.words.notes if self.data.words else ()),
+                *weight_notes(sweep),
+                *self._said_in_test(),
             ),
             paper=paper,
             unit=self.corpus.unit,
@@ -334,6 +346,14 @@ class Run:
                 synthetic=corpus.synthetic,
                 n_utterances=len(corpus),
                 n_speakers=len(corpus.speakers),
+            )
+
+    def _said_in_test(self) -> Iterator[str]:
+        """How many utterances the folds do without, so that no tested words are learned."""
+        if repeated := sum(len(self.data.said_in_test(fold)) for fold in self.folds):
+            yield (
+                f"{repeated} utterances of training speakers (sum over folds) say a sentence of "
+                "their fold's test: they were neither learned from nor heard without labels."
             )
 
     def _corpora(self) -> list[Corpus]:

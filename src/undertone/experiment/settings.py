@@ -10,6 +10,7 @@ from undertone import config
 from undertone.config import check_ranges, check_types
 from undertone.errors import UndertoneError
 from undertone.features.name import FeatureName
+from undertone.features.text.reader import TextSettings
 from undertone.models.encoder import EncoderConfig
 from undertone.systems.settings import Bag, bag_of, plain_bag, teacher_in
 from undertone.systems.table import (
@@ -18,6 +19,7 @@ from undertone.systems.table import (
     FRAMES,
     check_frames,
     check_teacher,
+    check_words,
     known_names,
     systems_of,
     usual_systems,
@@ -37,6 +39,7 @@ class CurveSettings:
     task: str = ""  # what is predicted; by default what the corpus has labels for
     proxy: str = ""  # in place of ratings of dimensions: pad, from the emotions of a corpus
     unlabelled: tuple[str, ...] = ()
+    text: TextSettings = field(default_factory=TextSettings)  # words beside the voice
     features: str = ""  # log_mel, or the frames that the corpus brings
     budgets: tuple[int | str, ...] = (20, 50, 100, 200)  # "all": what the training speakers have
     draws: int = 10
@@ -73,8 +76,8 @@ class CurveSettings:
         """
         rows = systems_of(task)
         frames = ENCODER if features.is_upstream else FRAMES
-        teacher = self.teacher
-        names = self.systems or usual_systems(task, frames, taught=teacher is not None)
+        teacher, words = self.teacher, bool(self.text.model)
+        names = self.systems or usual_systems(task, frames, taught=teacher is not None, words=words)
         names = (*names, *(control for name in names for control in ALONGSIDE.get(name, ())))
         if unknown := set(names) - set(rows):
             raise UndertoneError(
@@ -90,6 +93,7 @@ class CurveSettings:
         )
         check_frames(task, settled.systems, features)
         check_teacher(settled.systems, "" if teacher is None else str(teacher))
+        check_words(task, settled.systems, given=words)
         return replace(settled, of_systems=settled.bag(task, settled.systems))
 
     @property

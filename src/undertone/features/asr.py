@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from undertone.errors import UndertoneError, needs
+from undertone.errors import UndertoneError, describe_some, needs
 from undertone.features.hub import digest_of
 
 WEIGHTS, CONFIG = "model.bin", "config.json"
@@ -79,6 +79,15 @@ class FasterWhisper:
             condition_on_previous_text=False,
         )
         return heard_of(list(segments), info.language)
+
+
+def check_language(language: str, asr: Asr) -> None:
+    """Refuse a language that a speech recogniser does not know."""
+    if language not in asr.languages:
+        raise UndertoneError(
+            f"the speech recogniser does not know the language {language!r}; it knows "
+            f"{describe_some(asr.languages, 12)}"
+        )
 
 
 def heard_of(segments: Sequence[Any], language: str) -> Heard:

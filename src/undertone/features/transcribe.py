@@ -21,8 +21,8 @@ import numpy as np
 from undertone import atomic, audio
 from undertone.corpora.columns import LANGUAGES
 from undertone.corpora.corpus import Corpus
-from undertone.errors import UndertoneError, describe_some
-from undertone.features.asr import Asr, Heard
+from undertone.errors import UndertoneError
+from undertone.features.asr import Asr, Heard, check_language
 from undertone.features.store import default_folder, keys_of, recordings_of
 from undertone.features.workers import Recording
 from undertone.progress import Progress
@@ -85,11 +85,8 @@ def transcribe(
     Raises:
         UndertoneError: no recording could be read, or the table cannot be written.
     """
-    if language is not None and language not in asr.languages:
-        raise UndertoneError(
-            f"the speech recogniser does not know the language {language!r}; it knows "
-            f"{describe_some(asr.languages, 12)}"
-        )
+    if language is not None:
+        check_language(language, asr)
     path = out or default_path(corpus, asr, folder=folder or default_folder(), language=language)
     _check_own(path)
     partial, recordings = path.with_name(path.name + ".partial"), recordings_of(corpus)

@@ -141,19 +141,38 @@ def closed_form(
         weights: (n_labels,) what each counts; all equal by default.
     """
     weights = np.ones(len(rows)) if weights is None else weights
-    root, total = np.sqrt(weights)[:, None], weights.sum()
+    root = np.sqrt(weights)[:, None]
     mean = np.average(truth, axis=0, weights=weights)
     sd = np.sqrt(np.average((truth - mean) ** 2, axis=0, weights=weights))
     targets = (truth - mean) / np.where(sd > 0, sd, 1)
     rows = root * rows
     kernel = rows @ rows.T
-    level = penalty * max(kernel.trace() / total, np.finfo(float).tiny)
-    factor = cho_factor(kernel + level * np.eye(len(rows)))
-    dual = cho_solve(factor, root * targets)
-    hat = np.diag(cho_solve(factor, kernel)) + weights / total
-    apart = np.maximum(1 - hat, np.finfo(float).eps)
+    dual, hat = dual_form(kernel, root * targets, penalty=penalty, weights=weights)
+    apart = np.maximum(1 - np.diag(hat), np.finfo(float).eps)
     left_out = targets - (targets - kernel @ dual / root) / apart[:, None]
     return ClosedForm(dual.T @ rows, left_out, mean, sd)
+
+
+def dual_form(
+    kernel: np.ndarray,
+    targets: np.ndarray,
+    *,
+    penalty: float,
+    weights: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """(n_labels, n_outputs) weights of the rows, and the (n_labels, n_labels) hat matrix.
+
+    Args:
+        kernel: (n_labels, n_labels) products of the centred rows.
+        targets: (n_labels, n_outputs), centred.
+        penalty: of the mean squared norm of the rows.
+        weights: (n_labels,) what each counts, with whose root rows and targets are multiplied.
+    """
+    weights = np.ones(len(kernel)) if weights is None else weights
+    level = penalty * max(kernel.trace() / weights.sum(), np.finfo(float).tiny)
+    factor = cho_factor(kernel + level * np.eye(len(kernel)))
+    mean = np.sqrt(np.outer(weights, weights)) / weights.sum()
+    return cho_solve(factor, targets), cho_solve(factor, kernel) + mean
 
 
 def matched(

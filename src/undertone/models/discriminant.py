@@ -17,6 +17,7 @@ nothing; what it assumes decides. Three assumptions stand in for labels:
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -172,10 +173,70 @@ def surest(scores: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
     return positions, guess[positions]
 
 
+def likelihood_left_out(
+    vectors: np.ndarray,
+    truth: np.ndarray,
+    *,
+    crowd: Crowd,
+    n_outputs: int,
+    settings: DiscriminantConfig,
+    emphasis: np.ndarray,
+    groups: Sequence[np.ndarray],
+) -> float:
+    """Mean log probability of the labels, each by a fit without its group, not self-trained.
+
+    Probabilities are cooled by the one temperature that fits them best: how sure they are is no
+    part of the question. A fit needs nothing but products of the rows, so that all fits share
+    coordinates of as many values as there are labels and speakers.
+
+    Args:
+        vectors: (n_labels, n_values).
+        truth: (n_labels,) positions of the emotions.
+        crowd: of the same speakers.
+        n_outputs: emotions.
+        settings: of the analysis.
+        emphasis: (n_values,) of the z-scores; a value of 0 is left out.
+        groups: positions of the labels that are left out together. An emotion that no other group
+            holds is not asked for.
+
+    Returns:
+        -infinity where nothing can be asked.
+    """
+    mean, sd = crowd.mean_and_sd()
+    kept = emphasis > 0
+    of_crowd = partial(scaled, mean=mean, sd=sd, emphasis=emphasis)
+    labelled, everyone = of_crowd(vectors)[:, kept], of_crowd(crowd.vectors)[:, kept]
+    means = _speaker_means(everyone, crowd.speakers)
+    rows = np.asarray(np.linalg.qr(np.concatenate([labelled, means]).T, mode="r")).T
+    labelled, means = rows[: len(labelled)], rows[len(labelled) :]
+    prior = _Prior(settings, means, n_values=int(kept.sum()))
+    scores, asked = [], []
+    for group in groups:
+        others = np.setdiff1d(np.arange(len(truth)), group)
+        group = group[np.isin(truth[group], truth[others])]
+        if len(group):
+            ones = np.ones(len(others))
+            weight, bias = prior.fit(
+                labelled[others], truth[others], weights=ones, n_outputs=n_outputs
+            )
+            scores.append(labelled[group] @ weight.T + bias)
+            asked.append(truth[group])
+    if not asked:
+        return -math.inf
+    return _cooled_likelihood(np.concatenate(scores), np.concatenate(asked))
+
+
+def _cooled_likelihood(scores: np.ndarray, truth: np.ndarray) -> float:
+    probabilities = softmax(scores, axis=1)
+    logs = np.log(np.maximum(probabilities, SMALLEST)) / temperature_of(probabilities, truth)
+    return float(log_softmax(logs, axis=1)[np.arange(len(truth)), truth].mean())
+
+
 @dataclass(frozen=True)
 class _Prior:
     settings: DiscriminantConfig
     speaker_means: np.ndarray = field(repr=False)  # (n_speakers, n_values), centred
+    n_values: int = 0  # where the rows are coordinates in fewer
 
     def fit(
         self, vectors: np.ndarray, truth: np.ndarray, *, weights: np.ndarray, n_outputs: int
@@ -200,7 +261,7 @@ class _Prior:
         """
         share, weight = self.settings.shrinkage, self.settings.speaker_weight
         n_values = residuals.shape[1]
-        spread = (residuals**2).sum() / n_values
+        spread = (residuals**2).sum() / (self.n_values or n_values)
         if spread < NO_SCATTER:  # one label an emotion
             spread = 1.0
         level = share * spread

@@ -26,14 +26,14 @@ from undertone.errors import UndertoneError
 from undertone.evaluation.ceiling import ceilings_of
 from undertone.evaluation.score import Score, score_rows
 from undertone.features.name import FeatureName
+from undertone.features.text.reader import TextSettings
 from undertone.features.upstream.source import find
-from undertone.models.discriminant import Discriminant
 from undertone.models.encoder import EncoderConfig
 from undertone.progress import Progress
 from undertone.recogniser.card import Facts
 from undertone.recogniser.folder import Inputs, PretrainedEncoder, Recogniser
 from undertone.systems.fits import temperature_within
-from undertone.systems.fitted import Fitted, OnVectors
+from undertone.systems.fitted import Fitted
 from undertone.systems.plan import Cell, Data, Draws, Plan
 from undertone.systems.problem import Material
 from undertone.systems.settings import Bag, bag_of, plain_bag, teacher_in
@@ -44,6 +44,7 @@ from undertone.systems.table import (
     advised,
     check_frames,
     check_teacher,
+    check_words,
     systems_of,
 )
 from undertone.systems.taught import lopsided
@@ -61,6 +62,7 @@ class FinetuneSettings:
     folds: int = 5  # of speakers, for the score on the card; 0 leaves it unmeasured
     features: str = ""  # where there is no encoder to say so; by default log_mel
     seed: int = 0
+    text: TextSettings = field(default_factory=TextSettings)  # words beside the voice
     encoder: EncoderConfig = field(default_factory=EncoderConfig)  # likewise
     of_systems: Bag = field(default_factory=dict, metadata=config.REST)
 
@@ -99,6 +101,7 @@ class Build:
         row, given = self.row, self.pretrained is not None
         check_frames(self.data.task, (row.name,), self.features)
         self._check_teacher()
+        check_words(self.data.task, (row.name,), given=self.data.words is not None)
         self._check_settings()
         if row.pretrains and not given:
             raise UndertoneError(
@@ -154,7 +157,9 @@ class Build:
         rows = systems_of(self.data.task)
         frames = ENCODER if self.features.is_upstream else FRAMES
         given = self.pretrained is not None
-        name = self.settings.system or advised(self.data.task, frames, pretrained=given)
+        name = self.settings.system or advised(
+            self.data.task, frames, pretrained=given, words=self.data.words is not None
+        )
         if name not in rows:
             raise UndertoneError(
                 f"there is no system {name!r} for {self.data.task.name}; there are "
@@ -192,8 +197,11 @@ class Build:
     @cached_property
     def plan(self) -> Plan:
         """Who is in which pool."""
-        corpus, labels = self.data.corpus, self.settings.labels
-        most = max(largest_budget(corpus, fold, self.data.task) for fold in self.folds)
+        labels = self.settings.labels
+        most = max(
+            largest_budget(self.data.learned_from(fold), fold, self.data.task)
+            for fold in self.folds
+        )
         draws = Draws((labels or most,), all_labels=0 if labels else most)
         tables = [table for _, table in self.data.others]
         return self.data.plan(
@@ -244,10 +252,7 @@ class Build:
         problem = self.plan.problem(cell, material)
         fitted = self.row.fit(problem, self._settings)
         if self.row.overconfident:
-            assert isinstance(fitted, OnVectors)
-            assert isinstance(fitted.head, Discriminant), "only a discriminant is cooled"
-            temperature = temperature_within(problem, self.row.fit, self._settings)
-            fitted = replace(fitted, head=fitted.head.cooled(temperature))
+            fitted = fitted.cooled(temperature_within(problem, self.row.fit, self._settings))
         start = fitted.view.start
         return Recogniser(
             Inputs.of(features_read(self.features, fitted), material.normaliser),
@@ -256,6 +261,7 @@ class Build:
             self.row.name,
             fitted,
             encoders={start: material.encoder(start)} if start else {},
+            reader=self.data.words.reader if self.data.words and fitted.reads_words else None,
             notes={
                 "labels": len(problem.budget),
                 "corpus": self.data.corpus.name,
@@ -329,6 +335,8 @@ class Build:
                 " How sure the probabilities are was set by cross-validation on the same labels."
             )
         text += f" Labels seen, validation included: {labels}."
+        if self.data.words is not None:
+            text += "".join(f" {note}" for note in self.data.words.notes)
         heard = set(self.pretrained.notes["pool_audio"]) if self.pretrained else set()
         keys, utterances = self.data.frames.keys, self.data.corpus.table["utterance"]
         if self.data.task.caveat:

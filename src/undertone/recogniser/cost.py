@@ -17,9 +17,10 @@ import numpy as np
 
 from undertone import audio
 from undertone.features import extractors
+from undertone.features.hub import weights_in
 from undertone.features.name import parse
 from undertone.features.upstream.batches import load, one_thread
-from undertone.features.upstream.source import find, weight_files
+from undertone.features.upstream.source import find
 from undertone.recogniser.folder import Recogniser
 
 MEGABYTE = 10**6
@@ -85,4 +86,4 @@ def _size_bytes(recogniser: Recogniser) -> int:
     features = parse(recogniser.inputs.features)
     if not features.is_upstream:
         return own
-    return own + sum(path.stat().st_size for path in weight_files(find(features).folder))
+    return own + sum(path.stat().st_size for path in weights_in(find(features).folder))

@@ -22,10 +22,14 @@ from undertone.config import load as load_settings
 from undertone.errors import UndertoneError
 from undertone.features.extractors import get
 from undertone.features.name import FeatureName
+from undertone.features.text.embeddings import holds_words
+from undertone.features.text.reader import Reader
 from undertone.models.encoder import Encoder, EncoderConfig
+from undertone.models.heads import Ridge
 from undertone.systems import fitted as systems
 from undertone.systems.fitted import Fitted, arrays, filled
 from undertone.systems.problem import Material
+from undertone.systems.words import Words
 from undertone.tasks import Task, kind_of
 from undertone.training.checkpoint import section
 from undertone.training.normalise import Normaliser, unchanged
@@ -99,6 +103,7 @@ class Recogniser:
         fitted: what the fit left.
         encoders: by start: the one whose outputs it reads, if any.
         notes: what it was trained on, and what was chosen.
+        reader: of transcripts, where it reads them.
     """
 
     inputs: Inputs
@@ -108,11 +113,13 @@ class Recogniser:
     fitted: Fitted
     encoders: Mapping[str, Encoder] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
+    reader: Reader | None = None
 
-    def predict(self, frames: np.ndarray) -> np.ndarray:
+    def predict(self, frames: np.ndarray, transcript: str | None = None) -> np.ndarray:
         """(n_outputs,) of one utterance, from its frames (n_frames, n_features).
 
-        Of classes they are probabilities, otherwise amounts.
+        Of classes they are probabilities, otherwise amounts. A model that reads words answers
+        by what it has for speech without them where there is no transcript, or none with a word.
 
         Raises:
             UndertoneError: the frames have other columns than the model was trained on.
@@ -123,7 +130,16 @@ class Recogniser:
                 f"columns, found an array of shape {frames.shape}"
             )
         material = _material(self.inputs, self.shape, self.encoders, {ONE: frames})
+        if self.reader is not None:
+            values = self.reader.read_one(transcript)
+            material.words = Words(self.reader, {} if values is None else {ONE: values})
         return self.fitted.predict(material, [ONE])[0]
+
+    def instead(self, transcript: str | None) -> str:
+        """What answers where a model that reads words is told none; "" where it is as it should."""
+        if self.reader is None or holds_words(transcript):
+            return ""
+        return systems.without_words(self.fitted)
 
     def save(self, folder: Path, card: str) -> None:
         """Write the folder; ``load`` reads it."""
@@ -136,6 +152,10 @@ class Recogniser:
         tensors = _prefixed("model", self.fitted.tensors())
         if start := self.fitted.view.start:
             tensors |= _prefixed("encoder", arrays(self.encoders[start]))
+        if self.reader is not None:
+            config["reader"] = {n: getattr(self.reader, n) for n in ("name", "digest", "width")}
+            scorer = self.reader.scorer
+            tensors |= _prefixed("scorer", scorer.tensors() if scorer is not None else {})
         _write(folder, self, config, tensors, card=card)
 
 
@@ -154,7 +174,9 @@ def load(folder: Path | str) -> Recogniser:
         material = _material(inputs, shape, encoders, {})
         fitted = systems.restore(model, section(tensors, "model."), task, material)
         recogniser = Recogniser(
-            inputs, shape, task, config["system"], fitted, encoders, dict(config["notes"])
+            *(inputs, shape, task, config["system"], fitted, encoders),
+            notes=dict(config["notes"]),
+            reader=_reader(config, tensors),
         )
         _probe(recogniser)
         return recogniser
@@ -211,6 +233,14 @@ def _material(
 def _encoder(inputs: Inputs, shape: EncoderConfig, tensors: Mapping[str, np.ndarray]) -> Encoder:
     encoder = Encoder(len(inputs.columns), shape.hidden_units, shape.layers)
     return filled(encoder, section(tensors, "encoder."))
+
+
+def _reader(config: dict[str, Any], tensors: Mapping[str, np.ndarray]) -> Reader | None:
+    """What reads transcripts for it; None where it reads none."""
+    if "reader" not in config:
+        return None
+    scorer = section(tensors, "scorer.")
+    return Reader(**config["reader"], scorer=Ridge.restore(scorer) if scorer else None)
 
 
 def _probe(recogniser: Recogniser) -> None:

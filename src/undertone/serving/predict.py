@@ -5,12 +5,13 @@ Out: one ``Prediction`` a file, in the order given; a file that cannot be read i
      place and stops nothing.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from undertone.errors import UndertoneError
+from undertone.serving.said import What
 
 if TYPE_CHECKING:
     from undertone.recogniser.folder import Recogniser
@@ -26,12 +27,14 @@ class Prediction:
             not be used.
         emotion: the most probable one; None of amounts, and where the recording could not be used.
         error: why it could not be used, None otherwise.
+        instead: what answered because no transcript was known, of a model that reads them; or "".
     """
 
     file: str
     values: dict[str, float] = field(default_factory=dict)
     emotion: str | None = None
     error: str | None = None
+    instead: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as a JSON line or a CSV row holds them.
@@ -49,19 +52,23 @@ class Prediction:
 
 
 def predict(
-    model: "Recogniser | Path | str", files: Iterable[Path | str] | Path | str
+    model: "Recogniser | Path | str",
+    files: Iterable[Path | str] | Path | str,
+    said: What | None = None,
 ) -> Iterator[Prediction]:
     """Predict recordings one after the other.
 
     Args:
         model: a recogniser, or its folder.
         files: audio of any format, rate and channel count; one or several.
+        said: what is said in them, for a model that reads words.
 
     Yields:
         A prediction a file, also for one that could not be read.
 
     Raises:
-        UndertoneError: the model cannot be loaded, or needs another version of its features.
+        UndertoneError: the model cannot be loaded, needs another version of its features, or reads
+            no words where transcripts are given.
     """
     from undertone.recogniser.folder import Recogniser, load
 
@@ -69,16 +76,27 @@ def predict(
     _check_features(recogniser)
     if isinstance(files, str | Path):
         files = [files]
-    return (_predict_one(recogniser, Path(file)) for file in files)
+    said, paths = said or What(), [Path(file) for file in files]
+    if said.is_given and recogniser.reader is None:
+        raise UndertoneError(
+            f"the system {recogniser.system} of this model reads no words: leave --transcript, "
+            "--transcripts and --asr out, or train one with `undertone finetune --text MODEL`"
+        )
+    transcripts = said.of(paths)
+    pairs = zip(paths, transcripts, strict=True)
+    return (_predict_one(recogniser, file, words) for file, words in pairs)
 
 
-def _predict_one(recogniser: "Recogniser", file: Path) -> Prediction:
+def _predict_one(
+    recogniser: "Recogniser", file: Path, words: Callable[[], str | None]
+) -> Prediction:
     from undertone.features.store import extract_file
     from undertone.tasks import CHOICE
 
     try:
         frames, _ = extract_file(file, recogniser.inputs.features)
-        values = recogniser.predict(frames)
+        transcript = words()
+        values = recogniser.predict(frames, transcript)
     except UndertoneError as error:
         return Prediction(str(file), error=str(error))
     task = recogniser.task
@@ -86,7 +104,8 @@ def _predict_one(recogniser: "Recogniser", file: Path) -> Prediction:
         values = values.clip(task.low, task.high)  # of the corpus's scale: what people are shown
     by_output = dict(zip(task.outputs, map(float, values), strict=True))
     likeliest = max(by_output, key=by_output.__getitem__)
-    return Prediction(str(file), by_output, likeliest if task.kind == CHOICE else None)
+    emotion = likeliest if task.kind == CHOICE else None
+    return Prediction(str(file), by_output, emotion, instead=recogniser.instead(transcript))
 
 
 def _check_features(recogniser: "Recogniser") -> None:

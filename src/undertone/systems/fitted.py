@@ -4,13 +4,13 @@ In:  a ``Material`` and names of utterances.
 Out: predictions (n_utterances, n_outputs) float32: probabilities of classes, or amounts.
 
 There is one class for each thing that a head can read: a vector of an utterance, its steps, its
-segments, pictures of its segments. ``save`` gives everything but the encoder and the normaliser,
-which are the material's; ``restore`` takes it back.
+segments, pictures of its segments; and one for a head that needs words. ``save`` gives everything
+but the encoder and the normaliser, which are the material's; ``restore`` takes it back.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -32,6 +32,8 @@ from undertone.training.outputs import outputs_of
 from undertone.training.segments import predict_segments
 
 Tensors = Mapping[str, np.ndarray]
+WORDS = ("words", SHUFFLED := "shuffled")  # blocks that need a transcript
+OTHERWISE = "otherwise."  # before the names of the weights of what answers without words
 HEADS: Mapping[str, type[Head]] = {
     "logistic": Logistic,
     "ridge": Ridge,
@@ -48,7 +50,7 @@ class View:
 
     Attributes:
         blocks: of its vector, side by side, of descriptors, functionals, mean_sd, mean, pooled,
-            teacher.
+            teacher, words, shuffled (the words of somebody else).
         start: of the encoder whose outputs are pooled; empty where none are.
         pooling: of them over time.
         layer: of a pre-trained encoder's frames; None where they are read as they are.
@@ -68,6 +70,8 @@ class View:
     def _block(self, name: str, material: Material, utterances: Sequence[str]) -> np.ndarray:
         if name == "pooled":
             return material.pooled(self.start, utterances, self.pooling)
+        if name in WORDS:
+            return material.words_of(utterances, shuffled=name == SHUFFLED)
         if name == "mean_sd":
             return material.mean_sd(utterances, self.layer)
         if name == "mean":
@@ -115,6 +119,15 @@ class Fitted(ABC):
         chosen = {} if self.view.layer is None else {"layer": self.view.layer}
         return {**chosen, **self.remarks}
 
+    @property
+    def reads_words(self) -> bool:
+        """Whether it needs a transcript to do what it can."""
+        return bool(set(self.view.blocks) & set(WORDS))
+
+    def cooled(self, temperature: float) -> Self:
+        """The same decisions with other probabilities, of what a temperature is found for."""
+        raise TypeError(f"{type(self).__name__} is not cooled")
+
     @abstractmethod
     def predict(self, material: Material, utterances: Sequence[str]) -> np.ndarray:
         """(n_utterances, n_outputs) float32."""
@@ -135,16 +148,10 @@ class Fitted(ABC):
 
 @dataclass(frozen=True)
 class OnVectors(Fitted):
-    """A head on one vector an utterance.
-
-    Attributes:
-        head: what predicts.
-        found: what else the fit noted.
-    """
+    """A head on one vector an utterance."""
 
     kind = "vectors"
     head: Head
-    found: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if type(self.head) not in HEADS.values():
@@ -152,12 +159,13 @@ class OnVectors(Fitted):
                 f"{type(self.head).__name__} has no row in HEADS: it could be fitted and not saved"
             )
 
-    @property
-    def notes(self) -> dict[str, Any]:
-        return super().notes | dict(self.found)
-
     def predict(self, material: Material, utterances: Sequence[str]) -> np.ndarray:
         return self.head.predict(self.view.vectors(material, utterances))
+
+    def cooled(self, temperature: float) -> Self:
+        """Of a discriminant analysis; any other head stays as it is."""
+        head = self.head.cooled(temperature) if isinstance(self.head, Discriminant) else self.head
+        return replace(self, head=head)
 
     def config(self) -> dict[str, Any]:
         return {"head": next(name for name, kind in HEADS.items() if type(self.head) is kind)}
@@ -168,6 +176,52 @@ class OnVectors(Fitted):
     @classmethod
     def restore(cls, config: Mapping[str, Any], tensors: Tensors, parts: Parts) -> Self:
         return cls(parts.view, HEADS[config["head"]].restore(tensors))
+
+
+@dataclass(frozen=True)
+class OnWords(OnVectors):
+    """A head that needs the words, alone or beside the voice; without them another answers.
+
+    Attributes:
+        otherwise: what answers for an utterance whose words are not known.
+    """
+
+    kind = "words"
+    otherwise: OnVectors
+
+    def predict(self, material: Material, utterances: Sequence[str]) -> np.ndarray:
+        """Each utterance by the head that its words allow."""
+        assert material.words is not None, "a model that reads words is given a reader"
+        known = material.words.known(utterances)
+        predictions = np.zeros((len(utterances), 0), dtype=np.float32)
+        for has_words, answer in ((True, super().predict), (False, self.otherwise.predict)):
+            names = [name for name, k in zip(utterances, known, strict=True) if k == has_words]
+            if names:
+                values = answer(material, names)
+                if not predictions.shape[1]:
+                    predictions = np.zeros((len(utterances), values.shape[1]), dtype=np.float32)
+                predictions[known == has_words] = values
+        return predictions
+
+    def cooled(self, temperature: float) -> Self:
+        """Both heads."""
+        return replace(super().cooled(temperature), otherwise=self.otherwise.cooled(temperature))
+
+    def config(self) -> dict[str, Any]:
+        return {**super().config(), "otherwise": save(self.otherwise)}
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """Of both heads."""
+        others = {f"{OTHERWISE}{name}": a for name, a in self.otherwise.tensors().items()}
+        return super().tensors() | others
+
+    @classmethod
+    def restore(cls, config: Mapping[str, Any], tensors: Tensors, parts: Parts) -> Self:
+        others = {n.removeprefix(OTHERWISE): a for n, a in tensors.items() if OTHERWISE in n}
+        own = {name: array for name, array in tensors.items() if OTHERWISE not in name}
+        otherwise = restore(config["otherwise"], others, parts.task, parts.material)
+        assert isinstance(otherwise, OnVectors), "without words a head on a vector answers"
+        return cls(parts.view, HEADS[config["head"]].restore(own), otherwise)
 
 
 @dataclass(frozen=True)
@@ -300,7 +354,13 @@ class OnPictures(OnNetwork):
         )
 
 
-FITTED = {kind.kind: kind for kind in (OnVectors, OnSteps, OnSegments, OnPictures)}
+FITTED = {kind.kind: kind for kind in (OnVectors, OnWords, OnSteps, OnSegments, OnPictures)}
+
+
+def without_words(fitted: Fitted) -> str:
+    """What answers for speech whose words are not known, as people say it."""
+    assert isinstance(fitted, OnWords)
+    return "the voice alone" if fitted.otherwise.view.blocks else "a constant"
 
 
 def save(fitted: Fitted) -> dict[str, Any]:

@@ -17,15 +17,20 @@ import numpy as np
 from undertone.corpora.corpus import Corpus
 from undertone.corpora.folds import Fold, draw_labels, largest_budget
 from undertone.corpora.pool import Pool
+from undertone.corpora.sentences import said_on_both_sides
+from undertone.errors import UndertoneError
 from undertone.features.store import FrameTable
 from undertone.models.encoder import Encoder, EncoderConfig
 from undertone.systems.layers import Layers
 from undertone.systems.problem import PRETRAINED, Material, Problem
+from undertone.systems.words import Words
 from undertone.tasks import Task
 from undertone.tasks.draws import LabelDraw
 from undertone.training.normalise import Normaliser, fill_memory
 from undertone.training.seeds import seed_of
 
+LEAST_LEFT = 0.5  # of a fold's labelled training utterances, without sentences of its test
+SAID_IN_TEST = "says a sentence of the test: with words it may not be learned from"
 BATCH = 32  # utterances that go through an encoder together
 
 
@@ -92,6 +97,7 @@ class Plan:
         cells: the draws of labels.
         shape: of the encoders.
         seed: names all randomness.
+        words: of the transcripts, where they are to be used.
     """
 
     task: Task
@@ -104,6 +110,7 @@ class Plan:
     shape: EncoderConfig
     seed: int
     teacher: Layers | None = None
+    words: Words | None = None
 
     def digest(self) -> str:
         """What the fits depend on beside the settings: truth, speakers, content of the audio."""
@@ -120,7 +127,15 @@ class Plan:
             contents += sorted(self.teacher.table.keys.items())
         truth = sorted((name, tuple(values)) for name, values in self.truth.items())
         tests = [(number, fold.test) for number, fold in self.folds.items()]
-        parts = (self.task, truth, sorted(self.speaker.items()), contents, tests)
+        parts: tuple[object, ...] = (
+            self.task,
+            truth,
+            sorted(self.speaker.items()),
+            contents,
+            tests,
+        )
+        if self.words is not None:
+            parts += (self.words.digest,)
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
     def material(
@@ -140,6 +155,7 @@ class Plan:
             layers=self.layers,
             teacher=self.teacher,
             elsewhere=self.folds[fold].elsewhere,
+            words=self.words,
             together=_of_like_length(self.frames.lengths),
         )
 
@@ -197,6 +213,7 @@ class Data:
         teacher: all layers of an encoder that teaches, where one does.
         others: unlabelled corpora that a teacher may guess, with their frames; the utterances are
             in ``frames``, ``layers`` and ``teacher`` too, behind ``prefix_of``.
+        words: of the transcripts, where they are to be used: folds then keep sentences apart, too.
     """
 
     task: Task
@@ -206,6 +223,7 @@ class Data:
     unlabelled: Mapping[str, str] = field(default_factory=dict)
     teacher: Layers | None = None
     others: tuple[tuple[Corpus, FrameTable], ...] = ()
+    words: Words | None = None
 
     def plan(
         self,
@@ -235,16 +253,47 @@ class Data:
             shape=shape,
             seed=seed,
             teacher=self.teacher,
+            words=self.words,
         )
+
+    def said_in_test(self, fold: Fold) -> set[str]:
+        """Utterances of training speakers that say a sentence of the test; none without words.
+
+        They are neither learned from nor in the crowd.
+
+        Raises:
+            UndertoneError: little is left of the training speakers' labels without them.
+        """
+        if self.words is None:
+            return set()
+        rows, sentences = self.corpus.table, self.words.sentences
+        everyone = dict(zip(rows["utterance"], rows["speaker"], strict=True)) | dict(
+            self.unlabelled
+        )
+        learned = [name for name, who in everyone.items() if who in fold.train_speakers]
+        tested = rows["utterance"][rows["speaker"].isin(fold.test_speakers)]
+        shared = said_on_both_sides(map(sentences.get, learned), map(sentences.get, tested))
+        repeated = {name for name in learned if sentences.get(name) in shared}
+        labelled = set(rows["utterance"]) & set(learned)
+        left = len(labelled - repeated)
+        if left < LEAST_LEFT * len(labelled):
+            raise UndertoneError(
+                f"{len(shared)} sentences of {self.corpus.name} are said by training and test "
+                f"speakers of fold {fold.index} alike, and only {left} of {len(labelled)} labelled "
+                "training utterances say others: words that are learned in training must not be "
+                "tested. Leave --text out, or take speech whose speakers say sentences of their "
+                "own; `undertone finetune --set folds=0` trains a model and leaves it unmeasured"
+            )
+        return repeated
 
     def _fold(self, fold: Fold, pool: Pool, others: Sequence[FrameTable]) -> FoldPlan:
         """The crowd: training speakers' part of the pool, and their utterances without a label.
 
         No test speaker is in it, even where the pool holds test speakers.
         """
-        rows = self.corpus.table
-        own = set(pool.parts[0].utterances)
-        unlabelled = self.unlabelled.items()
+        rows, repeated = self.corpus.table, self.said_in_test(fold)
+        own = set(pool.parts[0].utterances) - repeated
+        unlabelled = ((n, who) for n, who in self.unlabelled.items() if n not in repeated)
         return FoldPlan(
             test=tuple(sorted(rows["utterance"][rows["speaker"].isin(fold.test_speakers)])),
             pool=tuple(
@@ -268,13 +317,20 @@ class Data:
             for name, voice in zip(part.utterances, voices, strict=True):
                 yield f"{prefix_of(number, part.corpus)}{name}", voice or part.corpus.name
 
+    def learned_from(self, fold: Fold) -> Corpus:
+        """The corpus without utterances that a fold may not draw labels from."""
+        names = self.corpus.table["utterance"]
+        repeated = self.said_in_test(fold) & set(names)
+        return self.corpus.drop(dict.fromkeys(repeated, SAID_IN_TEST)) if repeated else self.corpus
+
     def _cells(self, folds: Sequence[Fold], draws: Draws, seed: int) -> Iterator[Cell]:
         for fold in folds:
-            most = largest_budget(self.corpus, fold, self.task)
+            corpus = self.learned_from(fold)
+            most = largest_budget(corpus, fold, self.task)
             for draw in range(draws.n_draws):
                 for budget in draws.budgets:
                     labels = draw_labels(
-                        self.corpus,
+                        corpus,
                         fold,
                         budget=most if budget == draws.all_labels else budget,
                         draw=draw,

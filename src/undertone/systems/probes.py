@@ -20,7 +20,7 @@ from undertone.models.weighted_layers import WeightedLayers
 from undertone.systems.fits import crowd_of, limits_of, outputs_for, vectors_of
 from undertone.systems.fitted import Fitted, OnVectors, View
 from undertone.systems.problem import Problem
-from undertone.systems.table import DISCRIMINANT, FINETUNE, RIDGE, System
+from undertone.systems.system import DISCRIMINANT, FINETUNE, RIDGE, System
 from undertone.tasks import AMOUNTS, CHOICE, Task
 from undertone.training.seeds import seed_of, seed_torch
 from undertone.training.supervised import FinetuneConfig
@@ -111,7 +111,7 @@ def fit_weighted(problem: Problem, settings: FinetuneConfig) -> Fitted:
         seed=seed,
     )
     head = _head(problem.task, mean, sd, network)
-    return OnVectors(view, head, {"weights": [round(float(w), 6) for w in network.weights]})
+    return OnVectors(view, head, remarks={"weights": [round(float(w), 6) for w in network.weights]})
 
 
 def _head(task: Task, mean: np.ndarray, sd: np.ndarray, network: WeightedLayers) -> Head:

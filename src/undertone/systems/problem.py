@@ -18,6 +18,7 @@ from undertone.features.vectors import mean_sd
 from undertone.models.encoder import Encoder, EncoderConfig
 from undertone.models.network import encode
 from undertone.systems.layers import Layers, choose
+from undertone.systems.words import Words
 from undertone.tasks import CHOICE, Task
 from undertone.tasks.draws import LabelDraw
 from undertone.training.normalise import Normaliser, lazily
@@ -45,6 +46,7 @@ class Material:
         layers: of a pre-trained encoder, where the frames are its.
         teacher: all layers of another encoder, which teaches these frames.
         elsewhere: speaker by utterance, of unlabelled speech of other corpora.
+        words: of the transcripts, where they are to be used.
         together: by utterance, those that go through an encoder with it: sums are rounded otherwise
             in other company, and which labels a process meets first must change no number.
     """
@@ -61,6 +63,7 @@ class Material:
     layers: Layers | None = None
     teacher: Layers | None = None
     elsewhere: Mapping[str, str] = field(default_factory=dict)
+    words: Words | None = None
     together: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     _steps: dict[str, np.ndarray] = field(default_factory=dict)
     _vectors: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
@@ -116,6 +119,11 @@ class Material:
         """(n_values,) what each value of a block counts."""
         layers = self.teacher if block == TEACHER else self.layers
         return emphasis(self.columns, n_values) if layers is None else layers.emphasis()
+
+    def words_of(self, utterances: Sequence[str], *, shuffled: bool = False) -> np.ndarray:
+        """(n_utterances, n_values) of the transcripts; NaN where the words are not known."""
+        assert self.words is not None, "who reads words is asked for where they are given"
+        return self.words.of_others(utterances) if shuffled else self.words.of(utterances)
 
     def pooled(
         self, start: str, utterances: Sequence[str], pooling: str | None = None

@@ -12,7 +12,8 @@ from typing import Any
 from undertone import config
 from undertone.errors import UndertoneError
 from undertone.features.name import FeatureName, parse
-from undertone.systems.table import TAUGHT, System, sections, systems_of
+from undertone.systems.system import TAUGHT, System
+from undertone.systems.table import sections, systems_of
 from undertone.systems.taught import TaughtConfig
 from undertone.tasks import Task
 

@@ -7,125 +7,30 @@ A new system is a fit, in this file or one of its own, and its row in ``ROWS``. 
 are the task's own and come last.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
 
 from undertone.errors import UndertoneError
-from undertone.evaluation.report.result import KINDS, Compared, Contrast, Pair
+from undertone.evaluation.report.result import Contrast, Pair
 from undertone.features.name import FeatureName
-from undertone.models.cnn import CnnConfig
-from undertone.models.crowd_ridge import RidgeConfig
-from undertone.models.discriminant import DiscriminantConfig
 from undertone.models.heads import Constant
-from undertone.models.picture import PictureConfig
-from undertone.systems import fits
+from undertone.systems import fits, taught_rows, word_rows
 from undertone.systems.fitted import Fitted, OnVectors, View
-from undertone.systems.problem import PRETRAINED, RANDOM, TEACHER, Problem
-from undertone.systems.taught import TaughtConfig, fit_taught, fit_teacher
+from undertone.systems.problem import PRETRAINED, RANDOM, Problem
+from undertone.systems.system import (
+    CNN,
+    DISCRIMINANT,
+    ENCODER,
+    FINETUNE,
+    FRAMES,
+    PICTURE,
+    RIDGE,
+    Section,
+    System,
+)
 from undertone.tasks import AMOUNTS, CHOICE, TASKS, Dimensions, Task
-from undertone.training.supervised import FinetuneConfig
 
-FRAMES, ENCODER = "frames", "encoder"  # whose frames: an extractor's, a pre-trained encoder's
-Fit = Callable[[Problem, Any], Fitted]
-
-
-@dataclass(frozen=True)
-class Section:
-    """Settings of some systems: the name of their section, and their class."""
-
-    name: str
-    kind: type
-
-
-FINETUNE = Section("finetune", FinetuneConfig)
-DISCRIMINANT = Section("discriminant", DiscriminantConfig)
-RIDGE = Section("ridge", RidgeConfig)
-CNN = Section("cnn", CnnConfig)
-PICTURE = Section("picture", PictureConfig)
-TAUGHT = Section("taught", TaughtConfig)
-
-
-@dataclass(frozen=True)
-class System(Compared):
-    """One way to learn from labels and predict.
-
-    Attributes:
-        fit: a problem and settings to what was fitted.
-        settings: its section; None where it has none.
-        tasks: kinds of tasks, or names of tasks.
-        usual: on whose frames a curve holds it by default.
-        pretrains: whether it starts from an encoder pre-trained on the pool.
-        sees_pool: whether statistics of the pool enter.
-        one_layer: whether it reads one layer of an encoder, chosen on labels where none is named.
-        overconfident: whether its probabilities want a temperature before they are served.
-        needs_teacher: whether an encoder beside the frames teaches it.
-        hears_teacher: whether it hears that encoder to predict, too.
-        least_labels: of a budget; with fewer it says nothing and is left out.
-    """
-
-    fit: Fit
-    settings: Section | None = None
-    tasks: tuple[str, ...] = (CHOICE, AMOUNTS)
-    usual: tuple[str, ...] = (FRAMES,)
-    pretrains: bool = False
-    sees_pool: bool = False
-    one_layer: bool = False
-    overconfident: bool = False
-    needs_teacher: bool = False
-    hears_teacher: bool = False
-    least_labels: int = 0
-
-    def __post_init__(self) -> None:
-        assert self.kind in KINDS, f"system {self.name} is of kind {self.kind!r}, none of {KINDS}"
-        assert self.sees_pool or not self.pretrains, "who pre-trains on the pool sees it"
-
-    def own(self, bag: Mapping[str, Any]) -> Any:
-        """What its fit is given of settings by section; None where it has no settings."""
-        return None if self.settings is None else bag[self.settings.name]
-
-
-def _of_teaching(kind: str, *, overconfident: bool) -> tuple[System, ...]:
-    """What a teacher taught, the control, and the teacher itself, of one kind of tasks."""
-    rows = (
-        System(
-            "taught",
-            "taught",
-            "classic",
-            "The same kind of system on the same vectors, fitted on the labels and on the surest "
-            "guesses of the teacher about unlabelled training speech.",
-            fit_taught,
-        ),
-        System(
-            "taught_by_itself",
-            "teacher taught by itself",
-            "control",
-            "The teacher's own vectors, fitted on the labels and on its own guesses in the same "
-            "way: what the guesses are worth without a smaller student.",
-            partial(fit_taught, block=TEACHER),
-            hears_teacher=True,
-        ),
-        System(
-            "teacher",
-            "teacher",
-            "control",
-            "The recommended system on all layers of the teacher, fitted on the labels.",
-            fit_teacher,
-            hears_teacher=True,
-        ),
-    )
-    return tuple(
-        replace(
-            row,
-            settings=TAUGHT,
-            tasks=(kind,),
-            usual=(FRAMES, ENCODER),
-            overconfident=overconfident,
-            needs_teacher=True,
-        )
-        for row in rows
-    )
+__all__ = ["ENCODER", "FRAMES", "ROWS", "Section", "System", "systems_of"]
 
 
 ROWS: tuple[System, ...] = (
@@ -227,6 +132,7 @@ ROWS: tuple[System, ...] = (
         partial(fits.fit_linear, block="functionals"),
         tasks=(AMOUNTS,),
     ),
+    *word_rows.ROWS,
     System(
         "descriptors",
         "descriptors + ridge",
@@ -301,8 +207,8 @@ ROWS: tuple[System, ...] = (
         PICTURE,
         usual=(),
     ),
-    *_of_teaching(CHOICE, overconfident=True),
-    *_of_teaching(AMOUNTS, overconfident=False),
+    *taught_rows.of_teaching(CHOICE, overconfident=True),
+    *taught_rows.of_teaching(AMOUNTS, overconfident=False),
 )
 PAIRS = (
     Pair("combined", "combined_random", "beside descriptors"),
@@ -343,17 +249,21 @@ def who_sees_pool() -> tuple[str, ...]:
     return tuple(row.name for row in ROWS if row.sees_pool)
 
 
-def usual_systems(task: Task, frames: str, *, taught: bool = False) -> tuple[str, ...]:
+def usual_systems(
+    task: Task, frames: str, *, taught: bool = False, words: bool = False
+) -> tuple[str, ...]:
     """What a curve on ``FRAMES`` or on those of an ``ENCODER`` holds by default."""
     return tuple(
         name
         for name, row in systems_of(task).items()
-        if frames in row.usual and (taught or not row.needs_teacher)
+        if frames in row.usual
+        and (taught or not row.needs_teacher)
+        and (words or not row.reads_words)
     )
 
 
-def advised(task: Task, frames: str, *, pretrained: bool) -> str:
-    """What we would train, from a pre-trained encoder or without one.
+def advised(task: Task, frames: str, *, pretrained: bool, words: bool = False) -> str:
+    """What we would train, from a pre-trained encoder or without one, with words or without.
 
     It is the first row that is recommended, or else a classic one, or else any.
     """
@@ -363,6 +273,7 @@ def advised(task: Task, frames: str, *, pretrained: bool) -> str:
         if frames in row.usual
         and row.pretrains == pretrained
         and not row.needs_teacher
+        and (words or not row.reads_words)
         and row.kind not in ("control", "floor")
     ]
     best = [row for row in rows if row.recommended] or [r for r in rows if r.kind == "classic"]
@@ -413,6 +324,25 @@ def check_teacher(names: Sequence[str], teacher: str) -> None:
 def contrasts_among(systems: Sequence[str]) -> tuple[Contrast, ...]:
     """The contrasts whose systems are both there."""
     return tuple(c for c in CONTRASTS if {c.ours, c.other} <= set(systems))
+
+
+def check_words(task: Task, names: Sequence[str], *, given: bool) -> None:
+    """Refuse systems that read transcripts where there are none, and transcripts that none reads.
+
+    Raises:
+        UndertoneError: names the systems, or the option that they need.
+    """
+    readers = [name for name, row in systems_of(task).items() if row.reads_words]
+    if not given and (asked := [name for name in names if name in readers]):
+        raise UndertoneError(
+            f"{', '.join(asked)} read transcripts: name an encoder of text, as --text "
+            "sentence-transformers/all-MiniLM-L6-v2"
+        )
+    if given and not set(names) & set(readers):
+        raise UndertoneError(
+            f"{', '.join(names)} read no transcripts: leave --text out, or name a system that "
+            f"does: {', '.join(readers)}"
+        )
 
 
 def pairs_among(systems: Sequence[str]) -> tuple[Pair, ...]:
