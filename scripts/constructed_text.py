@@ -19,17 +19,23 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from undertone import corpora
+from undertone import config, corpora
+from undertone.corpora.corpus import Corpus
 from undertone.corpora.sentences import fold
+from undertone.corpora.transcripts import with_transcripts
 from undertone.errors import UndertoneError
 from undertone.evaluation.curves import Curves
 from undertone.experiment import CurveSettings, run_curve
+from undertone.features.text.embeddings import holds_words
+from undertone.features.text.prior import fit_prior
+from undertone.features.text.reader import Reader
 from undertone.features.text.source import find
 from undertone.pipeline import Resources
 from undertone.progress import Progress
@@ -39,6 +45,7 @@ BASES, SLOPES, SDS = (50, 170, 100), (22, 35, 40), (4, 8, 10)  # pitch, words a 
 PARTS = ((130, 1.0, 2.6), (130, 3.4, 5.0), (100, 2.8, 3.2))  # sentences, valence from and to
 WORDS = (4, 11)
 FOLDS, DRAWS, BUDGETS = 4, 10, (20, 50)
+HEARD = 48  # sentences that a speech recogniser hears
 VOICE = "layers"
 SYSTEMS = (VOICE, "audio_text", "text_alone", "text_shuffled", "audio_text_train", "mean")
 
@@ -49,7 +56,7 @@ def main() -> None:
     parser.add_argument("--emobank", type=Path, required=True, help="emobank.csv")
     parser.add_argument("--features", required=True, help="frames of an encoder of audio")
     parser.add_argument("--text", required=True, help="encoder of text")
-    parser.add_argument("--asr", help="speech recogniser, for transcripts that are heard")
+    parser.add_argument("--asr", help=f"speech recogniser, to hear {HEARD} of them")
     parser.add_argument("--out", type=Path, default=Path("runs/constructed"), help="folder")
     parser.add_argument("--cache", type=Path, help="folder of the frame store")
     parser.add_argument("--sentences", type=float, default=1.0, help="share of the 360 to read")
@@ -62,7 +69,7 @@ def main() -> None:
     table = build(given.out / "corpus", given.emobank, share=given.sentences)
     resources = Resources(given.cache, given.workers)
     rows = []
-    for name, text, systems in ways(given, table, resources):
+    for name, text, systems in ways(given):
         settings = settings_of(given, table, text, systems)
         curves = run_curve(settings, given.out / name.replace(" ", "-"), resources).curves
         rows += lines_of(name, curves, systems)
@@ -70,6 +77,8 @@ def main() -> None:
     result = pd.DataFrame(rows, columns=columns)
     result.to_csv(given.out / "table.csv", index=False)
     print(result.to_string(index=False))
+    if given.asr:
+        say_what_is_heard(given, table, resources)
 
 
 def what_is_missing(emobank: Path) -> str:
@@ -132,7 +141,7 @@ def read_aloud(file: Path, text: str, speaker: str, knobs: np.ndarray) -> None:
 
 
 def ways(
-    given: argparse.Namespace, table: Path, resources: Resources
+    given: argparse.Namespace,
 ) -> Iterator[tuple[str, dict[str, str], tuple[str, ...]]]:
     """What reads the words: a name, settings of text, systems."""
     reading = ("audio_text", "text_alone", "mean")
@@ -140,12 +149,6 @@ def ways(
     random = random_encoder(Path(given.out) / "random-encoder", given.text)
     yield "random network", {"model": str(random)}, reading
     yield "rated sentences", {"model": given.text, "prior": str(given.emobank)}, reading
-    if given.asr:
-        heard = transcripts(given.asr, table, resources)
-        print(f"word error rate of the speech recogniser: {word_errors(table, heard):.2f}")
-        yield "heard", {"model": given.text, "transcripts": str(heard)}, reading
-        prior = {"prior": str(given.emobank), "transcripts": str(heard)}
-        yield "heard, rated sentences", {"model": given.text} | prior, reading
 
 
 def random_encoder(folder: Path, text: str) -> Path:
@@ -162,23 +165,46 @@ def random_encoder(folder: Path, text: str) -> Path:
     return folder
 
 
-def transcripts(asr: str, table: Path, resources: Resources) -> Path:
-    """The table of what a speech recogniser hears."""
+def say_what_is_heard(given: argparse.Namespace, table: Path, resources: Resources) -> None:
+    """How many words a speech recogniser gets wrong, and what that costs a scorer of valence."""
     from undertone.features.asr import load
     from undertone.features.transcribe import transcribe
 
     opened = corpora.open(f"constructed={table}")
+    some = replace(opened, table=opened.table.iloc[:HEARD])
+    folder, shown = resources.cache, resources.progress
     out = table.with_name("heard.csv")
-    return transcribe(opened, load(asr), out=out, language="en", folder=resources.cache).path
+    done = transcribe(some, load(given.asr), out=out, language="en", folder=folder, progress=shown)
+    heard = with_transcripts(some, done.path)
+    encoder = find(given.text)
+    said = set(map(fold, opened.table["transcript"]))
+    prior = fit_prior(given.emobank, encoder, said=said, folder=folder, progress=shown)
+    reader = Reader(given.text, encoder.digest, encoder.width, prior.scorer)
+    print(
+        f"{len(some)} sentences: word error rate of the speech recogniser "
+        f"{word_errors(some.table, heard.table):.2f}; r of the scorer of rated sentences with "
+        f"people's valence {_correlation(some, reader, folder):.2f} given, "
+        f"{_correlation(heard, reader, folder):.2f} heard"
+    )
 
 
-def word_errors(table: Path, heard: Path) -> float:
+def _correlation(corpus: Corpus, reader: Reader, folder: Path | None) -> float:
+    """Of the scores of what is said with the ratings; without words the mean of the scores."""
+    texts = corpus.table["transcript"]
+    known = [text for text in texts if holds_words(text)]
+    scores = reader.read(known, folder=folder, progress=False)
+    mean = np.mean([scores[text] for text in known])
+    values = [float(scores[text][0]) if holds_words(text) else mean for text in texts]
+    return float(np.corrcoef(values, corpus.table["valence"].astype(float))[0, 1])
+
+
+def word_errors(said: pd.DataFrame, heard: pd.DataFrame) -> float:
     """Words put in, left out or exchanged, over the words that were said."""
-    said, known = (pd.read_csv(path, keep_default_na=False, dtype=str) for path in (table, heard))
-    by_file = dict(zip(known["file"], known["transcript"], strict=True))
+    texts = heard["transcript"].where(heard["transcript"].map(holds_words), "")
+    known = dict(zip(heard["utterance"], texts, strict=True))
     pairs = [
-        (fold(text).split(), fold(by_file.get(file, "")).split())
-        for file, text in zip(said["file"], said["transcript"], strict=True)
+        (fold(text).split(), fold(known[name]).split())
+        for name, text in zip(said["utterance"], said["transcript"], strict=True)
     ]
     return sum(_distance(a, b) for a, b in pairs) / sum(len(a) for a, _ in pairs)
 
@@ -187,8 +213,6 @@ def settings_of(
     given: argparse.Namespace, table: Path, text: dict[str, str], systems: tuple[str, ...]
 ) -> CurveSettings:
     """Of a curve."""
-    from undertone import config
-
     values: dict[str, Any] = {
         "corpus": f"constructed={table}",
         "task": "dimensions",

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from undertone import audio, cli, config
 from undertone.corpora.folds import Fold
 from undertone.errors import UndertoneError
+from undertone.evaluation.report import tables
 from undertone.experiment import CurveSettings, run_curve
 from undertone.features.text.reader import Reader, TextSettings
 from undertone.pipeline import Resources
@@ -104,6 +105,13 @@ def test_a_curve_weighs_voice_and_words_by_dimension_and_says_so(home):
     assert "of 72 utterances 3 have no transcript with a word in it" in notes
     assert "69 different sentences" in notes
     assert "With 24 labels, fits chose for valence: " in notes
+    (worth,) = tables.contrasts(result)
+    gains = {row.name: row.cells[0] for row in worth.rows}
+    assert worth.title == "What words are worth"
+    for other in ("the voice alone", "somebody else's words"):
+        assert gains[f"voice + words over {other}, valence"].value > 0.3
+        assert abs(gains[f"voice + words over {other}, arousal"].value) < 0.2
+    assert "What words are worth" in (folder / "run" / "report.html").read_text()
     again = run_curve(settings, folder / "again", resources)
     for key, scored in curves.scored.items():
         np.testing.assert_array_equal(scored.by_draw, again.curves.scored[key].by_draw)
@@ -227,7 +235,10 @@ def test_options_that_need_each_other_are_told(home):
         (["--transcripts", "x.csv"], "--transcripts is for words"),
         (["--text-prior", "x.csv"], "--text-prior is for words"),
         (["--text", encoder, "--systems", "descriptors,mean"], "read no transcripts: leave --text"),
-        (["--systems", "audio_text,mean"], "audio_text read transcripts: name an encoder of text"),
+        (
+            ["--systems", "audio_text,mean"],
+            "audio_text, text_shuffled read transcripts: name an enc",
+        ),
     ):
         with pytest.raises(UndertoneError, match=message):
             run("curve", "--corpus", corpus, "--out", folder / "x", *options)

@@ -223,8 +223,17 @@ CONTRASTS = (
     Contrast("taught", "descriptors", "the same student untaught"),
     Contrast("taught", "taught_by_itself", "the teacher taught by itself"),
     Contrast("taught", "teacher", "the teacher"),
+    Contrast("audio_text", "layers", "the voice alone", "words"),
+    Contrast("audio_text", "descriptors", "the voice alone", "words"),
+    Contrast("audio_text", "text_alone", "the words alone", "words"),
+    Contrast("audio_text", "text_shuffled", "somebody else's words", "words"),
+    Contrast("audio_text_train", "layers", "the voice alone", "words"),
+    Contrast("audio_text_train", "descriptors", "the voice alone", "words"),
 )
-ALONGSIDE = {"taught": ("taught_by_itself",)}  # no row without its control
+ALONGSIDE = {  # no row without its control
+    "taught": ("taught_by_itself",),
+    "audio_text": ("text_shuffled",),
+}
 
 
 def systems_of(task: Task) -> dict[str, System]:

@@ -65,6 +65,7 @@ class Contrast:
     ours: str
     other: str
     label: str  # of the other, as "the same student untaught"
+    about: str = "a teacher"  # what the difference tells the worth of, a key of ``tables.WORTHS``
 
 
 @dataclass(frozen=True)

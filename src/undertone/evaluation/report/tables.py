@@ -13,11 +13,20 @@ from undertone.evaluation.estimate import Estimate, decimal
 from undertone.evaluation.report.gaps import meet, say_meet
 from undertone.evaluation.report.paper import Published, say_range, series
 from undertone.evaluation.report.result import Compared, CurveResult, Pair
-from undertone.tasks import MEAN
+from undertone.tasks import AMOUNTS, MEAN
 
 Cell = Estimate | str
 NOTHING = "–"
 CHANCE = "chance"  # in the place of a system's name
+
+WORTHS = {  # what a contrast is about, and how its table is read
+    "a teacher": "Above zero the taught student is better, on the same labels, draws and test "
+    "{unit}s. Part of what teaching gains is one more round of self-training: what a student keeps "
+    "of its teacher is to be read against the better of the teacher and the teacher taught by "
+    "itself.",
+    "words": "Above zero words help, on the same labels, draws and test {unit}s. What is gained "
+    "over the voice alone and not over somebody else's words is none of the words'.",
+}
 
 
 @dataclass(frozen=True)
@@ -109,26 +118,30 @@ def leads(result: CurveResult) -> Iterator[Table]:
         )
 
 
-def contrasts(result: CurveResult) -> Table | None:
-    """How much better taught systems are than others, paired; None where nobody is taught."""
-    budgets = result.curves.budgets
-    if not result.contrasts:
-        return None
+def contrasts(result: CurveResult) -> tuple[Table, ...]:
+    """What teachers and words are worth, paired; a table of each that systems are compared on."""
+    subjects = dict.fromkeys(contrast.about for contrast in result.contrasts)
+    return tuple(_contrasts(result, about) for about in subjects)
+
+
+def _contrasts(result: CurveResult, about: str) -> Table:
+    """The mean of the outputs; of amounts that words tell also each of them."""
+    curves, hint = result.curves, WORTHS[about].format(unit=result.unit)
+    by_output = result.task.outputs if about == "words" and result.task.kind == AMOUNTS else ()
     return Table(
-        title="What a teacher is worth",
-        headings=(f"gain in {result.headline.label} over …", *map(str, budgets)),
+        title=f"What {about} {'is' if about.startswith('a ') else 'are'} worth",
+        headings=(f"gain in {result.headline.label} over …", *map(str, curves.budgets)),
         rows=tuple(
             Row(
-                f"{result.label(c.ours)} over {c.label}",
-                tuple(_gain(result, (c.ours, c.other), b) for b in budgets),
+                f"{result.label(c.ours)} over {c.label}{f', {output}' * (output != MEAN)}",
+                tuple(_gain(result, (c.ours, c.other), b, output=output) for b in curves.budgets),
                 system=c.other,
             )
             for c in result.contrasts
+            if c.about == about
+            for output in (MEAN, *by_output)
         ),
-        hint="Above zero the taught student is better, on the same labels, draws and test "
-        f"{result.unit}s. Part of what teaching gains is one more round of self-training: what a "
-        "student keeps of its teacher is to be read against the better of the teacher and the "
-        "teacher taught by itself.",
+        hint=hint,
         signed=True,
     )
 

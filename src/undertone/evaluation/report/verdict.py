@@ -178,7 +178,7 @@ def _pair(result: CurveResult, pair: Pair, worths: tuple[Worth, ...]) -> str:
 
 
 def _contrast(result: CurveResult, contrast: Contrast) -> str:
-    """What teaching gains at both ends."""
+    """What teaching or words gain at both ends."""
     both = (contrast.ours, contrast.other)
     gains = [
         f"{result.curves.gain(*both, budget=budget).signed()} with {count(budget, 'label')}"
