@@ -319,3 +319,18 @@ def test_a_budget_that_the_speakers_cannot_meet_is_told(tmp_path):
 def test_all_labels_are_a_budget(tmp_path):
     result = found(planted((0.0, 2.0)), tmp_path, budgets=(12, "all"), draws=1)
     assert result.budgets == (12, 96)
+
+
+def test_official_test_parts_are_never_put_together(tmp_path):
+    data = planted((0.0, 2.0), "choice")
+    table = data.corpus.table
+    part = {f"s{i:02d}": name for i, name in enumerate(["train"] * 5 + ["test1", "test2"] * 2)}
+    table = table.assign(split=table["speaker"].map(part))
+    data = replace(data, corpus=replace(data.corpus, table=table, official_folds=True))
+    result = found(data, tmp_path, budgets=(40,))
+    assert (result.curve.part, list(result.curve.elsewhere)) == ("test1", ["test2"])
+    assert result.curve.curves.speakers == ("s05", "s07")
+    assert result.curve.elsewhere["test2"].speakers == ("s06", "s08")
+    assert any("of the official test part test1" in note for note in result.curve.notes)
+    fits = pd.read_parquet(tmp_path / "results.parquet")
+    assert set(fits["part"]) == {"test1", "test2"}

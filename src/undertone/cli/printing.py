@@ -43,11 +43,8 @@ def print_score(score: "Score") -> None:
     from rich.console import Console
 
     _print_fitting(score.tested, ("", *score.headings), score.rows())
-    for line in (
-        *score.about_raters,
-        *(f"{n} left out: {why}" for why, n in score.left_out.items()),
-        *score.notes,
-    ):
+    left_out = (f"{n} left out: {why}" for why, n in score.left_out.items())
+    for line in (*score.about_raters, *left_out, *score.notes):
         Console().print(line)
 
 

@@ -11,7 +11,7 @@ that a layer can be held against any system of such a curve.
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -230,8 +230,11 @@ def _result(
     settings: LayersSettings,
     seconds: Mapping[str, float],
 ) -> LayersResult:
+    """Of the first official test part, where there are several."""
+    curve = run.result(sweep, curves, dict(seconds))
     curve = replace(
-        run.result(sweep, curves, dict(seconds)),
+        curve,
+        notes=(*curve.notes, *_note_on_parts(list(curves))),
         title=f"What the layers of {Path(settings.features.model).name} carry of {run.corpus.name}",
         settings=config.to_toml(settings),
         command=f"undertone layers --config {run.out / 'config.toml'} --out FOLDER",
@@ -248,6 +251,15 @@ def _result(
         },
         least_labels=weighted.least_labels,
     )
+
+
+def _note_on_parts(parts: Sequence[str]) -> list[str]:
+    if len(parts) < 2:
+        return []
+    return [
+        f"Everything here is of the official test part {parts[0]}; what the same fits say of "
+        f"{', '.join(parts[1:])} is in results.parquet."
+    ]
 
 
 def _weights(sweep: Sweep, budget: int) -> np.ndarray:

@@ -40,6 +40,7 @@ from undertone.evaluation.report.result import CurveResult, Source
 from undertone.experiment import folder
 from undertone.experiment.distilling import refuse_heard
 from undertone.experiment.forecast import forecast
+from undertone.experiment.pretrained import pretraining_table, unbeaten
 from undertone.experiment.settings import ALL, CurveSettings
 from undertone.experiment.sweep import Sweep, layer_notes, read_fit
 from undertone.experiment.sweep import run as run_sweep
@@ -53,8 +54,6 @@ from undertone.progress import Progress
 from undertone.systems.plan import Cell, Data, Draws, Plan
 from undertone.systems.table import contrasts_among, pairs_among
 from undertone.tasks import Task
-from undertone.training import references
-from undertone.training.pretrain import Pretraining
 
 SCORING = "scores"
 BY_VIDEO = (
@@ -287,12 +286,12 @@ class Run:
             seeds={"run": settings.seed, "bootstrap": 0},
             versions=folder.versions(),
             command=f"{command} --config {self.out / 'config.toml'} --out FOLDER",
-            pretraining=_pretraining_table(pretrainings),
+            pretraining=pretraining_table(pretrainings),
             seconds=seconds,
             warnings=(
                 *filter(None, [self.task.caveat]),
                 *dict.fromkeys([*findings, *self._chosen_on_tested(encoders)]),
-                *_unbeaten(pretrainings),
+                *unbeaten(pretrainings),
             ),
             transductive=settings.transductive,
             notes=(
@@ -397,34 +396,3 @@ def encoders_of(settings: CurveSettings) -> list[Upstream]:
     """Pre-trained encoders that a run hears: of its frames, and of the teacher."""
     names = [parse(settings.features), settings.teacher]
     return [find(name.every_layer()) for name in names if name and name.is_upstream]
-
-
-def _pretraining_table(pretrainings: Mapping[int, Pretraining]) -> pd.DataFrame:
-    """One row a fold: epochs, and the loss beside that of what takes no training."""
-    rows = [
-        {
-            "fold": fold,
-            "epochs": len(done.history),
-            "best epoch": done.best.epoch + 1,
-            "held-out loss": done.best.held_out_loss,
-            **references.columns(done.measured),
-        }
-        for fold, done in pretrainings.items()
-    ]
-    return pd.DataFrame(rows).round(4)
-
-
-def _unbeaten(pretrainings: Mapping[int, Pretraining]) -> Iterator[str]:
-    """A warning, if encoders learned no more than what takes no training."""
-    names = Counter(
-        f"{one.objective} than {name}"
-        for done in pretrainings.values()
-        for one in done.measured
-        for name in one.unbeaten
-    )
-    for name, n_folds in names.items():
-        yield (
-            f"On held-out speech of the pool, in {n_folds} of {len(pretrainings)} folds, "
-            f"pre-training has no lower loss of {name}, which takes no training: there is no sign "
-            "that these encoders learned anything."
-        )
