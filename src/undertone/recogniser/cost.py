@@ -43,11 +43,11 @@ class Cost:
     def cells(self) -> tuple[str, str, str]:
         """For a table: thousands of parameters, megabytes, seconds.
 
-        >>> Cost(650_400, 2_604_000, 0.0412).cells()
-        ('650 k', '2.6 MB', '.0412')
+        >>> Cost(650_400, 2_604_000, 0.0412).cells(), Cost(4_400, 38_200, 1.2).cells()
+        (('650 k', '2.60 MB', '.0412'), ('4 k', '.04 MB', '1.2000'))
         """
-        size = f"{self.size_bytes / MEGABYTE:.1f} MB"
-        return f"{self.parameters / 1000:,.0f} k", size, f"{self.seconds:.4f}".lstrip("0")
+        size = f"{self.size_bytes / MEGABYTE:.2f} MB".removeprefix("0")
+        return f"{self.parameters / 1000:,.0f} k", size, f"{self.seconds:.4f}".removeprefix("0")
 
 
 def cost_of(recogniser: Recogniser, waveforms: Sequence[np.ndarray]) -> Cost:
