@@ -108,7 +108,7 @@ def reproduce(
 
 NOTE = (
     "Speakers are kept apart, and every system sees the same labels. Of the encoder they see the "
-    "layer that was named, or the one that each fit chooses on its own labels. Intervals of a single "
+    "layer that was named, or the one that each fit chooses on its own labels. Intervals of one "
     "draw know of the speakers, not of the chance in training a network: --draws takes it in."
 )
 
