@@ -13,6 +13,7 @@ import pytest
 import soundfile
 
 from undertone import atomic, audio, config
+from undertone.errors import UndertoneError
 from undertone.evaluation.compare import compare, parse
 from undertone.evaluation.predictions import predictions_table
 from undertone.experiment import CurveSettings, run_curve
@@ -154,3 +155,33 @@ def test_gains_by_emotion_are_differences_of_recalls(script, tmp_path, monkeypat
     hit = (of_one["prediction"] == "anger").groupby([of_one["system"], of_one["draw"]]).mean()
     expected = hit["pretrained_frozen"].mean() - hit["scratch_full"].mean()
     assert float(rows[0].split(" | ")[1].split()[0]) == pytest.approx(expected, abs=6e-4)
+
+
+@pytest.mark.slow
+def test_systems_are_chosen_by_training_speakers_alone(script, run, tmp_path, monkeypatch):
+    from undertone.systems.plan import Plan
+
+    posed, problem_of = [], Plan.problem
+
+    def spy(plan, cell, material):
+        posed.append((plan, problem_of(plan, cell, material)))
+        return posed[-1][1]
+
+    systems = ("descriptors", "functionals_logistic", "combined", "constant")
+    atomic.write_text(
+        tmp_path / "run" / "config.toml", config.to_toml(replace(run, systems=systems))
+    )
+    monkeypatch.setattr(script("nested_choice"), "DRAWS", 1)
+    monkeypatch.setattr(Plan, "problem", spy)
+    where = ["--run", tmp_path / "run", "--cache", tmp_path / "store"]
+    asked = ["--systems", "descriptors,functionals_logistic", "--out", tmp_path / "out.json"]
+    called(script("nested_systems"), monkeypatch, *where, *asked)
+    found = json.loads((tmp_path / "out.json").read_text())
+    assert set(found["chosen"]) == {"0", "1", "2"}
+    scores = pd.DataFrame(found["scores"]).groupby("candidate")["uar"].mean()
+    assert set(scores.index) == {"descriptors", "functionals_logistic"}
+    assert scores["descriptors"] > 0.6  # chance is .33
+    check_that_nobody_else_is_posed(posed)
+    for name, message in (("combined", "pre-trains"), ("svm", "has no system svm")):
+        with pytest.raises(UndertoneError, match=message):
+            called(script("nested_systems"), monkeypatch, *where, "--systems", name)
