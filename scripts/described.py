@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from undertone.systems.plan import Plan
-from undertone.systems.problem import Material
+from undertone.systems.problem import DESCRIPTORS, Material
 from undertone.training.normalise import unchanged
 
 
@@ -30,9 +30,9 @@ class Described(Material):
         """(n_utterances, n_values) of the vectors given."""
         return np.stack([self.vectors[name] for name in utterances]).astype(np.float64)
 
-    def emphasis(self, n_descriptors: int) -> np.ndarray:
-        """(n_descriptors,) as given."""
-        return self.counts
+    def emphasis(self, n_values: int, block: str = DESCRIPTORS) -> np.ndarray:
+        """(n_values,) as given; of another block than the descriptors, what it counts anyway."""
+        return self.counts if block == DESCRIPTORS else super().emphasis(n_values, block)
 
 
 def describe(
