@@ -97,7 +97,7 @@ def score_fold(runs: dict[str, Run], fold: Fold) -> Iterator[tuple[int, str, int
 def inner_plan(run: Run, fold: Fold) -> Plan:
     """Folds and draws of labels among the fold's training speakers; it knows nobody else."""
     rows = run.corpus.table
-    barred = rows.loc[~rows["speaker"].isin(fold.train_speakers), "utterance"]
+    barred = rows.loc[~fold.teaches(rows), "utterance"]
     corpus = run.corpus.drop(dict.fromkeys(barred, "a test speaker of the outer fold"))
     folds = speaker_folds(corpus, INNER_FOLDS, SEED, run.task)
     data = replace(run.data, corpus=corpus)

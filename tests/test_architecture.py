@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from undertone.errors import DISTRIBUTION
+
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "undertone"
 ORDER = (
@@ -62,7 +64,29 @@ def test_the_tree_of_the_readme_names_every_module():
 
 def test_the_base_install_stays_small():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert len(project["dependencies"]) <= 15
+    assert len(project["dependencies"]) <= 18
+
+
+def test_the_distribution_has_one_name_in_messages_and_pages():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["name"] == DISTRIBUTION == "undertone-ser"
+    assert project["scripts"] == {"undertone": "undertone.cli:main"}
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *FILES]
+    pages += [path for folder in ("scripts", "benchmarks") for path in (ROOT / folder).glob("*.py")]
+    for path in pages:
+        for strange in re.findall(
+            r"(?:install\s+'?|(?<!-)\b)undertone\[.*|install '?undertone\b(?!-).*", path.read_text()
+        ):
+            pytest.fail(f"{path.name} names a stranger's program: {strange}")
+
+
+def test_every_extra_that_a_message_names_exists():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
+    for path in FILES:
+        for name in re.findall(r'needs\([^)]*extra="(\w+)"', path.read_text()):
+            assert name in extras, f"{path.name}: {name}"
 
 
 def test_every_command_is_documented_and_every_documented_command_exists():

@@ -74,17 +74,17 @@ def test_a_missing_column_names_what_is_there_and_what_would_do(table):
 
 @pytest.mark.parametrize("again", ["a.wav,1,sad", "./a.wav,2,hap", "sub/../a.wav,1,sad"])
 def test_the_same_segment_twice_is_refused_with_its_rows(table, again):
-    with pytest.raises(UndertoneError, match=r"a\.wav in the rows 2 and 4"):
+    with pytest.raises(UndertoneError, match=r"a\.wav in the lines 2 and 4"):
         csv.read(table(f"file,speaker,emotion\na.wav,1,sad\nb.wav,1,sad\n{again}\n"))
 
 
 def test_a_duplicate_is_found_below_an_empty_row(table):
-    with pytest.raises(UndertoneError, match="in the rows 2 and 4"):
+    with pytest.raises(UndertoneError, match="in the lines 2 and 4"):
         csv.read(table("file,speaker,emotion\na.wav,1,sad\n\na.wav,1,sad\n"))
 
 
 def test_one_utterance_name_twice_is_refused(table):
-    with pytest.raises(UndertoneError, match="the utterance u in the rows 2 and 3"):
+    with pytest.raises(UndertoneError, match="the utterance u in the lines 2 and 3"):
         csv.read(table("file,speaker,emotion,utterance\na.wav,1,sad,u\nb.wav,1,sad,u\n"))
 
 
@@ -115,11 +115,11 @@ def test_letters_of_another_corpus_are_not_guessed(table):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "expected a table in UTF-8"),
+        ("", "is empty: expected a row of column names"),
         ("file,speaker,emotion\na.wav,1,sad,more\n", "as many cells in every row"),
         ("file,speaker,emotion\na.wav,1,sad\nb.wav,1,sad,more\n", "as many cells in every row"),
         ("file,speaker,emotion,start\na.wav,1,sad,soon\n", "expected seconds"),
-        ("file,speaker,emotion\n", "none of the 0 files"),
+        ("file,speaker,emotion\n", "a row of column names and no row below it"),
         ("file,File,speaker,emotion\na.wav,a.wav,1,sad\n", None),
     ],
 )
@@ -131,9 +131,12 @@ def test_odd_tables(table, text, message):
         csv.read(table(text))
 
 
-def test_latin_1_is_refused_by_name(table):
-    with pytest.raises(UndertoneError, match="UTF-8"):
-        csv.read(table("file,speaker,emotion\na.wav,Jürgen,sad\n", encoding="latin-1"))
+def test_other_encodings_are_found_and_told(table):
+    rows = "".join(f"{name},Jürgen Größer,sad\n" for name in ("a.wav", "b.wav", "sub/c.wav"))
+    corpus = csv.read(table(f"file,speaker,emotion\n{rows}", encoding="cp1252"))
+    assert corpus.speakers == ("Jürgen Größer",)
+    assert "is not in UTF-8: read as" in corpus.notes[0]
+    assert csv.read(table(f"file,speaker,emotion\n{rows}", encoding="utf-16")).notes == ()
 
 
 def test_a_short_row_is_filled_up_with_nothing(table):

@@ -1,11 +1,12 @@
 import shutil
+from dataclasses import replace
 
 import pytest
 from corpora_fakes import fake_corpus, fake_table, write_audio
 
-from undertone.corpora import folder
+from undertone.corpora import Corpus, folder
 from undertone.corpora.folds import speaker_folds
-from undertone.corpora.pool import pool
+from undertone.corpora.pool import TEST_SENTENCE, TEST_SPEAKER, pool
 
 
 @pytest.fixture
@@ -77,6 +78,23 @@ def test_more_speech_of_the_labelled_corpus_keeps_its_test_speakers_out(name, ro
     speaker = more.set_index("utterance")["speaker"]
     assert set(speaker[part.utterances]) == set(fold.train_speakers)
     assert more.loc[0, "utterance"] in part.left_out
+
+
+def test_a_test_speaker_spelt_otherwise_stays_out_too(labelled):
+    fold = speaker_folds(labelled, 2)[0]
+    table = labelled.table.drop(columns="emotion")
+    table["speaker"] = table["speaker"].str.upper().str.replace("S0", "S-")
+    other = Corpus(labelled.name, labelled.root / "elsewhere", table, "none", "none")
+    part = pool(labelled, [other], fold).parts[1]
+    assert {u[:3] for u in part.utterances} == set(fold.train_speakers)
+
+
+def test_what_a_fold_leaves_unused_is_in_no_pool(labelled):
+    fold = speaker_folds(labelled, 2)[0]
+    spared = labelled.table["utterance"][labelled.table["speaker"].isin(fold.train_speakers)][:3]
+    parts = pool(labelled, [], replace(fold, unused=frozenset(spared))).parts
+    assert not set(spared) & set(parts[0].utterances)
+    assert set(parts[0].left_out.values()) == {TEST_SPEAKER, TEST_SENTENCE}
 
 
 def test_transductive_by_name_lets_everybody_in_once(labelled):

@@ -93,6 +93,57 @@ def test_the_most_probable_emotion_is_the_prediction(truth, prediction):
         score(truth=truth, prediction=broken)
 
 
+def test_columns_of_one_emotion_are_added_up():
+    truth = pd.DataFrame(
+        {
+            "utterance": [f"u{i}" for i in range(8)],
+            "speaker": [f"s{i % 4}" for i in range(8)],
+            "emotion": ["anger"] * 4 + ["happiness"] * 4,
+        }
+    )
+    rows = [(0.0, 0.1, 0.9)] * 4 + [(0.33, 0.32, 0.35)] * 4
+    prediction = pd.DataFrame(rows, columns=["p_hap", "p_exc", "p_ang"])
+    prediction.insert(0, "utterance", truth["utterance"])
+    assert score(truth=truth, prediction=prediction).metrics["uar"].value == 1
+    gap = prediction.assign(p_exc=[np.nan, *prediction["p_exc"][1:]])
+    with pytest.raises(UndertoneError, match=r"1 empty in the prediction \(u0\)"):
+        score(truth=truth, prediction=gap)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.25])
+def test_rows_that_say_nothing_are_refused_or_dropped_and_counted(truth, prediction, value):
+    probabilities = pd.DataFrame({"utterance": prediction["utterance"]})
+    for emotion in EMOTIONS:
+        probabilities[f"p_{emotion}"] = np.where(prediction["prediction"] == emotion, 0.7, 0.1)
+    probabilities.loc[[2, 5], [f"p_{emotion}" for emotion in EMOTIONS]] = value
+    with pytest.raises(UndertoneError, match=r"2 empty in the prediction \(u002, u005\)"):
+        score(truth=truth, prediction=probabilities)
+    found = score(truth=truth, prediction=probabilities, missing="drop")
+    assert found.left_out == {"empty in the prediction": 2}
+
+
+@pytest.mark.parametrize("row", [(1.7, -0.7), (-0.2, 0.9), (0.9, 0.9), (3.1, 0.2)])
+def test_what_are_no_probabilities_is_refused(truth, prediction, row):
+    probabilities = prediction[["utterance"]].assign(p_anger=0.6, p_fear=0.4)
+    probabilities.loc[3, ["p_anger", "p_fear"]] = row
+    with pytest.raises(UndertoneError, match=r"probabilities from 0 to 1 .* u003 \(1 rows\)"):
+        score(truth=truth, prediction=probabilities)
+
+
+@pytest.mark.parametrize("column", ["prediction", "emotion"])
+def test_a_column_that_contradicts_the_probabilities_is_refused(truth, prediction, column):
+    probabilities = prediction[["utterance"]].assign(p_anger=0.6, p_fear=0.4)
+    agreeing = probabilities.assign(**{column: "Angry"})
+    alone = score(truth=truth, prediction=probabilities)
+    assert score(truth=truth, prediction=agreeing).metrics == alone.metrics
+    agreeing.loc[[1, 4], column] = "fear"
+    with pytest.raises(UndertoneError, match=r"u001, u004 \(2 rows\), such as fear against anger"):
+        score(truth=truth, prediction=agreeing)
+    even = agreeing.assign(p_anger=0.5, p_fear=0.5)  # equally likely: no contradiction
+    with pytest.raises(UndertoneError, match="120 empty in the prediction"):
+        score(truth=truth, prediction=even)
+
+
 def test_a_gap_in_the_probabilities_is_no_prediction(truth, prediction):
     probabilities = prediction[["utterance"]].assign(p_anger=0.5, p_fear=0.4)
     probabilities.loc[3, "p_fear"] = np.nan

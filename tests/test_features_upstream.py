@@ -299,7 +299,7 @@ def test_a_name_on_the_hub_is_fetched_once(monkeypatch, folders):
 
 def test_the_missing_extra_says_what_installs_it(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(UndertoneError, match=r"pip install 'undertone\[upstream\]'"):
+    with pytest.raises(UndertoneError, match=r"pip install 'undertone-ser\[upstream\]'"):
         extractors.get("upstream:x@1")
 
 

@@ -3,6 +3,8 @@
 import importlib.util
 from collections.abc import Iterable
 
+DISTRIBUTION = "undertone-ser"  # on the package index, where undertone is another program
+
 
 class UndertoneError(Exception):
     """What was expected, what was found, where, and the next step, in one message."""
@@ -21,7 +23,8 @@ def needs(package: str, *, extra: str, what: str) -> None:
     """
     if importlib.util.find_spec(package) is None:
         raise UndertoneError(
-            f"{what} need the package {package}; install it with `pip install 'undertone[{extra}]'`"
+            f"{what} need the package {package}; install it with "
+            f"`pip install '{DISTRIBUTION}[{extra}]'` (in a checkout `pip install -e '.[{extra}]'`)"
         )
 
 

@@ -5,19 +5,25 @@ Out: a filled frame store, an encoder folder, a model folder.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from undertone import corpora
 from undertone.config import check_ranges, check_types
+from undertone.corpora.audit import Finding, check, left_out_of_copies, refuse
+from undertone.corpora.audit.checks import speakers
+from undertone.corpora.audit.copies import identical
+from undertone.corpora.audit.encoders import heard
 from undertone.corpora.corpus import Corpus
+from undertone.corpora.disjoint import SENTENCE, SPEAKER, known_sentences
 from undertone.corpora.folds import known_speakers, labelled_rows
 from undertone.corpora.official import in_official_folds
 from undertone.corpora.proxy import with_proxy
 from undertone.corpora.transcripts import with_transcripts
 from undertone.errors import UndertoneError
 from undertone.evaluation.score import Score
+from undertone.evaluation.vault import Vault, open_vault
 from undertone.features import mosei, store
 from undertone.features.name import FeatureName, parse
 from undertone.features.store import FrameTable
@@ -26,7 +32,13 @@ from undertone.features.upstream.source import find
 from undertone.features.vectors import summarise
 from undertone.models.encoder import EncoderConfig
 from undertone.progress import Progress
-from undertone.recogniser.build import Build, FinetuneSettings, short_name, teaching_warnings
+from undertone.recogniser.build import (
+    Build,
+    FinetuneSettings,
+    Sealed,
+    short_name,
+    teaching_warnings,
+)
 from undertone.recogniser.card import Facts, write_card
 from undertone.recogniser.folder import (
     ENCODER,
@@ -47,6 +59,8 @@ from undertone.training.pretrain import PretrainConfig
 from undertone.training.pretrain import pretrain as pretrain_encoder
 
 USUAL_FEATURES = "log_mel"
+FROZEN_OF = 5  # groups of speakers, of which a vault freezes one where ``folds`` is 0
+TOLD_BY_CORPUS = ("left out", "words")  # findings that ``tell`` says
 
 
 @dataclass(frozen=True)
@@ -76,7 +90,39 @@ def settle(corpus: Corpus, task: str, features: str) -> tuple[Task, FeatureName]
     """What is predicted and from which frames, where one of them or both are left to the corpus."""
     task = task or (Dimensions.name if corpus.proxy else "")
     usual = mosei.NAME_OF_FRAMES if mosei.holds_frames(corpus) else USUAL_FEATURES
-    return corpus.task(task), parse(features or usual).settled()
+    try:
+        chosen = corpus.task(task)
+    except UndertoneError as error:
+        raise UndertoneError(". ".join([str(error), *corpus.notes])) from None
+    return chosen, parse(features or usual).settled()
+
+
+def tell(corpus: Corpus, told: Iterable[str] = ()) -> list[str]:
+    """Say on standard error how a corpus was read and what was left out of it; return the lines.
+
+    Args:
+        corpus: which was read.
+        told: lines that were said before.
+    """
+    lines = [line for line in corpus.told() if line not in told]
+    for line in lines:
+        print(f"undertone: {line}", file=sys.stderr, flush=True)
+    return lines
+
+
+@dataclass(frozen=True)
+class Guard:
+    """What is asked of the data before anything is learned from it.
+
+    Attributes:
+        allow: findings of the audit that stop nothing.
+        disjoint: what folds keep apart.
+        frozen: speakers whose labels a vault withholds.
+    """
+
+    allow: Sequence[str] = ()
+    disjoint: Sequence[str] = (SPEAKER,)
+    frozen: Sequence[str] = ()
 
 
 def read_data(
@@ -88,6 +134,7 @@ def read_data(
     teacher: FeatureName | None = None,
     others: Sequence[Corpus] = (),
     text: TextSettings | None = None,
+    guard: Guard | None = None,
 ) -> Data:
     """A labelled corpus with its frames, and those of all layers where an encoder gives them.
 
@@ -99,21 +146,36 @@ def read_data(
         teacher: another encoder, which hears the same utterances.
         others: unlabelled corpora that it may guess.
         text: what reads transcripts; without an encoder of text in it nobody does.
+        guard: what is allowed, kept apart and frozen.
+
+    Raises:
+        UndertoneError: a score on it would be a lie, and that is not among what is allowed.
     """
-    heard = _hear(in_official_folds(corpus), features, teacher, resources)
-    read = heard.corpus
-    labelled = usable(read, task)
+    guard = guard or Guard()
+    refuse([*speakers(corpus), *heard(corpus, str(features))], guard.allow)
+    own = _hear(in_official_folds(corpus), features, teacher, resources)
+    refuse(list(identical(own.corpus, own.table.keys)), guard.allow)
+    read = left_out_of_copies(own.corpus, own.table.keys)
+    told = tell(read)
+    labelled = usable(read, task, frozen=guard.frozen)
     rest = read.table[read.table["speaker"].notna()]
     rest = rest[~rest["utterance"].isin(labelled.table["utterance"])]
+    if SENTENCE in guard.disjoint:
+        labelled = known_sentences(labelled)
+        rest = rest.iloc[:0]  # nobody looks what is said there
+    tell(labelled, told)
     unlabelled = dict(zip(rest["utterance"], rest["speaker"], strict=True))
     words = None
     if text is not None and text.model:
         folder, progress = resources.cache, resources.progress
         words = read_words(read, text, folder=folder, progress=progress)
     data = Data(
-        *(task, labelled, heard.table, heard.layers, unlabelled), teacher=heard.teacher, words=words
+        *(task, labelled, own.table, own.layers, unlabelled), teacher=own.teacher, words=words
     )
-    return _beside(data, [_hear(other, features, teacher, resources) for other in others])
+    beside = [_hear(other, features, teacher, resources) for other in others]
+    for other in beside:
+        tell(other.corpus)
+    return _beside(data, beside)
 
 
 @dataclass(frozen=True)
@@ -151,6 +213,13 @@ def _beside(data: Data, others: Sequence[_Heard]) -> Data:
         teacher=data.teacher and data.teacher.with_others(teacher),
         others=tuple((other.corpus, other.table) for other in others),
     )
+
+
+def tell_findings(findings: Sequence[Finding]) -> None:
+    """Say on standard error what an audit found beside what ``tell`` says."""
+    for finding in findings:
+        if finding.name not in TOLD_BY_CORPUS:
+            print(f"undertone: {finding.what}", file=sys.stderr, flush=True)
 
 
 def read_frames(
@@ -209,10 +278,12 @@ def extract_corpora(
     """Fill the frame store; one line a corpus says what came out."""
     lines = []
     for specification in specifications:
-        corpus, table = read_frames(corpora.open(specification), features, resources)
+        opened = corpora.open(specification)
+        corpus, table = read_frames(opened, features, resources)
         n_frames = sum(table.lengths.values())
         lines.append(f"{corpus.name}: {len(corpus)} utterances, {n_frames:,} {features} frames")
         lines += [f"  left out: {name}: {why}" for name, why in table.failures.items()]
+        lines += [f"  {line}" for line in opened.told()]
     return lines
 
 
@@ -233,6 +304,8 @@ def pretrain(
     settings, resources, out = settings or PretrainSettings(), resources or Resources(), Path(out)
     check_free(out, ENCODER)
     read = [read_frames(_open(c), settings.features, resources) for c in unlabelled]
+    for corpus, _ in read:
+        tell(corpus)
     parts = [(table, tuple(corpus.table["utterance"])) for corpus, table in read]
     normaliser = fit_normaliser(
         (table.frames(name) for table, names in parts for name in names),
@@ -297,7 +370,7 @@ def finetune(
 
     Returns:
         The recogniser, trained on all the labels allowed, and the score of the same recipe on
-        speakers it did not know, by cross-validation; None where ``folds`` is 0.
+        speakers it did not know, by cross-validation or on a vault; None where ``folds`` is 0.
     """
     settings, resources = settings or FinetuneSettings(), resources or Resources()
     check_free(Path(out), RECOGNISER, beside=None if encoder is None else Path(encoder))
@@ -305,32 +378,61 @@ def finetune(
     opened = with_proxy(_open(corpus), settings.proxy, settings.task)
     if settings.text.transcripts:
         opened = with_transcripts(opened, settings.text.transcripts)
+    vault = _vault(corpus, settings)
+    opened = vault.without_truth(opened) if vault else opened
     wanted = pretrained.inputs.features if pretrained else settings.features
     task, features = settle(opened, settings.task, wanted)
+    task = vault.as_task(task) if vault else task
     others = [_open(other) for other in unlabelled]
     data = read_data(
         *(opened, features, task, resources),
         teacher=settings.teacher,
         others=others,
         text=settings.text,
+        guard=Guard(settings.allow, settings.disjoint, vault.speakers if vault else ()),
     )
-    build = Build(data, features, pretrained, settings)
+    sealed = Sealed(vault, str(corpus)) if vault else None
+    build = Build(data, features, pretrained, settings, sealed)
+    findings = check(data.corpus, data.frames.keys, folds=build.folds[:-1], features=str(features))
+    tell_findings(findings)
     with Progress(shown=resources.progress) as progress:
         progress.add("fits", len(build.folds))
-        score = build.cross_validate(progress) if settings.folds else None
+        score = build.cross_validate(progress) if settings.folds or vault else None
         recogniser = build.fit_all()
         progress.advance("fits")
     for line in teaching_warnings(recogniser.notes):
         print(f"undertone: {line}", file=sys.stderr)
     read = [data.corpus, *(other for other, _ in data.others)]
-    recogniser.save(Path(out), write_card(build.facts(score, recogniser), read))
+    recogniser.save(Path(out), write_card(build.facts(score, recogniser, findings), read))
     return recogniser, score
 
 
-def usable(corpus: Corpus, task: Task) -> Corpus:
-    """The utterances with label and speaker; the others are counted in ``left_out``."""
+def _vault(corpus: str | Corpus, settings: FinetuneSettings) -> Vault | None:
+    """The vault that the settings name; made where there is none."""
+    if not settings.vault:
+        return None
+    if not isinstance(corpus, str):
+        raise UndertoneError("a vault reads its corpus itself: name it, as NAME=PATH")
+    return open_vault(
+        Path(settings.vault),
+        corpus,
+        task=settings.task,
+        n_folds=settings.folds or FROZEN_OF,
+        seed=settings.seed,
+    )
+
+
+def usable(corpus: Corpus, task: Task, *, frozen: Sequence[str] = ()) -> Corpus:
+    """The utterances with label and speaker; the others are counted in ``left_out``.
+
+    Args:
+        corpus: as it was read.
+        task: whose labels count.
+        frozen: speakers whose labels a vault withholds: they are predicted all the same.
+    """
     task.check_truth(corpus.table, corpus.name)
-    names = corpus.table["utterance"][~task.is_labelled(corpus.table)]
+    withheld = corpus.table["speaker"].isin(frozen)
+    names = corpus.table["utterance"][~task.is_labelled(corpus.table) & ~withheld]
     if len(names) == len(corpus):
         raise UndertoneError(
             f"no utterance of {corpus.name} has a label for the task {task.name}: it can only be a "

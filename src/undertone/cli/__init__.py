@@ -6,11 +6,11 @@ What the caller can fix is printed without a traceback and ends with exit status
 import os
 import sys
 
-from undertone.cli import encoders, evidence, small, steps, text
+from undertone.cli import audit, encoders, evidence, small, steps, text
 from undertone.cli.app import app
 from undertone.errors import UndertoneError
 
-__all__ = ["app", "encoders", "evidence", "main", "small", "steps", "text"]
+__all__ = ["app", "audit", "encoders", "evidence", "main", "small", "steps", "text"]
 
 
 def main() -> None:

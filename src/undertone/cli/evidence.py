@@ -9,8 +9,10 @@ import typer
 from undertone.cli import options, printing
 from undertone.cli.app import app
 from undertone.cli.options import (
+    Allow,
     Cache,
     Config,
+    Disjoint,
     Proxy,
     Quiet,
     Seed,
@@ -20,6 +22,7 @@ from undertone.cli.options import (
     TextPrior,
     Transcripts,
     Unlabelled,
+    Vault,
     Workers,
 )
 from undertone.config import load
@@ -70,6 +73,9 @@ def curve(
     text: Text = None,
     transcripts: Transcripts = None,
     text_prior: TextPrior = None,
+    disjoint: Disjoint = None,
+    vault: Vault = None,
+    allow: Allow = None,
     config: Config = None,
     assignments: Set = None,
     seed: Seed = None,
@@ -95,9 +101,12 @@ def curve(
         "fold_files": None if fold_files is None else str(fold_files),
         "task": task,
         "proxy": proxy,
-        "systems": None if systems is None else [name.strip() for name in systems.split(",")],
+        "systems": options.names_of(systems),
         "seed": seed,
         "transductive": transductive or None,
+        "disjoint": options.names_of(disjoint),
+        "vault": None if vault is None else str(vault),
+        "allow": allow,
     }
     values = options.settings_of(
         config,

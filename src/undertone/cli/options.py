@@ -31,6 +31,17 @@ Set = Annotated[
     list[str] | None, typer.Option("--set", help="A setting, section.name=value; repeatable.")
 ]
 Seed = Annotated[int | None, typer.Option(min=0, help="Names all randomness.")]
+Disjoint = Annotated[
+    str | None, typer.Option(help="What folds keep apart: speaker, or speaker,sentence.")
+]
+Vault = Annotated[
+    Path | None,
+    typer.Option(help="File of frozen test speakers; made where there is none."),
+]
+Allow = Annotated[
+    list[str] | None,
+    typer.Option(help="What the audit refuses and you accept: speakers, copies, encoder."),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
 
 
@@ -44,6 +55,11 @@ def budgets_of(text: str | None) -> list[int | str] | None:
             "--budgets takes whole numbers, or all, with commas between, such as 20,50,all; "
             f"found {text!r}"
         ) from None
+
+
+def names_of(text: str | None) -> list[str] | None:
+    """Names with commas between."""
+    return None if text is None else [name.strip() for name in text.split(",")]
 
 
 def with_teacher(teacher: str | None, assignments: list[str] | None) -> list[str]:

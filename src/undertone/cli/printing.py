@@ -127,6 +127,8 @@ def print_table(predictions: Iterable["Prediction"]) -> bool:
             continue
         values = (f"{name} {value:.3f}" for name, value in p.values.items())
         print("  ".join(filter(None, (p.file, p.emotion, *values))), flush=True)
+        if p.note is not None:
+            print(f"undertone: {p.file}: {p.note}", file=sys.stderr)
     return fine
 
 

@@ -9,8 +9,10 @@ import typer
 from undertone.cli import options, printing
 from undertone.cli.app import app
 from undertone.cli.options import (
+    Allow,
     Cache,
     Config,
+    Disjoint,
     Proxy,
     Quiet,
     Seed,
@@ -19,6 +21,7 @@ from undertone.cli.options import (
     Text,
     TextPrior,
     Transcripts,
+    Vault,
     Workers,
 )
 from undertone.config import load
@@ -92,6 +95,9 @@ def finetune(
     text: Text = None,
     transcripts: Transcripts = None,
     text_prior: TextPrior = None,
+    disjoint: Disjoint = None,
+    vault: Vault = None,
+    allow: Allow = None,
     config: Config = None,
     assignments: Set = None,
     seed: Seed = None,
@@ -110,6 +116,9 @@ def finetune(
         "labels": labels,
         "features": features,
         "text": options.text_of(text, transcripts=transcripts, prior=text_prior),
+        "disjoint": options.names_of(disjoint),
+        "vault": None if vault is None else str(vault),
+        "allow": allow,
         "seed": seed,
     }
     settings = load(FinetuneSettings, options.settings_of(config, given, assignments))

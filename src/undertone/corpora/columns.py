@@ -1,27 +1,30 @@
 """The columns of other people's tables under this package's names.
 
-In:  a text table (CSV; commas, semicolons or tabs; UTF-8) with one row of column names.
+In:  a table of any kind that ``tables`` reads, with one row of column names.
 Out: a frame of text whose columns have this package's names, what is unknown as None.
 
 Synonyms follow nkululeko, audformat, Hugging Face's AudioFolder and MSP-Podcast; case and spaces
 at the ends do not matter. Where a table has two synonyms of one column the first listed counts.
 """
 
-import warnings
 from collections.abc import Mapping
 from pathlib import Path, PureWindowsPath
 
 import pandas as pd
 
+from undertone.corpora import tables
+from undertone.corpora.tables import Table
 from undertone.corpora.texts import refuse_pointer
+from undertone.corpora.times import seconds
 from undertone.errors import UndertoneError
 
 SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "file": ("file", "path", "filename", "file_name", "wav"),
     "speaker": ("speaker", "spk", "speaker_id", "spkrid"),
     "emotion": ("emotion", "emo", "label", "emoclass"),
-    "start_s": ("start_s", "start", "start_time"),
-    "end_s": ("end_s", "end", "end_time"),
+    "start_s": ("start_s", "start", "start_time", "begin", "onset"),
+    "end_s": ("end_s", "end", "end_time", "stop"),
+    "duration_s": ("duration_s", "duration", "dur"),
     "sex": ("sex", "gender"),
     "language": ("language", "lang"),
     "transcript": ("transcript", "transcription", "text"),
@@ -53,30 +56,29 @@ LANGUAGES: Mapping[str, str] = {  # ISO 639-1 and English names to ISO 639-3
 }
 
 
+KNOWN = tuple(synonym for synonyms in SYNONYMS.values() for synonym in synonyms)
+
+
 def read_cells(path: Path) -> pd.DataFrame:
+    """As ``read_table``, the cells alone."""
+    return read_table(path).cells
+
+
+def read_table(path: Path) -> Table:
     """A table's cells as they stand, its columns under this package's names where they have one.
 
-    The index counts the rows of the file from 0 below the row of column names; empty rows are gone.
+    The index counts the lines of the file from 0 below the first; empty rows are gone.
     """
     refuse_pointer(path)
-    try:
-        cells = _parse(path)
-    except FileNotFoundError:
-        raise UndertoneError(f"expected a table of utterances at {path}; there is none") from None
-    except IsADirectoryError:
-        raise UndertoneError(
-            f"expected a table at {path}, found a folder; name the table"
-        ) from None
-    except UnicodeDecodeError:
-        raise UndertoneError(f"{path} is not in UTF-8; save it as UTF-8 and try again") from None
-    except (ValueError, pd.errors.ParserWarning, OSError) as error:
-        raise UndertoneError(
-            f"expected a table in UTF-8 at {path}, with a row of column names and as many cells "
-            f"in every row: {error}"
-        ) from None
+    table = tables.read(path, KNOWN)
+    return Table(under_our_names(table.cells, path), table.notes)
+
+
+def under_our_names(cells: pd.DataFrame, where: Path) -> pd.DataFrame:
+    """Cells with columns renamed, without empty rows; ``offset`` is where a segment starts."""
     cells = cells.rename(columns=_names(cells)).fillna("")
     if (twice := cells.columns[cells.columns.duplicated()]).size:
-        raise UndertoneError(f"{path} has two columns called {twice[0]}; rename or remove one")
+        raise UndertoneError(f"{where} has two columns called {twice[0]}; rename or remove one")
     return cells[(cells != "").any(axis=1)]
 
 
@@ -95,61 +97,64 @@ def require(cells: pd.DataFrame, needed: tuple[str, ...], where: Path) -> None:
     )
 
 
-def standardise(cells: pd.DataFrame) -> pd.DataFrame:
-    """The cells of fixed columns in this package's terms; None where a cell is empty or unknown."""
+def standardise(cells: pd.DataFrame, where: Path | str = "the table") -> pd.DataFrame:
+    """The cells of fixed columns in this package's terms; None where a cell is empty or unknown.
+
+    Raises:
+        UndertoneError: a time is none; it names the row.
+    """
     table = cells.map(str.strip)
     table = table.astype(object).mask(table.map(str.lower).isin(UNKNOWN), None)
     in_terms = {
         "file": lambda text: PureWindowsPath(text).as_posix(),
         "sex": lambda text: SEXES.get(text.lower()),
         "language": lambda text: LANGUAGES.get(text.lower(), text.lower()),
-        "start_s": seconds,
-        "end_s": seconds,
     }
     for name in in_terms.keys() & set(table):
         table[name] = table[name].map(in_terms[name], na_action="ignore")
+    table = _with_times(table, where)
     return table.astype(object).where(table.notna(), None)
 
 
-def seconds(text: str) -> float:
-    """Seconds from a number or a timedelta.
-
-    >>> seconds("1.5"), seconds("1,5"), seconds("0 days 00:00:01.500000")
-    (1.5, 1.5, 1.5)
-    """
-    try:
-        return float(text.replace(",", "."))
-    except ValueError:
-        pass
-    try:
-        return float(pd.Timedelta(text).total_seconds())
-    except ValueError:
-        raise UndertoneError(
-            f"expected seconds (1.5) or a time (0 days 00:00:01.5), found {text!r}"
-        ) from None
+def _with_times(table: pd.DataFrame, where: Path | str) -> pd.DataFrame:
+    """Times in seconds; a segment with a duration and no end ends so much after its start."""
+    for name in [name for name in ("start_s", "end_s") if name in table]:
+        table[name] = _times(table[name], where)
+    if "duration_s" not in table:
+        return table
+    start, duration = table["start_s"].astype(float), table.pop("duration_s")
+    end = table["end_s"].astype(float) if "end_s" in table else start * float("nan")
+    lasts = _times(duration.where(start.notna() & end.isna(), None), where).astype(float)
+    return table.assign(end_s=end.fillna(start + lasts))
 
 
-def _parse(path: Path) -> pd.DataFrame:
-    with path.open(encoding="utf-8-sig") as text:
-        header = text.readline()
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", pd.errors.ParserWarning)
-        return pd.read_csv(
-            path,
-            sep=max(",;\t", key=header.count),
-            dtype=str,
-            keep_default_na=False,
-            encoding="utf-8-sig",
-            index_col=False,
-            skip_blank_lines=False,
-        )
+def _times(cells: pd.Series, where: Path | str) -> pd.Series:
+    """Seconds; None where a cell is empty."""
+    values = []
+    for row, cell in cells.items():
+        try:
+            values.append(None if cell is None else seconds(cell))
+        except UndertoneError as error:
+            assert isinstance(row, int)
+            raise UndertoneError(f"{where}, line {row + 2}, {cells.name}: {error}") from None
+    return pd.Series(values, index=cells.index, dtype=object)
 
 
 def _names(cells: pd.DataFrame) -> dict[str, str]:
-    """This package's name by the table's, one column each."""
+    """This package's name by the table's, one column each.
+
+    ``offset`` is a start beside a duration, and an end beside an onset.
+    """
     by_lower = {str(column).strip().lower(): column for column in reversed(cells.columns)}
-    return {
+    names = {
         by_lower[synonyms_found[0]]: name
         for name, synonyms in SYNONYMS.items()
         if (synonyms_found := [synonym for synonym in synonyms if synonym in by_lower])
     }
+    if "start_s" not in names.values() and "offset" not in by_lower:
+        names = {column: name for column, name in names.items() if name != "duration_s"}
+    if "offset" in by_lower:
+        meant = "end_s" if "onset" in by_lower else "start_s"
+        if meant not in names.values():
+            names[by_lower["offset"]] = meant
+    return names

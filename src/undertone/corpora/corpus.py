@@ -20,13 +20,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from undertone.errors import UndertoneError
+from undertone.errors import UndertoneError, describe_some
 from undertone.tasks import Task, task_of
 
 TEXT_COLUMNS = ("utterance", "file", "speaker", "sex", "language", "transcript")
 TIME_COLUMNS = ("start_s", "end_s")
 COLUMNS = ("utterance", "file", "start_s", "end_s", "speaker", "sex", "language", "transcript")
 SEXES = ("female", "male")
+MOST_REASONS = 12  # that are told one by one
+LONGEST_TOLD = 80  # letters of a name
 ALONE = "unknown speaker of "  # before an utterance that counts as a speaker of its own
 LEFT_OUT_COLUMNS = ("utterance", "file", "reason")
 
@@ -124,6 +126,23 @@ class Corpus:
     def reasons(self) -> dict[str, int]:
         """How many utterances were left out, by reason."""
         return {str(reason): int(n) for reason, n in self.left_out["reason"].value_counts().items()}
+
+    def told(self) -> list[str]:
+        """How it was read where that is not plain, and what was left out, a line each."""
+        lines = [f"{self.name}: {note}" for note in self.notes]
+        reasons = self.reasons()
+        for reason, n in list(reasons.items())[:MOST_REASONS]:
+            files = self.left_out.loc[self.left_out["reason"] == reason, "file"].dropna().unique()
+            named = f" ({describe_some(map(_shortened, files))})" if len(files) else ""
+            lines.append(f"{self.name}: {n} left out: {reason}{named}")
+        if others := list(reasons.values())[MOST_REASONS:]:
+            lines.append(f"{self.name}: {sum(others)} more left out, for {len(others)} reasons")
+        return lines
+
+
+def _shortened(name: object) -> str:
+    text = str(name)
+    return text if len(text) <= LONGEST_TOLD else f"{text[:LONGEST_TOLD]}…"
 
 
 def knows(speaker: str | None) -> bool:

@@ -1,10 +1,10 @@
 """A table of files with their speakers and emotions: the way to bring your own corpus.
 
-In:  a CSV (commas, semicolons or tabs) with the columns file, speaker and emotion (or a task's
-     amounts as numbers: happy, sad, anger, surprise, disgust, fear; or some of arousal, valence,
-     dominance, on any scale), and optionally
-     start and end (seconds or timedeltas), sex, language, transcript and utterance; the synonyms
-     are in ``corpora.columns``. Paths are relative to the table. Several raters may have a row each
+In:  a table (CSV, JSON lines, Excel, Parquet: ``corpora.tables``) with the columns file, speaker
+     and emotion (or a task's amounts as numbers: happy, sad, anger, surprise, disgust, fear; or
+     some of arousal, valence, dominance, on any scale), and optionally start and end or duration
+     (``corpora.times``), sex, language, transcript and utterance; the synonyms are in
+     ``corpora.columns``. Paths are relative to the table. Several raters may have a row each
      (column rater), or their shares may be told (``corpora.raters``).
 Out: ``Corpus``, its root the table's folder; other columns are kept as text. A file that is not
      there is left out, and counted. An empty emotion is an unlabelled utterance; an empty speaker
@@ -12,19 +12,20 @@ Out: ``Corpus``, its root the table's folder; other columns are kept as text. A 
 """
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
-from undertone.audio import POINTER, is_pointer
-from undertone.corpora import columns, raters
+from undertone.corpora import columns, media, raters
 from undertone.corpora.corpus import COLUMNS, Corpus, left_out, name_utterances
 from undertone.corpora.folder import TABLES
 from undertone.corpora.ratings import SHARE
 from undertone.errors import UndertoneError
 from undertone.tasks import AMOUNTS, TASKS, Task
 from undertone.tasks.names import canonical_emotion, names_no_emotion
+from undertone.tasks.words import describe_unknown
 
 NEEDED = ("file", "speaker")
 SEGMENT = ["file", "start_s", "end_s"]
@@ -42,39 +43,70 @@ def read(path: Path, *, name: str | None = None) -> Corpus:
         UndertoneError: a column is missing, a row stands there twice, or no file is there.
     """
     path = Path(path)
-    cells = columns.read_cells(path)
+    table = columns.read_table(path)
+    return from_cells(table.cells, path, name=name, notes=table.notes)
+
+
+def from_cells(
+    cells: pd.DataFrame, path: Path, *, name: str | None = None, notes: Sequence[str] = ()
+) -> Corpus:
+    """The corpus of a table whose columns have this package's names.
+
+    Args:
+        cells: of text.
+        path: where they stand; its folder is where their paths start.
+        name: of the corpus.
+        notes: on how the table was read.
+    """
+    table, spelt = _located(_labelled(cells, path), path)
+    if raters.RATER not in table:
+        _check_repeated(table, SEGMENT, path)
+    table["utterance"], is_first = _named(table)
+    _check_repeated(table[is_first], ["utterance"], path)
+    rated = raters.rated(table, path)
+    table = rated.table.astype(object).where(rated.table.notna(), None)
+    words = describe_unknown(table["emotion"].dropna()) if "emotion" in table else ""
+    corpus = replace(_corpus(table, path, name), ratings=rated.ratings, notes=rated.notes)
+    return corpus.noting(*notes, spelt, words)
+
+
+def _labelled(cells: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Cells in this package's terms, their labels checked."""
     cells, of_amounts = tasks_of_amounts(cells)
     if not of_amounts and not raters.tells_emotions(list(cells)):
         _check_amounts_are_whole(cells, path)
     told = of_amounts or raters.tells_emotions(list(cells))
     columns.require(cells, NEEDED if told else (*NEEDED, "emotion"), path)
-    table = columns.standardise(cells)
+    if cells.empty:
+        raise UndertoneError(f"{path} has a row of column names and no row below it")
+    table = columns.standardise(cells, path)
     if "emotion" in cells:
         _check_letters(cells["emotion"], path)
         table["emotion"] = table["emotion"].map(_emotion, na_action="ignore")
     for task in of_amounts:
         for column in (name for name in task.label_columns if name in table):
             table[column] = _amounts(table[column], task, path)
-    table["file"] = _normalised(table["file"], path.parent)
+    return table
+
+
+def _located(table: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, str]:
+    """The table with files as the disk spells them and all fixed columns, and a note on files."""
+    named = _normalised(table["file"], path.parent)
+    table = table.assign(file=named.map(_places(named, path)).fillna(named))
     for column in COLUMNS:
         if column not in table:
             table[column] = None
-    if raters.RATER not in table:
-        _check_repeated(table, SEGMENT, path)
-    table["utterance"], is_first = _named(table)
-    _check_repeated(table[is_first], ["utterance"], path)
-    rated = raters.rated(table, path)
-    corpus = _corpus(rated.table.astype(object).where(rated.table.notna(), None), path, name)
-    return replace(corpus, ratings=rated.ratings, notes=rated.notes)
+    return table, _spelt_otherwise(named, table["file"])
 
 
 def _corpus(table: pd.DataFrame, path: Path, name: str | None) -> Corpus:
     for column in table.columns:  # numbers among objects are numbers again
         if str(column).startswith(SHARE):
             table[column] = table[column].astype(float)
-    reasons = _reasons_to_leave_out(table, path)
+    reasons = table["file"].map(lambda file: _reason_to_leave_out(path.parent / file), "ignore")
+    reasons = reasons.mask(table["file"].isna(), "no file named").astype(object)
     stays = reasons.isna()
-    own_name = path.resolve().parent.name if path.name in TABLES else path.stem
+    own_name = path.resolve().parent.name if path.stem.lower() in TABLES else path.stem
     return Corpus(
         name=name or own_name,
         root=path.parent,
@@ -137,8 +169,8 @@ def _amounts(cells: pd.Series, task: type[Task], path: Path) -> pd.Series:
     wrong = (numbers.isna() & cells.notna()) | (numbers < task.low) | (numbers > task.high)
     if wrong.any():
         raise UndertoneError(
-            f"{path} has {cells[wrong].iloc[0]!r} in the column {cells.name}, row "
-            f"{cells.index[wrong][0] + 2} (the column names are row 1; {int(wrong.sum())} such "
+            f"{path} has {cells[wrong].iloc[0]!r} in the column {cells.name}, line "
+            f"{cells.index[wrong][0] + 2} ({int(wrong.sum())} such "
             f"cells); the task {task.name} takes numbers from {task.low:g} to {task.high:g}: mend "
             "or empty those cells"
         )
@@ -181,8 +213,8 @@ def _check_repeated(table: pd.DataFrame, key: list[str], path: Path) -> None:
     n_more = repeated.duplicated(key).sum() - (len(rows) - 1)
     what = "the utterance" if key == ["utterance"] else "the same segment of the file"
     raise UndertoneError(
-        f"{path} lists {what} {file} in the rows {' and '.join(map(str, rows))} "
-        f"(the column names are row 1){f', and {n_more} more like it' if n_more else ''}; "
+        f"{path} lists {what} {file} in the lines {' and '.join(map(str, rows))}"
+        f"{f', and {n_more} more like it' if n_more else ''}; "
         "keep one of them"
     )
 
@@ -213,21 +245,34 @@ def _times(row: pd.Series) -> str:
     return f"@{start_s:.3f}-{end}"
 
 
-def _reasons_to_leave_out(table: pd.DataFrame, path: Path) -> pd.Series:
-    """Why a row cannot be used; None where it can."""
-    files = [file for file in table["file"].unique() if isinstance(file, str)]
-    reasons = {file: _reason_of_file(path.parent / file) for file in files}
+def _places(files: pd.Series, path: Path) -> dict[str, str | None]:
+    """Where each file lies, as the disk spells it; None where it is not there."""
+    places = {
+        file: media.locate(path.parent, file) for file in files.unique() if isinstance(file, str)
+    }
+    reasons = {file: _reason_to_leave_out(path.parent / (places[file] or file)) for file in places}
     if all(reasons.values()):
-        tried = f"; {path.parent / files[0]}: {reasons[files[0]]}" if files else ""
+        tried = next((f"; {path.parent / f}: {why}" for f, why in reasons.items()), "")
         raise UndertoneError(
-            f"none of the {len(table)} files that {path} lists can be used{tried}. "
+            f"none of the {len(files)} files that {path} lists can be used{tried}. "
             "Paths are relative to the table: is it in the folder it was made for?"
         )
-    reason = table["file"].map(reasons, na_action="ignore").astype(object)
-    return reason.where(reason.notna(), None).mask(table["file"].isna(), "no file named")
+    return places
 
 
-def _reason_of_file(path: Path) -> str | None:
-    if not path.is_file():
-        return "file not found"
-    return POINTER if is_pointer(path) else None
+def _reason_to_leave_out(path: Path) -> str | None:
+    """Why a row of this file cannot be used; None where it can."""
+    if media.is_file(path) or media.is_dead_link(path):
+        return media.why_not(path) or None
+    return "file not found"
+
+
+def _spelt_otherwise(named: pd.Series, located: pd.Series) -> str:
+    """A note on files that lie there under a name of other case or Unicode form."""
+    differ = named.notna() & (named != located)
+    if not differ.any():
+        return ""
+    return (
+        f"{differ.sum()} file names are written otherwise on disk, in case or Unicode form alone, "
+        f"and were found: {named[differ].iloc[0]!a} is {located[differ].iloc[0]!a}."
+    )

@@ -8,7 +8,7 @@ utterance without a speaker may belong to any speaker: it is neither tested nor 
 ``known_speakers`` takes such out of a corpus, counted.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -25,15 +25,39 @@ N_STARTS = 300  # divided by the number of speakers: groupings tried
 
 @dataclass(frozen=True)
 class Fold:
-    """Speakers to test and speakers to learn from; no one is both."""
+    """Speakers to test and speakers to learn from; no one is both.
+
+    Attributes:
+        index: number.
+        test_speakers: who is tested.
+        train_speakers: who is learned from.
+        tested: utterances of the test speakers that are tested; all of them where None.
+        unused: utterances of the training speakers that nothing may hear in this fold, such as
+            those that say a sentence which is tested.
+        sentences: that are tested; no other corpus may bring them either.
+    """
 
     index: int
     test_speakers: tuple[str, ...]
     train_speakers: tuple[str, ...]
     name: str = ""  # of the group that is tested, where groups have names, such as a session
+    tested: frozenset[str] | None = field(default=None, kw_only=True)
+    unused: frozenset[str] = field(default=frozenset(), kw_only=True)
+    sentences: frozenset[str] = field(default=frozenset(), kw_only=True)
 
     def __post_init__(self) -> None:
         assert not set(self.test_speakers) & set(self.train_speakers), "a speaker on both sides"
+
+    def tests(self, rows: pd.DataFrame) -> pd.Series:
+        """(n_rows,) whether a row of the corpus is tested."""
+        by_speaker = rows["speaker"].isin(self.test_speakers)
+        return (
+            by_speaker if self.tested is None else by_speaker & rows["utterance"].isin(self.tested)
+        )
+
+    def teaches(self, rows: pd.DataFrame) -> pd.Series:
+        """(n_rows,) whether a row of the corpus may be learned from."""
+        return rows["speaker"].isin(self.train_speakers) & ~rows["utterance"].isin(self.unused)
 
 
 def known_speakers(corpus: Corpus) -> Corpus:
@@ -65,18 +89,17 @@ def speaker_folds(
     if n_speakers < 2:
         raise UndertoneError(
             f"{corpus.name} has labels of one known speaker, {rows['speaker'].iloc[0]}: testing on "
-            "unheard speakers needs two or more"
+            f"unheard speakers needs two or more{_why_so_few(corpus)}"
         )
     if n_folds > n_speakers:
         raise UndertoneError(
             f"{n_folds} folds need {n_folds} speakers with labels; {corpus.name} has "
-            f"{n_speakers}: set the number of folds to {n_speakers} or fewer"
+            f"{n_speakers}{_why_so_few(corpus)}. Add speakers, or take fewer folds with "
+            f"--set folds={n_speakers}"
         )
     unit = _units(corpus, rows, n_folds)
     units = sorted(unit.unique())
-    shares, rng = _shares(rows, unit, task), np.random.default_rng([seed, 0])
-    tried = [_grouping(shares, n_folds, rng) for _ in range(max(1, N_STARTS // len(shares)))]
-    groups = min(tried, key=lambda of_each: float((_sums(shares, of_each) ** 2).sum()))  # most even
+    groups = even_groups(rows, unit, n_folds, seed=seed, task=task)
     if named := unit.name != "speaker" and len(units) == n_folds:
         groups = np.arange(n_folds)  # each group a fold, in the order of their names
     group = unit.map(dict(zip(units, groups, strict=True)))
@@ -107,6 +130,24 @@ def _units(corpus: Corpus, rows: pd.DataFrame, n_folds: int) -> pd.Series:
     return rows[corpus.fold_by]
 
 
+def even_groups(
+    rows: pd.DataFrame, unit: pd.Series, n_groups: int, *, seed: int, task: Task
+) -> np.ndarray:
+    """(n_units,) group of each unit, by name: as alike as exchanges of two units make them."""
+    shares, rng = _shares(rows, unit, task), np.random.default_rng([seed, 0])
+    tried = [_grouping(shares, n_groups, rng) for _ in range(max(1, N_STARTS // len(shares)))]
+    return min(tried, key=lambda of_each: float((_sums(shares, of_each) ** 2).sum()))  # most even
+
+
+def _why_so_few(corpus: Corpus) -> str:
+    """What was left out of a corpus, for messages on what it lacks; "" where nothing was."""
+    reasons = corpus.reasons()
+    if not reasons:
+        return ""
+    told = "; ".join(f"{n}: {reason}" for reason, n in list(reasons.items())[:3])
+    return f" ({sum(reasons.values())} utterances were left out, of them {told})"
+
+
 def labelled_rows(corpus: Corpus, task: Task | None = None) -> pd.DataFrame:
     """Rows with a label and a speaker, in the order of their names."""
     task = task or corpus.task()
@@ -122,7 +163,7 @@ def labelled_rows(corpus: Corpus, task: Task | None = None) -> pd.DataFrame:
 
 def largest_budget(corpus: Corpus, fold: Fold, task: Task | None = None) -> int:
     """How many labelled utterances the fold's training speakers hold."""
-    return int(labelled_rows(corpus, task)["speaker"].isin(fold.train_speakers).sum())
+    return int(fold.teaches(labelled_rows(corpus, task)).sum())
 
 
 def draw_labels(
@@ -148,7 +189,7 @@ def draw_labels(
     """
     task = task or corpus.task()
     rows = labelled_rows(corpus, task)
-    rows = rows[rows["speaker"].isin(fold.train_speakers)]
+    rows = rows[fold.teaches(rows)]
     return task.draw(rows, Asked(budget, draw, fold.index, seed, validation_share))
 
 

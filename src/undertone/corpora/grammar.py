@@ -4,7 +4,7 @@ In:  a folder and a function that tells what a file's name says.
 Out: ``Named``: a table of utterances, named by the stems of their files, and what was left out.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,8 @@ import pandas as pd
 
 from undertone.audio import POINTER, is_pointer
 from undertone.corpora.corpus import COLUMNS, left_out
-from undertone.corpora.folder import find_audio, relative_names
+from undertone.corpora.folder import find_sound, passed_over, relative_name
+from undertone.corpora.media import have_same_bytes
 from undertone.errors import UndertoneError
 
 
@@ -42,23 +43,28 @@ def read(
         refuse: why an utterance of the corpus is left out; None where it stays.
 
     Raises:
-        UndertoneError: no file below the folder is an utterance to be used.
+        UndertoneError: no file below the folder is an utterance to be used, or two folders hold
+            other sound under the same names.
     """
+    found = find_sound(root)
     rows: dict[str, Mapping[str, object]] = {}
-    excluded = []
-    for file, path in zip(relative_names(paths := find_audio(root), root), paths, strict=True):
+    excluded = passed_over(found, root)
+    twins: list[tuple[Path, Path]] = []
+    for path in found.audio:
         described = read_name(path.stem)
-        place = {"utterance": path.stem, "file": file}
+        place = {"utterance": path.stem, "file": relative_name(path, root)}
         if described is None:
             excluded.append({**place, "reason": f"not a file name of {corpus}"})
         elif is_pointer(path):
             excluded.append({**place, "reason": POINTER})
         elif first := rows.get(path.stem):
             excluded.append({**place, "reason": f"the same utterance as {first['file']}"})
+            twins.append((root / str(first["file"]), path))
         elif reason := refuse(path.stem):
             excluded.append({**place, "reason": reason})
         else:
             rows[path.stem] = {**place, **described}
+    _check_twins(twins, root, corpus)
     if not rows:
         raise UndertoneError(
             f"none of the {len(excluded)} audio files in {root} is one of {corpus} to be used; "
@@ -68,6 +74,20 @@ def read(
     table = pd.DataFrame(list(rows.values()))
     labels = [column for column in table if column not in COLUMNS]
     return Named(table.reindex(columns=[*COLUMNS, *labels]), left_out(excluded))
+
+
+def _check_twins(twins: Sequence[tuple[Path, Path]], root: Path, corpus: str) -> None:
+    """Refuse two folders that hold other sound under the same names: which one is the corpus?"""
+    for one, other in twins:
+        if one.parent != other.parent and not have_same_bytes(one, other):
+            folders = [str(path.parent) for path in (one, other)]
+            n_shared = sum(p.parent == one.parent and q.parent == other.parent for p, q in twins)
+            named = "`, or `".join(f"{corpus.lower()}={folder}" for folder in folders)
+            raise UndertoneError(
+                f"{folders[0]} and {folders[1]} hold {n_shared} recordings under the same names, "
+                f"such as {one.name}, and they are not the same: which are {corpus}'s? Write "
+                f"`{named}`, or move the other folder out of {root}"
+            )
 
 
 def find_beside(root: Path, name: str) -> Path | None:

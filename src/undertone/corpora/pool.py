@@ -17,8 +17,12 @@ from pathlib import Path
 
 from undertone.corpora.corpus import Corpus
 from undertone.corpora.folds import Fold
+from undertone.corpora.media import is_file
+from undertone.corpora.names import fold as fold_name
+from undertone.corpora.sentences import sentence_of
 
 TEST_SPEAKER = "a test speaker of this fold"
+TEST_SENTENCE = "a sentence that this fold tests"
 UNKNOWN_SPEAKER = "unknown speaker in the corpus under test"
 SAME_AUDIO_BARRED = "the same file as an utterance of a test or unknown speaker"
 ALREADY_IN = "the same file as an utterance already in the pool"
@@ -60,12 +64,14 @@ def pool(
         fold: of the labelled corpus.
         transductive: let the test speakers' audio in, never their labels. To be reported.
     """
-    tested = frozenset() if transductive else frozenset(fold.test_speakers)
+    tested = frozenset() if transductive else frozenset(map(fold_name, fold.test_speakers))
     barred = {
         utterance: reason
         for utterance, speaker in _pairs(labelled, "speaker")
         if not transductive and (reason := _reason_by_speaker(speaker, tested))
     }
+    present = fold.unused.intersection(labelled.table["utterance"])
+    barred |= dict.fromkeys(sorted(present - barred.keys()), TEST_SENTENCE)
     guard = _Guard(labelled, barred, bar_left_out=not transductive)
     parts = [_part(labelled, barred)]
     for corpus in unlabelled:
@@ -74,6 +80,8 @@ def pool(
             for utterance, speaker in _pairs(corpus, "speaker"):
                 if reason := _reason_by_speaker(speaker, tested):
                     reasons.setdefault(utterance, reason)
+        for utterance in _saying(corpus, fold.sentences):
+            reasons.setdefault(utterance, TEST_SENTENCE)
         parts.append(_part(corpus, reasons))
     return Pool(tuple(parts), transductive)
 
@@ -90,7 +98,7 @@ class _Guard:
                 self.barred_by_path.setdefault(labelled.root.resolve() / str(file), True)
         self.paths_by_size: dict[int, list[Path]] = defaultdict(list)
         for path in self.barred_by_path:
-            if path.is_file():
+            if is_file(path):
                 self.paths_by_size[path.stat().st_size].append(path)
 
     def by_audio(self, corpus: Corpus) -> dict[str, str]:
@@ -108,10 +116,18 @@ class _Guard:
         """Files of the labelled corpus with the same bytes; content is read only at equal size."""
         if path in self.barred_by_path:
             return [path]
-        if not path.is_file():
+        if not is_file(path):
             return []
         alike = self.paths_by_size.get(path.stat().st_size, [])
         return [twin for twin in alike if _digest(twin) == _digest(path)]
+
+
+def _saying(corpus: Corpus, sentences: frozenset[str]) -> list[str]:
+    """Utterances that say one of these sentences."""
+    if not sentences:
+        return []
+    said = sentence_of(corpus.table).isin(sentences)
+    return [str(name) for name in corpus.table["utterance"][said]]
 
 
 def _is_same(corpus: Corpus, labelled: Corpus) -> bool:
@@ -123,7 +139,7 @@ def _is_same(corpus: Corpus, labelled: Corpus) -> bool:
 def _reason_by_speaker(speaker: str | None, tested: frozenset[str]) -> str | None:
     if speaker is None:
         return UNKNOWN_SPEAKER
-    return TEST_SPEAKER if speaker in tested else None
+    return TEST_SPEAKER if fold_name(speaker) in tested else None
 
 
 def _part(corpus: Corpus, reasons: dict[str, str]) -> PoolPart:

@@ -4,32 +4,37 @@ In:  ``name=PATH``, ``PATH.csv``, ``PATH`` of a folder, or ``synthetic``.
 Out: ``Corpus``.
 
 A name of ``READERS`` chooses that reader. With any other name, or none, a table is read as a table,
-a folder whose ``labels.csv`` or ``metadata.csv`` tells labels is read by it, and any other folder
-is unlabelled audio; the name is then the corpus's own.
+an audformat database and a Kaldi folder as what they are, a folder whose table called ``labels`` or
+``metadata`` tells labels by that, and any other folder is unlabelled audio; the name is then the
+corpus's own.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import pandas as pd
+
 from undertone.corpora import (
+    audformat,
     columns,
     crema_d,
     csv,
     emodb,
     folder,
     iemocap,
+    kaldi,
     mosei,
     msp_podcast,
     ravdess,
     shemo,
+    tables,
 )
 from undertone.corpora.corpus import Corpus
 from undertone.corpora.raters import tells_emotions
-from undertone.errors import UndertoneError
-from undertone.tasks.names import names_no_emotion
-
-TABLE_SUFFIXES = (".csv", ".tsv", ".txt")
+from undertone.errors import UndertoneError, describe_some
+from undertone.tasks.names import EMOTIONS, canonical_emotion, names_no_emotion
 
 
 def _read_synthetic(path: Path | None, *, labelled: bool = True) -> Corpus:
@@ -98,30 +103,65 @@ def _parted(spec: str) -> tuple[str | None, Path | None]:
     name, equals, path = spec.partition("=")
     if equals and name.strip() and path.strip():
         return name.strip(), Path(path.strip()).expanduser()
-    looks_like_a_path = "/" in spec or whole.suffix in TABLE_SUFFIXES
+    looks_like_a_path = "/" in spec or whole.suffix.lower() in tables.SUFFIXES
     return None, whole if looks_like_a_path else None
 
 
 def _read_by_content(path: Path, name: str | None) -> Corpus:
     if path.is_file():
-        if path.suffix.lower() not in TABLE_SUFFIXES:
+        if path.suffix.lower() not in tables.SUFFIXES:
             raise UndertoneError(
-                f"{path} is a file, and no table ({', '.join(TABLE_SUFFIXES)}); "
+                f"{path} is a file, and no table ({', '.join(tables.SUFFIXES)}); "
                 "name the folder of the audio, or a table of it"
             )
         return csv.read(path, name=name)
-    table = folder.find_table(path)
-    if table is not None and _tells_labels(table):
-        return csv.read(table, name=name)
-    return folder.read(path, name=name)
+    for is_one, read in ((audformat.is_database, audformat.read), (kaldi.is_folder, kaldi.read)):
+        if is_one(path):
+            return read(path, name=name)
+    found = folder.find_tables(path)
+    telling = [table for table in found if _tells_labels(table)]
+    if len(telling) > 1:
+        raise UndertoneError(
+            f"{path} holds {len(telling)} tables that tell labels, {describe_some(telling, 5)}: "
+            f"name the one that counts, as {name + '=' if name else ''}{telling[0]}"
+        )
+    if telling:
+        return csv.read(telling[0], name=name)
+    corpus = folder.read(path, name=name)
+    return replace(corpus, notes=(*corpus.notes, *_why_no_labels(path, found)))
 
 
 def _tells_labels(table: Path) -> bool:
+    """Whether a table can be read as a labelled corpus."""
     cells = columns.read_cells(table)
     if any(column not in cells for column in csv.NEEDED):
         return False
     if csv.tasks_of_amounts(cells)[1]:
         return True
+    return _tells_emotions(cells)
+
+
+def _tells_emotions(cells: pd.DataFrame) -> bool:
     if "emotion" not in cells:
         return tells_emotions(list(cells))
     return not cells["emotion"].map(names_no_emotion).all()
+
+
+def _why_no_labels(path: Path, found: list[Path]) -> Iterator[str]:
+    """What in a folder looks like labels, and why it was not read as such."""
+    for table in found:
+        cells = columns.read_cells(table)
+        if _tells_emotions(cells):
+            missing = [column for column in csv.NEEDED if column not in cells]
+            yield (
+                f"{table.name} tells emotions and has no column {' and no column '.join(missing)}, "
+                "so its labels are not used: add the column; where it is not known, leave its "
+                "cells empty."
+            )
+    inner = sorted(entry.name for entry in path.iterdir() if entry.is_dir())
+    if emotions := [name for name in inner if canonical_emotion(name) in EMOTIONS and name[1:]]:
+        yield (
+            f"Its folders {describe_some(emotions, 5)} look like emotions, which are not read off "
+            "folders, because nothing tells who speaks: write a labels.csv in it with the columns "
+            "file,speaker,emotion."
+        )

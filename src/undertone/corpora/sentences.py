@@ -80,7 +80,7 @@ def _groups(words: pd.Series, codes: pd.Series) -> pd.Series:
         return node
 
     nodes = [
-        [(kind, text) for kind, text in ((WORDS, said), (CODE, code)) if text is not None]
+        [(kind, text) for kind, text in ((WORDS, said), (CODE, code)) if isinstance(text, str)]
         for said, code in zip(words, codes, strict=True)
     ]
     for of_row in nodes:

@@ -15,6 +15,7 @@ import pandas as pd
 from pyarrow import parquet
 
 from undertone.config import read_toml
+from undertone.corpora.disjoint import SPEAKER
 from undertone.errors import UndertoneError
 from undertone.evaluation.curves import Curves, trace
 from undertone.evaluation.estimate import Estimate, decimal
@@ -22,14 +23,9 @@ from undertone.evaluation.predictions import columns_needed, read_predictions, t
 from undertone.tasks import MEAN, Task
 
 PREDICTIONS = "predictions.parquet"
-SHARED = (
-    "corpus",
-    "proxy",
-    "draws",
-    "folds",
-    "fold_files",
-    "seed",
-)  # or the draws are not the same
+SHARED = (  # or the draws are not the same
+    *("corpus", "proxy", "draws", "folds", "fold_files", "disjoint", "seed"),
+)
 # The task is read off the predictions: settings may leave it to the corpus.
 
 
@@ -230,9 +226,16 @@ def _read(contestant: Contestant) -> _Run:
     if table.empty:
         systems = pd.read_parquet(path, columns=["system"])["system"].unique()
         raise UndertoneError(f"{folder} holds no system {system!r}; it holds {', '.join(systems)}")
+    if settings.get("vault"):
+        raise UndertoneError(
+            f"{folder} was tested on the vault {settings['vault']}: its predictions hold no truth "
+            "to compare systems by; its report holds the paired differences of its own systems"
+        )
     task = task_told(columns, table.get("truth"))
     if proxy := settings.get("proxy"):
         task = task.on(None, str(proxy))
     facts = {name: settings.get(name) or None for name in SHARED}
+    if facts["disjoint"] == [SPEAKER]:  # as it was before there was a choice
+        facts["disjoint"] = None
     facts |= {"task": task.name, "outputs": ", ".join(task.outputs), "unit": unit_told(columns)}
     return _Run(table.assign(system=contestant.label), task, facts)

@@ -24,6 +24,8 @@ from undertone.tasks.classes import codes, emotions_of
 from undertone.tasks.names import EMOTIONS, canonical_emotion, names_no_emotion
 
 UNKNOWN_SPEAKER = "(unknown)"
+SLACK = 1e-5  # of a probability that was rounded
+TOTAL_SLACK = 0.01  # of a sum of such
 TRUE = "truth"  # the column of emotions while tables are joined
 BY_VIDEO = (
     "speakers are not given: videos are resampled in their place, and counted as speakers; one "
@@ -174,21 +176,62 @@ def _emotion(label: object) -> str | None:
 
 def _predicted_emotions(table: GivenTable) -> pd.Series:
     """The predicted emotions: named, or the most probable one."""
-    if table.has("prediction"):
-        return _emotions(table, "prediction")
+    named = next((name for name in ("prediction", "emotion") if table.has(name)), None)
     probabilities = table.frame.filter(regex="^p_.")
     if probabilities.empty:
-        return _emotions(table, "emotion" if table.has("emotion") else "prediction")
-    values = probabilities.apply(pd.to_numeric, errors="coerce")
+        return _emotions(table, named or "prediction")
+    values = _by_emotion(probabilities, table.where)
+    best = values.to_numpy(dtype=float, na_value=-np.inf).argmax(axis=1)
+    likeliest = pd.Series(values.columns.to_numpy(object)[best], index=values.index, dtype=object)
+    says = values.notna().all(axis=1) & (values.nunique(axis=1) > 1)
+    likeliest = likeliest.where(says)
+    if named is not None:
+        _check_agreement(_emotions(table, named), likeliest, values, f"{named} of {table.where}")
+    return likeliest
+
+
+def _by_emotion(probabilities: pd.DataFrame, where: str) -> pd.DataFrame:
+    """Probabilities as numbers, a column an emotion; those of one emotion are added up.
+
+    Raises:
+        UndertoneError: a cell is no probability.
+    """
+    values = probabilities.apply(pd.to_numeric, errors="coerce").astype(float)
     if odd := int((probabilities.notna() & (probabilities != "") & values.isna()).sum().sum()):
         raise UndertoneError(
-            f"expected numbers in the columns {', '.join(probabilities.columns)} of {table.where}; "
+            f"expected numbers in the columns {', '.join(probabilities.columns)} of {where}; "
             f"found {odd} cells that are none"
         )
     names = [canonical_emotion(column.removeprefix("p_")) for column in values]
-    best = values.to_numpy(dtype=float, na_value=-np.inf).argmax(axis=1)
-    named = pd.Series(np.asarray(names, dtype=object)[best], index=values.index, dtype=object)
-    return named.where(values.notna().all(axis=1))
+    sums = values.T.groupby(names).sum().T.where(values.notna().all(axis=1))
+    outside = ((values < -SLACK) | (values > 1 + SLACK)).any(axis=1)
+    wrong = outside | (values.sum(axis=1) > 1 + TOTAL_SLACK)
+    if wrong.any():
+        raise UndertoneError(
+            f"expected probabilities from 0 to 1 that add up to 1 in the columns "
+            f"{', '.join(probabilities.columns)} of {where}; found others for "
+            f"{describe_some(values.index[wrong])} ({int(wrong.sum())} rows): scores of a network "
+            "become probabilities by a softmax"
+        )
+    return sums
+
+
+def _check_agreement(
+    named: pd.Series, likeliest: pd.Series, values: pd.DataFrame, what: str
+) -> None:
+    """Refuse a column of emotions that says otherwise than the probabilities beside it."""
+    both = named.notna() & likeliest.notna()
+    columns = pd.Index(values.columns).get_indexer(pd.Index(named[both]))
+    of_both = values[both].to_numpy()
+    held = np.where(columns < 0, -np.inf, of_both[np.arange(len(of_both)), columns])
+    behind = of_both.max(axis=1, initial=-np.inf) - held > SLACK  # no contradiction where equal
+    if behind.any():
+        rows = values.index[both][behind]
+        raise UndertoneError(
+            f"the column {what} says otherwise than its columns p_… for {describe_some(rows)} "
+            f"({len(rows)} rows), such as {named[rows[0]]} against {likeliest[rows[0]]}: remove "
+            "one of the two; if it holds the truth, score without it"
+        )
 
 
 def _check_emotions(joined: pd.DataFrame, where: str) -> list[str]:

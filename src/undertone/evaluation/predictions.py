@@ -228,7 +228,9 @@ def _truth_table(tested: Tested) -> pd.DataFrame:
     columns = _truth_columns(task)
     if task.kind == AMOUNTS:
         return pd.concat([table, pd.DataFrame(tested.truth, columns=columns)], axis=1)
-    return table.assign(truth=np.array(task.outputs, dtype=object)[tested.truth.argmax(axis=1)])
+    hidden = np.isnan(tested.truth).any(axis=1)  # in a vault
+    position = np.where(hidden, -1, np.nan_to_num(tested.truth).argmax(axis=1))
+    return table.assign(truth=np.array([*task.outputs, None], dtype=object)[position])
 
 
 def _truth_columns(task: Task) -> list[str]:

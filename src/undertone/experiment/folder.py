@@ -76,6 +76,11 @@ def write_parquet(path: Path, table: pd.DataFrame) -> None:
     atomic.write_bytes(path, content.getvalue())
 
 
+def write_json(path: Path, content: object) -> None:
+    """Plain values, whole or absent."""
+    atomic.write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
 def versions() -> dict[str, str]:
     """Of this package and of those that make its numbers."""
     by_package = {"undertone": undertone.__version__, "python": platform.python_version()}

@@ -23,8 +23,9 @@ import pandas as pd
 
 from undertone import config, corpora
 from undertone.corpora import emobox
-from undertone.corpora.audit import audit_fold
+from undertone.corpora.audit import Finding, audit_fold, check, refuse
 from undertone.corpora.corpus import Corpus
+from undertone.corpora.disjoint import SENTENCE, Parting, describe
 from undertone.corpora.folds import Fold, largest_budget
 from undertone.corpora.official import folds_of, parts_of
 from undertone.corpora.pool import Pool, pool
@@ -32,15 +33,18 @@ from undertone.corpora.proxy import with_proxy
 from undertone.corpora.transcripts import with_transcripts
 from undertone.errors import describe_some
 from undertone.evaluation.apart import ceilings_apart, trace_apart
+from undertone.evaluation.ceiling import Ceiling
 from undertone.evaluation.curves import Curves, Key
 from undertone.evaluation.predictions import Tested, predictions_table, results_table
 from undertone.evaluation.report.page import write_report
 from undertone.evaluation.report.paper import Paper
 from undertone.evaluation.report.result import CurveResult, Source
+from undertone.evaluation.vault import Looked, Vault, look_at_curves, open_vault
 from undertone.experiment import folder
 from undertone.experiment.distilling import refuse_heard
 from undertone.experiment.forecast import forecast
 from undertone.experiment.pretrained import pretraining_table, unbeaten
+from undertone.experiment.remarks import remarks_on
 from undertone.experiment.settings import ALL, CurveSettings
 from undertone.experiment.sweep import Sweep, layer_notes, read_fit
 from undertone.experiment.sweep import run as run_sweep
@@ -48,7 +52,15 @@ from undertone.experiment.weights import weight_notes
 from undertone.features.name import parse
 from undertone.features.store import FrameTable
 from undertone.features.upstream.source import Upstream, find
-from undertone.pipeline import Resources, read_data, read_frames, settle
+from undertone.pipeline import (
+    Guard,
+    Resources,
+    read_data,
+    read_frames,
+    settle,
+    tell,
+    tell_findings,
+)
 from undertone.processes import available_cores
 from undertone.progress import Progress
 from undertone.systems.plan import Cell, Data, Draws, Plan
@@ -103,21 +115,20 @@ def run_curve(
         folder.log_look(run.out)
         predictions, tested = run.predictions(sweep), run.tested(plan)
         progress.add(SCORING, len(predictions) * len(tested.apart()))
-        curves = trace_apart(
-            predictions,
-            tested,
-            n_replicates=run.settings.replicates,
-            workers=workers,
-            advance=lambda: progress.advance(SCORING),
+        curves, table, looked = run.score(
+            predictions, tested, workers, lambda n: progress.advance(SCORING, n)
         )
         moments.append(time.monotonic())
-    first = next(iter(curves.values()))
-    folder.write_parquet(run.out / "results.parquet", results_table(predictions, tested, first))
+    folder.write_json(run.out / "audit.json", [finding.to_dict() for finding in run.findings])
+    folder.write_parquet(run.out / "results.parquet", table)
     folder.write_parquet(run.out / "predictions.parquet", predictions_table(predictions, tested))
     stages = ("features", "training", "evaluation")
     seconds = dict(zip(stages, np.diff(moments).tolist(), strict=True))
     result = run.result(sweep, curves, seconds, paper)
-    result = replace(result, notes=(*result.notes, *_remarks(result, predictions, tested)))
+    if looked is None:
+        result = replace(result, notes=(*result.notes, *remarks_on(result, predictions, tested)))
+    else:
+        result = replace(result, warnings=(looked.sentence(), *result.warnings))
     write_report(result, run.out / "report.html")
     return result
 
@@ -144,6 +155,7 @@ def open_run(
     settings = replace(  # its file repeats the run from any folder
         settings,
         fold_files=os.path.abspath(Path(files).expanduser()) if files else "",
+        vault=os.path.abspath(Path(settings.vault).expanduser()) if settings.vault else "",
         corpus=corpora.with_absolute_path(settings.corpus),
         unlabelled=tuple(map(corpora.with_absolute_path, settings.unlabelled)),
         text=settings.text.settled(),
@@ -151,18 +163,43 @@ def open_run(
     opened = with_proxy(corpora.open(settings.corpus), settings.proxy, settings.task)
     if settings.text.transcripts:
         opened = with_transcripts(opened, settings.text.transcripts)
+    vault = _vault(settings)
+    opened = vault.without_truth(opened) if vault else opened
     task, features = settle(opened, settings.task, settings.features)
+    task = vault.as_task(task) if vault else task
     settings = settings.resolved(task, features)
     folder.check(Path(out), held(settings))
     if not settings.transductive:
         refuse_heard(opened, encoders_of(settings))
+    frozen = vault.speakers if vault else ()
     data = read_data(
-        opened, features, task, resources, teacher=settings.teacher, text=settings.text
+        *(opened, features, task, resources),
+        teacher=settings.teacher,
+        text=settings.text,
+        guard=Guard(settings.allow, settings.disjoint, frozen),
     )
     unlabelled = tuple(
         read_frames(corpora.open(name), features, resources) for name in settings.unlabelled
     )
-    return Run(settings, Path(out), data, unlabelled)
+    for corpus, _ in unlabelled:
+        tell(corpus)
+    run = Run(settings, Path(out), data, unlabelled, vault)
+    refuse(run.findings, settings.allow)
+    tell_findings(run.findings)
+    return run
+
+
+def _vault(settings: CurveSettings) -> Vault | None:
+    """The vault that the settings name; made where there is none."""
+    if not settings.vault:
+        return None
+    return open_vault(
+        Path(settings.vault),
+        settings.corpus,
+        task=settings.task,
+        n_folds=settings.folds,
+        seed=settings.seed,
+    )
 
 
 @dataclass(frozen=True)
@@ -173,6 +210,7 @@ class Run:
     out: Path
     data: Data
     unlabelled: tuple[tuple[Corpus, FrameTable], ...] = ()
+    vault: Vault | None = None
 
     @property
     def task(self) -> Task:
@@ -184,6 +222,16 @@ class Run:
 
     @cached_property
     def folds(self) -> list[Fold]:
+        """Of speakers, or of speakers and sentences."""
+        settings, folds = self.settings, self._folds_of_speakers
+        if SENTENCE not in settings.disjoint:
+            return folds
+        return Parting(self.corpus, self.task, settings.folds, settings.seed).part(folds)
+
+    @property
+    def _folds_of_speakers(self) -> list[Fold]:
+        if self.vault:
+            return [self.vault.fold(self.corpus)]
         if self.settings.fold_files:
             return emobox.disjoint_folds(Path(self.settings.fold_files), self.corpus)
         return folds_of(self.corpus, self.settings.folds, self.settings.seed, self.task)
@@ -205,6 +253,17 @@ class Run:
         others = [corpus for corpus, _ in self.unlabelled]
         transductive = self.settings.transductive
         return [pool(self.corpus, others, fold, transductive=transductive) for fold in self.folds]
+
+    @cached_property
+    def findings(self) -> list[Finding]:
+        """What the audit of the data found."""
+        return check(
+            self.corpus,
+            self.data.frames.keys,
+            unlabelled=[corpus for corpus, _ in self.unlabelled],
+            folds=self.folds,
+            features=self.settings.features,
+        )
 
     def plan(self) -> Plan:
         """Which labels each fit sees and which utterances it predicts."""
@@ -253,6 +312,36 @@ class Run:
             parts=tuple(parts[name] for name in utterances) if parts else (),
         )
 
+    def score(
+        self,
+        predictions: Mapping[Key, np.ndarray],
+        tested: Tested,
+        workers: int,
+        advance: Callable[[int], None],
+    ) -> tuple[dict[str, Curves], pd.DataFrame, Looked | None]:
+        """Curves by test part and the table of results; whoever holds a vault's truth scores it."""
+        n_replicates = self.settings.replicates
+        if self.vault is None:
+            curves = trace_apart(
+                predictions,
+                tested,
+                n_replicates=n_replicates,
+                workers=workers,
+                advance=lambda: advance(1),
+            )
+            first = next(iter(curves.values()))
+            return curves, results_table(predictions, tested, first), None
+        curves, table, looked = look_at_curves(
+            self.vault,
+            self.settings.corpus,
+            f"curve\n{config.to_toml(self.settings)}",
+            tested=tested,
+            predictions=predictions,
+            n_replicates=n_replicates,
+        )
+        advance(len(predictions) * len(curves))
+        return curves, table, looked
+
     def result(
         self,
         sweep: Sweep,
@@ -280,7 +369,7 @@ class Run:
             n_draws=settings.draws,
             folds=tuple(fold.test_speakers for fold in self.folds),
             fold_names=tuple(fold.name for fold in self.folds),
-            ceilings=ceilings_apart(self.corpus, self.tested(sweep.plan), settings.replicates),
+            ceilings=self._ceilings(sweep.plan),
             left_out=self._left_out(),
             settings=config.to_toml(settings),
             seeds={"run": settings.seed, "bootstrap": 0},
@@ -293,10 +382,12 @@ class Run:
                 *dict.fromkeys([*findings, *self._chosen_on_tested(encoders)]),
                 *unbeaten(pretrainings),
             ),
+            audit=tuple(self.findings),
             transductive=settings.transductive,
             notes=(
-                *self.corpus.notes,
+                *(f"{corpus.name}: {note}" for corpus in self._corpora() for note in corpus.notes),
                 *([BY_VIDEO] if self.corpus.unit == "video" else []),
+                *filter(None, [describe(self.folds, self.corpus, self.task)]),
                 *layer_notes(sweep),
                 *self._teacher_note(),
                 *(self.data.words.notes if self.data.words else ()),
@@ -306,6 +397,12 @@ class Run:
             paper=paper,
             unit=self.corpus.unit,
         )
+
+    def _ceilings(self, plan: Plan) -> dict[str, tuple[Ceiling, ...]]:
+        """What one rater scores; a vault does not tell what its raters heard."""
+        if self.vault:
+            return {}
+        return ceilings_apart(self.corpus, self.tested(plan), self.settings.replicates)
 
     @property
     def encoders(self) -> list[Upstream]:
@@ -373,23 +470,6 @@ class Run:
         )
         rows += [(name, f"{why} (sum over folds)", n) for (name, why), n in counts.items()]
         return pd.DataFrame(rows, columns=["corpus", "reason", "utterances"])
-
-
-def _remarks(
-    result: CurveResult, predictions: dict[Key, np.ndarray], tested: Tested
-) -> tuple[str, ...]:
-    """What the task has to say of the best system's predictions, in one draw of the most labels."""
-    names = [system.name for system in result.systems if system.kind != "floor"]
-    budget = result.budgets[-1]
-    fitted = [name for name in names if result.curves.has(name, budget)]
-    if not fitted:
-        return ()
-    best = result.curves.best(fitted, budget)
-    rows = next(iter(tested.apart().values()))
-    remarks = result.task.remarks(
-        truth=tested.truth[rows], prediction=predictions[best, budget][0][rows]
-    )
-    return tuple(f"{remark} (System {result.label(best)}.)" for remark in remarks)
 
 
 def encoders_of(settings: CurveSettings) -> list[Upstream]:

@@ -8,6 +8,8 @@ from typing import Any
 
 from undertone import config
 from undertone.config import check_ranges, check_types
+from undertone.corpora.audit import refuse
+from undertone.corpora.disjoint import SPEAKER, check_kinds
 from undertone.errors import UndertoneError
 from undertone.features.name import FeatureName
 from undertone.features.text.reader import TextSettings
@@ -47,6 +49,9 @@ class CurveSettings:
     fold_files: str = ""  # folder of EmoBox's folds of this corpus, in place of our own
     seed: int = 0
     transductive: bool = False  # pre-train on test speakers too
+    disjoint: tuple[str, ...] = (SPEAKER,)  # what folds keep apart: also sentences
+    vault: str = ""  # file of frozen test speakers; made where there is none
+    allow: tuple[str, ...] = ()  # findings of the audit that stop nothing: keys of its ``ALLOWED``
     systems: tuple[str, ...] = ()  # by default those that fit the features
     replicates: int = 0  # of the bootstrap; 0: as many as the task has by default
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
@@ -58,6 +63,13 @@ class CurveSettings:
         object.__setattr__(self, "of_systems", plain_bag(self.of_systems))
         check_no_twins("systems", self.systems)
         check_draws(self)
+        refuse([], self.allow)
+        check_kinds(self.disjoint)
+        if self.vault and (self.fold_files or self.proxy or self.disjoint != (SPEAKER,)):
+            raise UndertoneError(
+                "a vault freezes the test speakers, with all that they say and as people labelled "
+                "it: leave --vault out, or --fold-files, --proxy and --disjoint"
+            )
         if unknown := set(self.systems) - set(known_names()):
             raise UndertoneError(
                 f"there is no system {', '.join(sorted(unknown))}; there are "

@@ -49,8 +49,13 @@ class Chunk:
 
 def compute(recording: Recording, extractor: Extractor) -> np.ndarray:
     """Return the frames of one recording, (n_frames, n_features) float32."""
+    return compute_waveform(_read(recording), extractor)
+
+
+def compute_waveform(waveform: np.ndarray, extractor: Extractor) -> np.ndarray:
+    """Return the frames of a waveform as ``audio`` gives it, (n_frames, n_features) float32."""
     with one_thread():
-        frames = np.asarray(extractor.compute(_read(recording)), dtype=np.float32)
+        frames = np.asarray(extractor.compute(waveform), dtype=np.float32)
     assert frames.ndim == 2
     assert frames.shape[1] == len(extractor.columns)
     return frames

@@ -19,12 +19,15 @@ import numpy as np
 
 from undertone import config
 from undertone.config import check_ranges, check_types
+from undertone.corpora.audit import Finding, refuse
+from undertone.corpora.disjoint import SENTENCE, SPEAKER, Parting, check_kinds, describe
 from undertone.corpora.folds import Fold, largest_budget
 from undertone.corpora.official import folds_of, parts_of
 from undertone.corpora.pool import Pool, PoolPart, pool
 from undertone.errors import UndertoneError
 from undertone.evaluation.ceiling import ceilings_of
 from undertone.evaluation.score import Score, score_rows
+from undertone.evaluation.vault import Vault, look_at_score
 from undertone.features.name import FeatureName
 from undertone.features.text.reader import TextSettings
 from undertone.features.upstream.source import find
@@ -63,6 +66,9 @@ class FinetuneSettings:
     features: str = ""  # where there is no encoder to say so; by default log_mel
     seed: int = 0
     text: TextSettings = field(default_factory=TextSettings)  # words beside the voice
+    disjoint: tuple[str, ...] = (SPEAKER,)  # what folds keep apart: also sentences
+    vault: str = ""  # file of frozen test speakers; made where there is none
+    allow: tuple[str, ...] = ()  # findings of the audit that stop nothing: keys of its ``ALLOWED``
     encoder: EncoderConfig = field(default_factory=EncoderConfig)  # likewise
     of_systems: Bag = field(default_factory=dict, metadata=config.REST)
 
@@ -75,10 +81,25 @@ class FinetuneSettings:
         object.__setattr__(self, "of_systems", plain_bag(self.of_systems))
         check_types(self)
         check_ranges(self, seed=(0, 2**62), folds=(0, math.inf))
+        refuse([], self.allow)
+        check_kinds(self.disjoint)
+        if self.vault and (self.proxy or SENTENCE in self.disjoint):
+            raise UndertoneError(
+                "a vault freezes speakers, with all that they say and as people labelled it: leave "
+                "--vault out, or --proxy and --disjoint"
+            )
         if self.labels is not None:
             check_ranges(self, labels=(2, math.inf))
         if self.folds == 1:
             raise UndertoneError("folds must be 2 or more, or 0 to leave the score unmeasured")
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """A vault, and the specification of the corpus that it was made of."""
+
+    vault: Vault
+    corpus: str
 
 
 @dataclass(frozen=True)
@@ -90,12 +111,14 @@ class Build:
         features: which frames they are.
         pretrained: encoder, if any.
         settings: of the step.
+        sealed: the vault that is tested on, in the place of a cross-validation.
     """
 
     data: Data
     features: FeatureName
     pretrained: PretrainedEncoder | None
     settings: FinetuneSettings
+    sealed: "Sealed | None" = None
 
     def __post_init__(self) -> None:
         row, given = self.row, self.pretrained is not None
@@ -172,8 +195,14 @@ class Build:
         """Those of the cross-validation, and at the end the one in which everybody trains."""
         corpus, settings = self.data.corpus, self.settings
         tested = []
+        if self.sealed:
+            tested = [self.sealed.vault.fold(corpus)]
+            return [*tested, Fold(1, (), tested[0].train_speakers)]
         if settings.folds:
             tested = folds_of(corpus, settings.folds, settings.seed, self.data.task)
+            if SENTENCE in settings.disjoint:
+                by = Parting(corpus, self.data.task, settings.folds, settings.seed)
+                tested = by.part(tested)
         everybody = tuple(sorted(corpus.table["speaker"].unique()))
         return [*tested, Fold(len(tested), (), everybody)]
 
@@ -213,6 +242,19 @@ class Build:
 
     def cross_validate(self, progress: Progress) -> Score:
         """Each test speaker is predicted by a fit that did not know them."""
+        tested, values = self._predict(progress)
+        speakers = [self.plan.speaker[name] for name in tested]
+        if self.sealed:
+            by_name = dict(zip(tested, speakers, strict=True))
+            asked = f"finetune\n{config.to_toml(self.settings)}"
+            score, looked = look_at_score(
+                self.sealed.vault, self.sealed.corpus, asked, tested=by_name, values=values
+            )
+            return replace(score, notes=(*score.notes, looked.sentence()))
+        return self._score(tested, values)
+
+    def _predict(self, progress: Progress) -> tuple[list[str], np.ndarray]:
+        """The test utterances, fold by fold, and (n_rows, n_outputs) what is predicted."""
         values, tested = [], []
         for cell in self.plan.cells[:-1]:
             material = self._material(cell)
@@ -220,7 +262,7 @@ class Build:
             values.append(self.row.fit(problem, self._settings).predict(material, problem.test))
             tested += problem.test
             progress.advance("fits")
-        return self._score(tested, np.concatenate(values))
+        return tested, np.concatenate(values)
 
     def _score(self, tested: Sequence[str], values: np.ndarray) -> Score:
         """Of the utterances tested; each official test part by itself."""
@@ -281,7 +323,9 @@ class Build:
             "not_guessed": _reasons(parts),
         }
 
-    def facts(self, score: Score | None, recogniser: Recogniser) -> Facts:
+    def facts(
+        self, score: Score | None, recogniser: Recogniser, findings: Sequence[Finding] = ()
+    ) -> Facts:
         """What the model card says."""
         inputs, notes = recogniser.inputs, recogniser.notes
         task, n_folds = self.data.task, len(self.folds) - 1
@@ -290,12 +334,20 @@ class Build:
             how = (
                 "The official folds: scored on their test speakers, by a fit that did not know them"
                 if self.data.corpus.official_folds
-                else f"Cross-validation of the same system over {n_folds} groups of speakers, each "
+                else f"Cross-validation of the same system over {n_folds} folds by speaker, each "
                 "predicted by a fit that did not know the speaker"
             )
+            if apart := describe(self.folds[:-1], self.data.corpus, task):
+                how = f"{apart} {how}"
+            if self.sealed:
+                how = (
+                    "Tested on the vault's speakers, whose labels nothing was trained on; "
+                    f"{score.notes[-1]} Scored"
+                )
+            fitted_on = f"all {unit}s" if not self.sealed else f"the {unit}s outside the vault"
             measured = (
                 f"{how}: {score.tested.replace('speakers', f'{unit}s')}; 95 % intervals over "
-                f"{unit}s. The model in this folder was fitted on all {unit}s."
+                f"{unit}s. The model in this folder was fitted on {fitted_on}."
                 + "".join(f"\n\nFor comparison, {line}." for line in score.about_raters)
             )
         return Facts(
@@ -305,6 +357,7 @@ class Build:
             headings=("this model", *score.floors) if score else (),
             scores=score.rows() if score else [],
             measured=measured,
+            audit=[finding.what for finding in findings],
         )
 
     @cached_property

@@ -28,6 +28,7 @@ class Facts:
         headings: of the scores: this model, then the floors.
         scores: rows (what, this model, a cell a floor); empty where nothing was measured.
         measured: how the scores came about.
+        audit: what the audit of the data found, sentences without their full stop.
     """
 
     title: str
@@ -36,6 +37,7 @@ class Facts:
     headings: Sequence[str] = ()
     scores: Sequence[tuple[str, ...]] = ()
     measured: str = ""
+    audit: Sequence[str] = ()
 
 
 def write_card(facts: Facts, corpora: Sequence[Corpus]) -> str:
@@ -45,6 +47,9 @@ def write_card(facts: Facts, corpora: Sequence[Corpus]) -> str:
         parts.append(SYNTHETIC)
     parts.append(f"{facts.method}\n\nFeatures: {facts.features}.\n")
     parts.append("## Data\n\n" + "\n".join(map(_describe, corpora)) + "\n")
+    if facts.audit:
+        found = (f"* {what[:1].upper()}{what[1:]}." for what in facts.audit)
+        parts.append("## Audit\n\n" + "\n".join(found) + "\n")
     parts.append("## Scores\n\n" + _scores(facts) + "\n")
     parts.append(f"## Limits\n\n{LIMITS}")
     parts.append(f"Made with Undertone {undertone.__version__}.\n")
@@ -54,6 +59,7 @@ def write_card(facts: Facts, corpora: Sequence[Corpus]) -> str:
 def _describe(corpus: Corpus) -> str:
     n_speakers, unit = len(corpus.speakers), corpus.unit
     left_out = "".join(f" Left out: {n}, {reason}." for reason, n in corpus.reasons().items())
+    notes = "".join(f" {note}" for note in corpus.notes)
     nobody = " It does not say who speaks: one person may be in several." * (unit != "speaker")
     size = f"{len(corpus)} utterances, {n_speakers} known {unit}s."
     notes = "".join(f" {note}" for note in corpus.notes)

@@ -16,6 +16,8 @@ from undertone.serving.said import What
 if TYPE_CHECKING:
     from undertone.recogniser.folder import Recogniser
 
+MUCH_SILENCE = 0.1  # of a recording, before and behind the sound
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -28,6 +30,7 @@ class Prediction:
         emotion: the most probable one; None of amounts, and where the recording could not be used.
         error: why it could not be used, None otherwise.
         instead: what answered because no transcript was known, of a model that reads them; or "".
+        note: what weakens it: much of the recording is silence; None otherwise.
     """
 
     file: str
@@ -35,20 +38,22 @@ class Prediction:
     emotion: str | None = None
     error: str | None = None
     instead: str = ""
+    note: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as a JSON line or a CSV row holds them.
 
-        Of classes: file, emotion, p_<emotion>, error; of amounts: file, the outputs, error.
+        Of classes: file, emotion, p_<emotion>, error, note; of amounts the outputs in the place of
+        emotion and p_<emotion>.
         """
         if self.error is not None:
-            return {"file": self.file, "emotion": None, "error": self.error}
+            return {"file": self.file, "emotion": None, "error": self.error, "note": None}
         if self.emotion is None:
             values: dict[str, Any] = {name: round(value, 6) for name, value in self.values.items()}
         else:
             values = {"emotion": self.emotion}
             values |= {f"p_{name}": round(value, 6) for name, value in self.values.items()}
-        return {"file": self.file, **values, "error": None}
+        return {"file": self.file, **values, "error": None, "note": self.note}
 
 
 def predict(
@@ -90,11 +95,14 @@ def predict(
 def _predict_one(
     recogniser: "Recogniser", file: Path, words: Callable[[], str | None]
 ) -> Prediction:
-    from undertone.features.store import extract_file
+    from undertone import audio
+    from undertone.features.extractors import get
+    from undertone.features.workers import compute_waveform
     from undertone.tasks import CHOICE
 
     try:
-        frames, _ = extract_file(file, recogniser.inputs.features)
+        waveform = audio.read(file)
+        frames = compute_waveform(waveform, get(recogniser.inputs.features))
         transcript = words()
         values = recogniser.predict(frames, transcript)
     except UndertoneError as error:
@@ -104,8 +112,22 @@ def _predict_one(
         values = values.clip(task.low, task.high)  # of the corpus's scale: what people are shown
     by_output = dict(zip(task.outputs, map(float, values), strict=True))
     likeliest = max(by_output, key=by_output.__getitem__)
-    emotion = likeliest if task.kind == CHOICE else None
-    return Prediction(str(file), by_output, emotion, instead=recogniser.instead(transcript))
+    return Prediction(
+        str(file),
+        by_output,
+        likeliest if task.kind == CHOICE else None,
+        note=_note_on_silence(audio.silence_around_s(waveform), len(waveform) / audio.SAMPLE_RATE),
+        instead=recogniser.instead(transcript),
+    )
+
+
+def _note_on_silence(silent_s: float, lasts_s: float) -> str | None:
+    if silent_s < MUCH_SILENCE * lasts_s:
+        return None
+    return (
+        f"{silent_s:.1f} of {lasts_s:.1f} s are digital silence at its ends, which the prediction "
+        "may be of: cut it off"
+    )
 
 
 def _check_features(recogniser: "Recogniser") -> None:

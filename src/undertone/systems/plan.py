@@ -270,8 +270,12 @@ class Data:
         everyone = dict(zip(rows["utterance"], rows["speaker"], strict=True)) | dict(
             self.unlabelled
         )
-        learned = [name for name, who in everyone.items() if who in fold.train_speakers]
-        tested = rows["utterance"][rows["speaker"].isin(fold.test_speakers)]
+        learned = [
+            name
+            for name, who in everyone.items()
+            if who in fold.train_speakers and name not in fold.unused
+        ]
+        tested = rows["utterance"][fold.tests(rows)]
         shared = said_on_both_sides(map(sentences.get, learned), map(sentences.get, tested))
         repeated = {name for name in learned if sentences.get(name) in shared}
         labelled = set(rows["utterance"]) & set(learned)
@@ -281,8 +285,9 @@ class Data:
                 f"{len(shared)} sentences of {self.corpus.name} are said by training and test "
                 f"speakers of fold {fold.index} alike, and only {left} of {len(labelled)} labelled "
                 "training utterances say others: words that are learned in training must not be "
-                "tested. Leave --text out, or take speech whose speakers say sentences of their "
-                "own; `undertone finetune --set folds=0` trains a model and leaves it unmeasured"
+                "tested. Keep sentences apart with --disjoint speaker,sentence, leave --text out, "
+                "or take speech whose speakers say sentences of their own; `undertone finetune "
+                "--set folds=0` trains a model and leaves it unmeasured"
             )
         return repeated
 
@@ -295,7 +300,7 @@ class Data:
         own = set(pool.parts[0].utterances) - repeated
         unlabelled = ((n, who) for n, who in self.unlabelled.items() if n not in repeated)
         return FoldPlan(
-            test=tuple(sorted(rows["utterance"][rows["speaker"].isin(fold.test_speakers)])),
+            test=tuple(sorted(rows["utterance"][fold.tests(rows)])),
             pool=tuple(
                 (table, tuple(part.utterances))
                 for table, part in zip((self.frames, *others), pool.parts, strict=True)
@@ -306,7 +311,11 @@ class Data:
                 for name, who in zip(rows["utterance"], rows["speaker"], strict=True)
                 if name in own and who not in fold.test_speakers
             }
-            | {name: who for name, who in unlabelled if who in fold.train_speakers},
+            | {
+                name: who
+                for name, who in unlabelled
+                if who in fold.train_speakers and name not in fold.unused
+            },
             elsewhere=dict(self._elsewhere(pool)),
         )
 

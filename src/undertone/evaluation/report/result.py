@@ -13,6 +13,7 @@ from functools import cached_property
 
 import pandas as pd
 
+from undertone.corpora.audit import Finding
 from undertone.errors import UndertoneError
 from undertone.evaluation.ceiling import Ceiling
 from undertone.evaluation.curves import Curves
@@ -100,6 +101,7 @@ class CurveResult:
     pretraining: pd.DataFrame  # any columns; one row a fold
     seconds: dict[str, float]  # stage -> wall time
     warnings: tuple[str, ...] = ()
+    audit: tuple[Finding, ...] = ()  # of the data
     transductive: bool = False  # the unlabelled pool held test speakers, as the user asked
     notes: tuple[str, ...] = ()  # sentences for the method section
     contrasts: tuple[Contrast, ...] = ()

@@ -82,8 +82,8 @@ def audit_fold(corpus: Corpus, fold: Fold) -> Audit:
     """The audit of one fold: the labelled utterances of its two groups of speakers."""
     rows = corpus.labelled.table if "emotion" in corpus.table else corpus.table
     found = audit(
-        rows[rows["speaker"].isin(fold.train_speakers)],
-        rows[rows["speaker"].isin(fold.test_speakers)],
+        rows[fold.teaches(rows)],
+        rows[fold.tests(rows)],
     )
     return replace(found, n_withheld=corpus.reasons().get(OF_TEST_SPEAKER, 0))
 

@@ -1,0 +1,78 @@
+"""What is wrong with the data, before anything is trained."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from undertone.cli import printing
+from undertone.cli.app import app
+from undertone.cli.options import Quiet, Unlabelled, Workers
+
+if TYPE_CHECKING:
+    from undertone.evaluation.audit import Audited
+
+MOST_CONDITIONS = 40  # rows, of emotions first
+
+
+@app.command()
+def audit(
+    *,
+    corpus: Annotated[str, typer.Option(help="Labelled corpus, NAME=PATH.")],
+    unlabelled: Unlabelled = None,
+    features: Annotated[
+        str, typer.Option(help="Features, upstream:MODEL@LAYER: what has the encoder heard?")
+    ] = "",
+    folds: Annotated[int, typer.Option(min=2, help="Groups of speakers.")] = 5,
+    seed: Annotated[int, typer.Option(min=0, help="Names all randomness.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Write it there too: JSON (.json) or Markdown.")
+    ] = None,
+    workers: Workers = None,
+    quiet: Quiet = False,
+) -> None:
+    """What a careful colleague would say of the data; exit status 1 if a score would be a lie."""
+    from undertone import atomic, corpora
+    from undertone.evaluation.audit import audit as run
+    from undertone.processes import available_cores
+    from undertone.progress import Progress
+
+    opened = [corpora.open(name) for name in (corpus, *(unlabelled or []))]
+    with Progress(shown=not quiet) as progress:
+        progress.add("recordings heard", sum(map(len, opened)))
+        found = run(
+            opened[0],
+            opened[1:],
+            features=features,
+            n_folds=folds,
+            seed=seed,
+            workers=workers or available_cores(),
+            advance=lambda n: progress.advance("recordings heard", n),
+        )
+    text = json.dumps(found.to_dict(), indent=2, ensure_ascii=False)
+    if out is not None:
+        is_json = out.suffix.lower() == ".json"
+        atomic.write_text(out, f"{text}\n" if is_json else found.to_markdown())
+    if as_json:
+        print(text)
+    else:
+        _print(found)
+    if found.has_lies:
+        sys.exit(1)
+
+
+def _print(found: "Audited") -> None:
+    from undertone.evaluation.audit import cells_of
+
+    for finding in found.findings:
+        print(f"{'! ' if finding.is_lie else '  '}{finding.what}.")
+        if finding.rows and finding.name not in ("condition", "sentences"):
+            printing.print_rows(list(finding.columns), list(finding.shown))
+    if len(found.conditions):
+        columns, rows = cells_of(found.conditions)
+        printing.print_rows(list(columns), rows[:MOST_CONDITIONS])
+        if (more := len(rows) - MOST_CONDITIONS) > 0:
+            print(f"and {more} more: --json prints all")
