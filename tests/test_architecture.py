@@ -14,7 +14,8 @@ from undertone.errors import DISTRIBUTION
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "undertone"
 ORDER = (
-    *("__init__", "errors", "atomic", "config", "progress", "processes", "audio"),
+    *("__init__", "errors", "atomic", "seals", "config", "progress", "processes"),
+    *("compiled", "audio"),
     *("tasks", "models", "synthesis", "corpora", "features", "evaluation", "training", "systems"),
     *("recogniser", "pipeline", "serving", "experiment", "recipes", "cli"),
     "__main__",

@@ -1,3 +1,4 @@
+import time
 from pathlib import Path
 
 import pytest
@@ -166,3 +167,14 @@ def test_a_column_called_split_says_nothing_of_folds(table):
 def test_amounts_of_some_emotions_alone_are_told(table):
     with pytest.raises(UndertoneError, match="has 2 of the columns of the task intensities and no"):
         csv.read(table("file,speaker,Happiness,anger\na.wav,1,0,1\n"))
+
+
+@pytest.mark.parametrize(
+    "header", [",".join(["file"] * 10**6), "file" * 10**6, "\t".join("ab" * 6000)]
+)
+def test_a_table_of_a_million_columns_is_refused_at_once(tmp_path, header):
+    (tmp_path / "wide.csv").write_text(f"{header}\n" * 3)
+    began = time.process_time()
+    with pytest.raises(UndertoneError, match="has 10,000 columns or more in its first line"):
+        csv.read(tmp_path / "wide.csv")
+    assert time.process_time() - began < 5

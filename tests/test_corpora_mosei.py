@@ -178,3 +178,84 @@ def by_split(corpus):
     """Utterances of the official folds."""
     rows = corpus.table.dropna(subset="split")
     return {split: tuple(part["utterance"]) for split, part in rows.groupby("split")}
+
+
+# --- files that say what they do not hold
+
+
+def bomb(path, *, shape=(10**10, 74), compression=None, chunks=None):
+    """A few kilobytes that say they are of this shape."""
+    import h5py
+
+    with h5py.File(path, "w") as file:
+        group = file.create_group("COVAREP/data/aaa")
+        group.create_dataset(
+            "features", shape, dtype="f4", compression=compression, chunks=chunks or (1000, 74)
+        )
+        group.create_dataset("intervals", data=np.zeros((3, 2)))
+    return path
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"compression": "gzip"}, {"shape": (2, 74), "chunks": (10**7, 74)}]
+)
+def test_a_small_file_does_not_ask_for_a_large_memory(tmp_path, changes):
+    from undertone.corpora import csd
+
+    if "chunks" in changes:
+        changes = changes | {"shape": (10**7, 74)}
+    path = bomb(tmp_path / "x.csd", **changes)
+    assert path.stat().st_size < 50_000
+    told = pytest.raises(UndertoneError, match=r"says that it is of shape .* and holds 0 bytes")
+    with csd.open(path) as sequence, told:
+        sequence.read("aaa")
+
+
+def test_zeros_that_are_compressed_are_read(tmp_path):
+    from undertone.corpora import csd
+
+    fakes.write_csd(tmp_path / "x.csd", {"aaa": (np.zeros((5000, 74)), fakes.intervals(5000))})
+    with csd.open(tmp_path / "x.csd") as sequence:
+        assert sequence.read("aaa").features.shape == (5000, 74)
+
+
+@pytest.mark.parametrize("what", ["features", "entry", "root", "raw", "virtual", "text"])
+def test_what_lies_in_another_file_is_not_read_in_the_name_of_this_one(tmp_path, what):
+    """A file of the reader's own would become frames that somebody else gets to see."""
+    import h5py
+
+    from undertone.corpora import csd
+
+    fakes.write_csd(tmp_path / "other.csd", fakes.frame_entries(np.random.default_rng(0)))
+    (tmp_path / "secret").write_bytes(bytes(74 * 4))
+    with h5py.File(tmp_path / "x.csd", "w") as file:
+        if what == "root":
+            file["COVAREP"] = h5py.ExternalLink(tmp_path / "other.csd", "COVAREP")
+        elif what == "entry":
+            file.create_group("COVAREP/data")
+            file["COVAREP/data/aaa"] = h5py.ExternalLink(tmp_path / "other.csd", "COVAREP/data/aaa")
+        else:
+            group = file.create_group("COVAREP/data/aaa")
+            group.create_dataset("intervals", data=np.zeros((1, 2)))
+            if what == "features":
+                group["features"] = h5py.ExternalLink(
+                    tmp_path / "other.csd", "COVAREP/data/aaa/features"
+                )
+            elif what == "raw":
+                outside = [(str(tmp_path / "secret"), 0, 74 * 4)]
+                group.create_dataset("features", (1, 74), dtype="f4", external=outside)
+            elif what == "text":
+                group.create_dataset("features", data=[["a"] * 74], dtype=h5py.string_dtype())
+            else:
+                layout = h5py.VirtualLayout((250, 74), dtype="f4")
+                layout[:] = h5py.VirtualSource(
+                    tmp_path / "other.csd", "COVAREP/data/aaa/features", (250, 74)
+                )
+                group.create_virtual_dataset("features", layout)
+
+    def read():
+        with csd.open(tmp_path / "x.csd") as sequence:
+            return sequence.read("aaa")
+
+    with pytest.raises(UndertoneError, match=r"somewhere else|in another file|expected numbers"):
+        read()

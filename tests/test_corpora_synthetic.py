@@ -74,7 +74,7 @@ def test_second_reading_generates_nothing(cache, corpus, monkeypatch):
 def test_two_generations_have_the_same_bytes(tmp_path):
     first, second = (synthetic.read_part(TINY, tmp_path / name) for name in ("one", "two"))
     assert _digests(first.root) == _digests(second.root)
-    assert len(_digests(first.root)) == 4 * 4 + 1
+    assert len(_digests(first.root)) == 4 * 4 + 2
 
 
 def test_interrupted_generation_leaves_nothing(tmp_path, monkeypatch):
@@ -108,11 +108,24 @@ def test_slower_of_two_processes_keeps_the_files_of_the_faster(tmp_path):
     assert list(tmp_path.iterdir()) == [root]
 
 
-def test_damaged_folder_is_named(tmp_path):
+@pytest.mark.parametrize("damage", ["no index", "another emotion", "flipped", "no sums", "gone"])
+def test_a_damaged_folder_is_set_aside_and_generated_again(tmp_path, capsys, damage):
     root = synthetic.read_part(TINY, tmp_path).root
-    (root / synthetic.INDEX).unlink()
-    with pytest.raises(UndertoneError, match="delete the folder"):
-        synthetic.read_part(TINY, tmp_path)
+    before = {path.relative_to(root): path.read_bytes() for path in root.rglob("*.*")}
+    index, sound = root / synthetic.INDEX, next(root.rglob("*.wav"))
+    flipped = bytearray(sound.read_bytes())
+    flipped[-3] ^= 1
+    {
+        "no index": index.unlink,
+        "another emotion": lambda: index.write_text(index.read_text().replace("anger", "danger")),
+        "flipped": lambda: sound.write_bytes(flipped),
+        "no sums": (root / synthetic.SUMS).unlink,
+        "gone": sound.unlink,
+    }[damage]()
+    assert len(synthetic.read_part(TINY, tmp_path)) == 16
+    assert {path.relative_to(root): path.read_bytes() for path in root.rglob("*.*")} == before
+    assert "is damaged" in (said := capsys.readouterr().err)
+    assert f"set aside as {root.name}.damaged, and it is generated again" in said
 
 
 def test_unwritable_cache_is_named(tmp_path):

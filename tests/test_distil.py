@@ -143,7 +143,7 @@ def test_other_settings_do_not_go_on_with_it(teacher, speech, resources, tmp_pat
     out = tmp_path / "student"
     run(teacher, speech, out, resources)
     (tmp_path / "student").rename(tmp_path / "moved")  # its work lies there still
-    with pytest.raises(UndertoneError, match="with other settings, speech or teacher"):
+    with pytest.raises(UndertoneError, match="holds a distillation with another"):
         run(teacher, speech, out, resources, DistilConfig(passes=4, batch_size=2, crop_s=0.6))
     distilling.clear(out)
     assert not list(tmp_path.glob(".student*"))

@@ -15,7 +15,7 @@ import soundfile
 from undertone import audio
 from undertone.corpora.corpus import COLUMNS, Corpus
 from undertone.errors import UndertoneError
-from undertone.features import extractors, log_mel, shards, store, workers
+from undertone.features import extractors, log_mel, mappings, store, workers
 from undertone.features.extractors import Extractor
 from undertone.features.store import extract, extract_file
 
@@ -247,7 +247,7 @@ def test_damaged_shards_are_computed_again(tmp_path, corpus, damage):
         "no json": lambda: index.write_text(index.read_text()[:30]),
         "odd json": lambda: index.write_text(json.dumps([1, 2])),
     }[damage]()
-    shards._map.cache_clear()
+    mappings.forget()
     COUNTED.clear()
     after = frames_of(run(corpus, tmp_path / "store"))
     assert 0 < len(COUNTED) <= workers.CHUNK_RECORDINGS

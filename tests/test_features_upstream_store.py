@@ -12,7 +12,7 @@ from upstream_fakes import torch, transformers, write_encoder, write_whisper
 from undertone import audio, corpora
 from undertone.corpora.corpus import COLUMNS, Corpus
 from undertone.errors import UndertoneError
-from undertone.features import extractors, shards, upstream
+from undertone.features import extractors, mappings, upstream, workers
 from undertone.features.store import extract, extract_file
 from undertone.features.upstream import batches
 
@@ -58,7 +58,7 @@ def test_all_layers_are_computed_once_and_each_is_a_view(tmp_path, corpus, encod
     assert every.columns == sum((t.columns for t in layers), ())
     stored = next((tmp_path / "store").rglob("*.npy"))
     assert np.load(stored).dtype == np.float16
-    shards._map.cache_clear()
+    mappings.forget()
 
 
 def test_a_table_equals_what_one_file_gives(tmp_path, corpus, encoder):
@@ -96,6 +96,34 @@ def test_a_recording_that_fails_costs_the_others_nothing(tmp_path, corpus, encod
     table = run(corpus, f"upstream:{encoder}@1", tmp_path / "store")
     assert set(table.failures) == {"03", "05"}
     assert "too much" in table.failures["05"]
+
+
+@pytest.mark.parametrize("kind", ["hubert-layer", "whisper"])
+def test_neither_processes_nor_a_stopped_run_change_a_bit(tmp_path, rng, monkeypatch, kind):
+    """Which recordings share a batch, and so how sums are rounded, hangs on the corpus alone."""
+    root = tmp_path / "many"
+    root.mkdir()
+    files = [f"{i:02d}.wav" for i in range(40)]
+    for file in files:  # of lengths that are alike, so that they are padded together
+        soundfile.write(root / file, 0.1 * rng.normal(size=rng.integers(6000, 6800)), RATE)
+    table = pd.DataFrame(dict.fromkeys(COLUMNS, [None] * len(files)))
+    table = table.assign(file=files, utterance=[file[:2] for file in files])
+    corpus = Corpus("many", root, table, licence="none", citation="none")
+    folder = tmp_path / kind
+    (write_whisper(folder, seconds=4) if kind == "whisper" else write_encoder(folder, kind))
+    features = f"upstream:{folder}@all"
+    one = run(corpus, features, tmp_path / "one")
+    monkeypatch.setattr(workers, "SECONDS_ALONE", 0)
+    two = run(corpus, features, tmp_path / "two", workers=2)
+    before = {utterance: one.frames(utterance).copy() for utterance in one.utterances}
+    for shard in sorted(path for path in (tmp_path / "one").rglob("*.*") if path.is_file())[2:4]:
+        shard.unlink()  # as if it had been stopped before
+    stopped = run(corpus, features, tmp_path / "one")
+    alone = [extract_file(root / file, features)[0] for file in files]
+    for (utterance, frames), of_one in zip(before.items(), alone, strict=True):
+        np.testing.assert_array_equal(two.frames(utterance), frames)
+        np.testing.assert_array_equal(stopped.frames(utterance), frames)
+        np.testing.assert_allclose(frames, of_one, atol=5e-3)
 
 
 def test_an_extractor_can_be_sent_to_another_process(encoder, rng):

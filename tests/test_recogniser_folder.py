@@ -207,7 +207,7 @@ def test_frames_of_other_columns_are_refused(speech, rng):
     ("name", "content", "message"),
     [
         ("config.json", b"{", "is damaged"),
-        ("config.json", b"{}", "is not of an Undertone model of format 2; train it again"),
+        ("config.json", b"{}", "is not of an Undertone model of format 3; train it again"),
         ("config.json", None, "holds no config.json; a model folder is what `undertone finetune`"),
         ("model.safetensors", b"short", "is damaged"),
         ("model.safetensors", None, "is damaged"),

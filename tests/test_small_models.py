@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from test_experiment import write_tones
+from test_model_files import rewrite
 from typer.testing import CliRunner
 from upstream_fakes import write_encoder, write_whisper
 
@@ -77,9 +78,7 @@ def test_a_taught_model_is_served_by_its_student_alone(home):
 
 def test_a_model_on_a_cut_encoder_refuses_the_whole_one(home):
     model = teach(home, f"upstream:{home}/cut@all", "refusing")
-    held = json.loads((model / "config.json").read_text())
-    held["features"] = f"upstream:{home}/whisper@0-1"
-    (model / "config.json").write_text(json.dumps(held))
+    rewrite(model, lambda config: config.update(features=f"upstream:{home}/whisper@0-1"))
     with pytest.raises(UndertoneError, match="trained on other columns than"):
         CliRunner().invoke(
             cli.app,

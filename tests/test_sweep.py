@@ -3,6 +3,7 @@
 Spies stand in the table of systems; each says of an utterance what only its fit says.
 """
 
+import json
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -22,6 +23,7 @@ from plan_fakes import (
 )
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix
 
+from undertone import seals
 from undertone.errors import UndertoneError
 from undertone.experiment import run as runs
 from undertone.experiment import sweep as sweeps
@@ -115,7 +117,9 @@ def test_what_a_fit_said_stands_beside_the_truth_of_its_utterance(spies, given, 
     for path in tmp_path.glob("fits/spy/*.npz"):  # names decide, not the place in the file
         stored = dict(np.load(path))
         order = np.random.default_rng(1).permutation(len(stored["utterance"]))
-        np.savez(path, **{**stored, **{n: stored[n][order] for n in ("utterance", "values")}})
+        shuffled = {n: stored[n][order] for n in ("utterance", "values")}
+        identity = json.loads(str(stored["identity"]))
+        seals.write_record(path, {"notes": stored["notes"], **shuffled}, identity)
     again = run.predictions(sweep)
     for key, values in found.items():
         np.testing.assert_array_equal(again[key], values)

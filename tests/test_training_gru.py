@@ -1,9 +1,12 @@
 """The compiled GRU equals ``torch.nn.GRU``, keeps sequences apart, and is never required."""
 
+import hashlib
 import logging
+import os
 import platform
 import shutil
 import subprocess
+import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -274,9 +277,50 @@ def test_a_failed_build_is_remembered(cache, monkeypatch):
     assert not available()
 
 
-def test_a_cache_that_cannot_be_written_is_no_error(cache, monkeypatch):
-    cache.parent.joinpath("kernels").write_text("a file where the folder should be")
+@pytest.fixture
+def elsewhere(tmp_path_factory, monkeypatch):
+    """The user's own places, empty, in the order in which they are tried."""
+    places = [tmp_path_factory.mktemp(name) for name in ("home", "temporary")]
+    monkeypatch.setenv("HOME", str(places[0]))
+    monkeypatch.setattr(tempfile, "tempdir", str(places[1]))
+    return places
+
+
+def test_a_cache_that_cannot_be_written_is_no_error(cache, elsewhere, compile_by_copy):
+    cache.write_text("a file where the folder should be")
+    assert library._private(cache) == elsewhere[0] / ".cache" / "undertone" / "kernels"
+    (elsewhere[0] / ".cache" / "undertone" / "kernels").rmdir()
+    (elsewhere[0] / ".cache" / "undertone" / "kernels").write_text("here too")
+    (elsewhere[1] / f"undertone-{os.getuid()}").write_text("and here")
     assert not available()
+    assert not compile_by_copy
+
+
+@compiled
+@pytest.mark.parametrize("why", ["it is a stranger's", "others may write", "the folder above"])
+def test_a_library_that_others_could_have_put_there_is_never_loaded(
+    cache, elsewhere, compile_by_copy, monkeypatch, why
+):
+    """What lies there has the right name, the right digest beside it, and ends the process."""
+    assert available()
+    (path,) = cache.glob("*/gru.so")
+    evil = b"an evil library"
+    path.unlink()
+    path.write_bytes(evil)
+    (path.parent / "gru.sha256").write_text(hashlib.sha256(evil).hexdigest())
+    if why == "it is a stranger's":
+        if os.getuid() == 0:
+            os.chown(path, 4321, -1)
+        else:
+            monkeypatch.setattr(library, "_user", lambda: 4321)
+    else:
+        (path if why == "others may write" else cache.parent).chmod(0o777)
+    loaded, load = [], library._open
+    monkeypatch.setattr(library, "_open", lambda path: loaded.append(path) or load(path))
+    library._load_from.cache_clear()
+    assert available()
+    assert len(compile_by_copy) == 2
+    assert path.read_bytes() != evil or path not in loaded
 
 
 @compiled

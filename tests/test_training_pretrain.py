@@ -79,14 +79,73 @@ def test_the_kept_weights_are_those_of_the_best_epoch_and_training_stops_early(u
 def test_a_folder_of_another_run_is_refused(utterances, tmp_path):
     once = dataclasses.replace(SETTINGS, max_epochs=1)
     pretrain(utterances, shape=SHAPE, settings=once, seed=1, folder=tmp_path)
-    with pytest.raises(UndertoneError, match="other settings, seed or data"):
+    with pytest.raises(
+        UndertoneError, match="a pre-training with another seed; choose another folder, or"
+    ):
         pretrain(utterances, shape=SHAPE, settings=once, seed=2, folder=tmp_path)
 
 
-def test_a_damaged_checkpoint_is_named(utterances, tmp_path):
-    (tmp_path / checkpoint.NAME).write_bytes(b"12345678 not a checkpoint")
-    with pytest.raises(UndertoneError, match="not a readable checkpoint"):
-        pretrain(utterances, shape=SHAPE, settings=SETTINGS, seed=1, folder=tmp_path)
+@pytest.mark.parametrize("damage", ["cut", "empty", "flipped", "of another kind"])
+def test_a_damaged_checkpoint_is_set_aside_and_told_and_training_begins_again(
+    utterances, tmp_path, capsys, damage
+):
+    brief = dataclasses.replace(SETTINGS, max_epochs=2)
+    settings = {"shape": SHAPE, "settings": brief, "seed": 1, "folder": tmp_path}
+    whole = pretrain(utterances, **settings)
+    path = tmp_path / checkpoint.NAME
+    content = bytearray(path.read_bytes())
+    content[-9] ^= 4  # in a weight
+    changed = {
+        "cut": content[:900],
+        "empty": b"",
+        "flipped": content,
+        "of another kind": b"{}" * 99,
+    }
+    path.write_bytes(changed[damage])
+    again = pretrain(utterances, **settings)
+    assert again.history == whole.history
+    assert "is damaged" in (said := capsys.readouterr().err)
+    assert "set aside as checkpoint.safetensors.damaged, and pre-training begins again" in said
+    assert (tmp_path / f"{checkpoint.NAME}.damaged").read_bytes() == changed[damage]
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (lambda given: given["utterances"][3].__imul__(1.01), "speech"),
+        (lambda given: given["utterances"].reverse(), "speech"),
+        (lambda given: given.update(speakers=["s1"] * 30), "speakers"),
+        (lambda given: given.update(seed=2), "seed"),
+        (
+            lambda given: given.update(settings=dataclasses.replace(SETTINGS, max_epochs=3)),
+            "settings",
+        ),
+        (lambda given: given.update(shape=dataclasses.replace(SHAPE, pooling="last")), "shape"),
+    ],
+)
+def test_a_checkpoint_is_gone_on_with_only_for_what_it_is_of(utterances, tmp_path, change, what):
+    once = dataclasses.replace(SETTINGS, max_epochs=1)
+    given = {
+        "utterances": utterances,
+        "shape": SHAPE,
+        "settings": once,
+        "seed": 1,
+        "speakers": None,
+    }
+    pretrain(folder=tmp_path, **given)
+    change(given)
+    with pytest.raises(UndertoneError, match=f"holds a pre-training with another {what}; choose"):
+        pretrain(folder=tmp_path, **given)
+
+
+def test_another_version_or_kernel_is_another_training(utterances, tmp_path, monkeypatch):
+    settings = {"shape": SHAPE, "settings": dataclasses.replace(SETTINGS, max_epochs=1), "seed": 1}
+    pretrain(utterances, folder=tmp_path, **settings)
+    for name, value in (("gru.in_use", lambda: "abacus"), ("__version__", "9")):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"undertone.training.identity.{name}", value)
+            with pytest.raises(UndertoneError, match=r"another (kernel|undertone); choose"):
+                pretrain(utterances, folder=tmp_path, **settings)
 
 
 def test_one_utterance_is_no_pool(utterances):

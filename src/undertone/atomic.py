@@ -1,13 +1,21 @@
-"""Files that are whole or absent: written beside their place, then renamed into it."""
+"""Files that are whole or absent, and folders that one process at a time writes to.
+
+Content is written beside its place and flushed to the disk, then renamed into it, and the folder
+is flushed: what has been renamed is there after a power cut too.
+"""
 
 import contextlib
 import errno
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from undertone.errors import UndertoneError
+from undertone.errors import UndertoneError, tell
+
+LOCK = ".lock"
+DAMAGED = ".damaged"  # behind the name of what was set aside
+NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)  # of a file system
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -16,20 +24,37 @@ def write_bytes(path: Path, content: bytes) -> None:
     Raises:
         UndertoneError: the disk is full; what was there before is untouched.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(content)
-        partial.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink()
-        raise _told(path, error, f"needs {len(content):,} bytes") from None
+    write_together({path: content})
 
 
 def write_text(path: Path, content: str) -> None:
-    """Create or replace ``path`` with UTF-8 text."""
-    write_bytes(path, content.encode())
+    """Create or replace ``path`` with UTF-8 text; what is no text is written as an escape."""
+    write_bytes(path, content.encode("utf-8", "backslashreplace"))
+
+
+def write_together(contents: Mapping[Path, bytes]) -> None:
+    """Create or replace several files, in this order; none before all are on the disk.
+
+    Raises:
+        UndertoneError: the disk is full; what was there before is untouched.
+    """
+    partials = {path: path.with_name(f".{path.name}.{os.getpid()}.partial") for path in contents}
+    path = next(iter(contents))
+    try:
+        for path, content in contents.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partials[path].write_bytes(content)
+            _flush(partials[path], os.O_RDWR)
+        for path in contents:
+            partials[path].replace(path)
+        for folder in dict.fromkeys(path.parent for path in contents):
+            _flush_folder(folder)
+    except OSError as error:
+        raise _not_written(path, f"needs {len(contents[path]):,} bytes", error) from None
+    finally:
+        for partial in partials.values():
+            with contextlib.suppress(OSError):
+                partial.unlink()
 
 
 @contextlib.contextmanager
@@ -44,9 +69,12 @@ def new_folder(path: Path) -> Iterator[Path]:
     try:
         partial.mkdir(parents=True)
         yield partial
+        for written in partial.rglob("*"):
+            _flush(written, os.O_RDONLY)
         partial.rename(path)
+        _flush_folder(path.parent)
     except OSError as error:
-        raise _told(path, error, "does not fit") from None
+        raise _not_written(path, "does not fit", error) from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -61,10 +89,96 @@ def check_free(path: Path) -> None:
         raise UndertoneError(f"{path} is there already; choose another --out")
 
 
-def _told(path: Path, error: OSError, need: str) -> UndertoneError:
+def set_aside(path: Path, why: str, then: str = "it is computed again") -> None:
+    """Give what was read and found damaged another name, so that nobody uses it; say so.
+
+    Args:
+        path: of a file, or of a folder that is whole or absent.
+        why: it cannot be used.
+        then: what happens in its place.
+    """
+    aside = path.with_name(path.name + DAMAGED)
+    number = 1
+    while path.is_dir() and aside.exists():  # a file there is replaced
+        aside = path.with_name(f"{path.name}{DAMAGED}{(number := number + 1)}")
+    try:
+        path.replace(aside)
+    except FileNotFoundError:  # another process was faster
+        return
+    except OSError as error:
+        raise UndertoneError(
+            f"{path} is damaged ({why}) and cannot be renamed: {error.strerror}; delete it"
+        ) from None
+    tell(f"{path} is damaged ({why}): it was set aside as {aside.name}, and {then}")
+
+
+@contextlib.contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """A folder that no other process of ours writes to until the context ends.
+
+    The folder is made where it is not there, and taken away again where nothing came of it.
+
+    Raises:
+        UndertoneError: another process is at work there, or nothing can be written there.
+    """
+    import filelock
+
+    made = _make(folder)
+    lock = filelock.FileLock(folder / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        raise UndertoneError(
+            f"another process of Undertone is at work in {folder}: wait until it has ended, or "
+            "choose another --out"
+        ) from None
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise UndertoneError(
+                f"nothing can be written to {folder}: {error.strerror}; choose another --out"
+            ) from None
+        tell(f"{folder} lies where files cannot be locked: see that one process at a time uses it")
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            (folder / LOCK).unlink()  # while it is held, so that nobody else's is taken away
+        lock.release()
+        for path in made:
+            with contextlib.suppress(OSError):  # it holds something
+                path.rmdir()
+
+
+def _make(folder: Path) -> list[Path]:
+    """Make a folder; return those that were not there, the innermost first."""
+    missing = [path for path in (folder, *folder.parents) if not os.path.lexists(path)]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UndertoneError(
+            f"the folder {folder} cannot be made: {error.strerror}; choose another --out"
+        ) from None
+    return missing
+
+
+def _not_written(path: Path, need: str, error: OSError) -> UndertoneError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return UndertoneError(
             f"the disk is full: {path} {need}; free some space and "
             "run the same command again, what is finished is kept"
         )
     return UndertoneError(f"{path} cannot be written: {error.strerror}")
+
+
+def _flush(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Where the system can: some cannot open a folder, or not flush it."""
+    with contextlib.suppress(OSError):
+        _flush(folder, os.O_RDONLY)

@@ -5,6 +5,7 @@ Out: an instance of the dataclass, or TOML text that reads back to an equal inst
 """
 
 import contextlib
+import copy
 import dataclasses
 import json
 import math
@@ -17,7 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from undertone.errors import UndertoneError
+from undertone.errors import UndertoneError, printable
 
 Settings = TypeVar("Settings")
 REST = {"rest": True}  # metadata of a field that takes the sections no other field is named after
@@ -61,20 +62,34 @@ def load(kind: type[Settings], values: Mapping[str, Any]) -> Settings:
 def read_toml(path: Path) -> dict[str, Any]:
     """The nested values of a TOML file."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise UndertoneError(f"there is no settings file {path}") from None
     except OSError as error:
         raise UndertoneError(f"{path} cannot be read as settings: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UndertoneError(f"{path} is not valid TOML: {error}") from None
+    except RecursionError:
+        raise UndertoneError(
+            f"{path} is nested too deep for settings, which are sections of names and values"
+        ) from None
 
 
 def cache_folder() -> Path:
-    """``$UNDERTONE_CACHE``, or ``undertone`` in the user's folder of caches."""
+    """``$UNDERTONE_CACHE``, or ``undertone`` in the user's folder of caches.
+
+    Raises:
+        UndertoneError: neither is there.
+    """
     if named := os.environ.get("UNDERTONE_CACHE"):
         return Path(named).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "undertone")
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "undertone")
+    except RuntimeError:  # a user without a home
+        raise UndertoneError(
+            "there is no home folder to keep frames in; name a folder in the environment variable "
+            "UNDERTONE_CACHE"
+        ) from None
 
 
 def check_types(settings: object) -> None:
@@ -133,7 +148,7 @@ def merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
 
 def override(values: Mapping[str, Any], assignments: list[str]) -> dict[str, Any]:
     """A copy of ``values`` with ``section.name=value`` assignments laid over it."""
-    result: dict[str, Any] = json.loads(json.dumps(values))
+    result: dict[str, Any] = copy.deepcopy(dict(values))
     for assignment in assignments:
         name, equals, text = assignment.partition("=")
         if not equals or not name.strip():
@@ -200,6 +215,8 @@ def _parse(text: str) -> Any:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
+    except RecursionError:
+        raise UndertoneError("--set takes a value, found one that is nested too deep") from None
 
 
 def _toml_lines(values: Mapping[str, Any], section: tuple[str, ...]) -> list[str]:
@@ -217,4 +234,16 @@ def _toml_value(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_toml_value, value))}]"
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
+    return _toml_text(value) if isinstance(value, str) else repr(value)
+
+
+def _toml_text(text: str) -> str:
+    """A basic string; unlike JSON, TOML knows no bare DEL, and no text that is not Unicode."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise UndertoneError(
+            f"{printable(text)} is not written in UTF-8, as settings are; rename it, or make a "
+            "link to it with a plain name (ln -s)"
+        ) from None
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -4,12 +4,12 @@ In:  corpora by specification (``emodb=PATH``) or as objects, settings, a folder
 Out: a filled frame store, an encoder folder, a model folder.
 """
 
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from undertone import corpora
+from undertone import atomic, corpora
+from undertone.audio import FRAMES_PER_SECOND
 from undertone.config import check_ranges, check_types
 from undertone.corpora.audit import Finding, check, left_out_of_copies, refuse
 from undertone.corpora.audit.checks import speakers
@@ -21,7 +21,7 @@ from undertone.corpora.folds import known_speakers, labelled_rows
 from undertone.corpora.official import in_official_folds
 from undertone.corpora.proxy import with_proxy
 from undertone.corpora.transcripts import with_transcripts
-from undertone.errors import UndertoneError
+from undertone.errors import UndertoneError, tell
 from undertone.evaluation.score import Score
 from undertone.evaluation.vault import Vault, open_vault
 from undertone.features import mosei, store
@@ -54,8 +54,9 @@ from undertone.systems.plan import Data, prefix_of
 from undertone.systems.words import read_words
 from undertone.tasks import Dimensions, Task
 from undertone.training import references
+from undertone.training.identity import speech_of
 from undertone.training.normalise import fit_normaliser, normalise
-from undertone.training.pretrain import PretrainConfig
+from undertone.training.pretrain import PretrainConfig, check_pool
 from undertone.training.pretrain import pretrain as pretrain_encoder
 
 USUAL_FEATURES = "log_mel"
@@ -97,7 +98,7 @@ def settle(corpus: Corpus, task: str, features: str) -> tuple[Task, FeatureName]
     return chosen, parse(features or usual).settled()
 
 
-def tell(corpus: Corpus, told: Iterable[str] = ()) -> list[str]:
+def tell_of(corpus: Corpus, told: Iterable[str] = ()) -> list[str]:
     """Say on standard error how a corpus was read and what was left out of it; return the lines.
 
     Args:
@@ -106,7 +107,7 @@ def tell(corpus: Corpus, told: Iterable[str] = ()) -> list[str]:
     """
     lines = [line for line in corpus.told() if line not in told]
     for line in lines:
-        print(f"undertone: {line}", file=sys.stderr, flush=True)
+        tell(line)
     return lines
 
 
@@ -156,15 +157,13 @@ def read_data(
     own = _hear(in_official_folds(corpus), features, teacher, resources)
     refuse(list(identical(own.corpus, own.table.keys)), guard.allow)
     read = left_out_of_copies(own.corpus, own.table.keys)
-    told = tell(read)
+    told = tell_of(read)
     labelled = usable(read, task, frozen=guard.frozen)
-    rest = read.table[read.table["speaker"].notna()]
-    rest = rest[~rest["utterance"].isin(labelled.table["utterance"])]
+    unlabelled = _unlabelled(read, labelled)
     if SENTENCE in guard.disjoint:
         labelled = known_sentences(labelled)
-        rest = rest.iloc[:0]  # nobody looks what is said there
-    tell(labelled, told)
-    unlabelled = dict(zip(rest["utterance"], rest["speaker"], strict=True))
+        unlabelled = {}  # nobody looks what is said there
+    tell_of(labelled, told)
     words = None
     if text is not None and text.model:
         folder, progress = resources.cache, resources.progress
@@ -174,7 +173,7 @@ def read_data(
     )
     beside = [_hear(other, features, teacher, resources) for other in others]
     for other in beside:
-        tell(other.corpus)
+        tell_of(other.corpus)
     return _beside(data, beside)
 
 
@@ -216,10 +215,38 @@ def _beside(data: Data, others: Sequence[_Heard]) -> Data:
 
 
 def tell_findings(findings: Sequence[Finding]) -> None:
-    """Say on standard error what an audit found beside what ``tell`` says."""
+    """Say on standard error what an audit found beside what ``tell_of`` says."""
     for finding in findings:
         if finding.name not in TOLD_BY_CORPUS:
-            print(f"undertone: {finding.what}", file=sys.stderr, flush=True)
+            tell(finding.what)
+
+
+def without_frames(corpus: Corpus, task: Task, others: Sequence[Corpus] = ()) -> Data:
+    """A labelled corpus before its frames are there: whether labels suffice can be told of it."""
+    nothing = FrameTable("", 0, float(FRAMES_PER_SECOND), (), {})
+    used = in_official_folds(corpus)
+    labelled = usable(used, task)
+    return Data(
+        task,
+        labelled,
+        nothing,
+        unlabelled=_unlabelled(used, labelled),
+        others=tuple((other, nothing) for other in others),
+    )
+
+
+def check_encoders(*names: FeatureName | None) -> None:
+    """Refuse encoders that are not there or have no such layer, before anything is read."""
+    for name in names:
+        if name is not None and name.is_upstream:
+            find(name.every_layer() if name.chooses_layer else name)
+
+
+def _unlabelled(corpus: Corpus, labelled: Corpus) -> dict[str, str]:
+    """Speaker by utterance without a label."""
+    rest = corpus.table[corpus.table["speaker"].notna()]
+    rest = rest[~rest["utterance"].isin(labelled.table["utterance"])]
+    return dict(zip(rest["utterance"], rest["speaker"], strict=True))
 
 
 def read_frames(
@@ -268,7 +295,7 @@ def _read_frames_given(corpus: Corpus, features: FeatureName, resources: Resourc
         )
     table, repairs = mosei.read(corpus, folder=resources.cache, progress=resources.progress)
     for line in repairs.lines() if resources.progress else ():
-        print(f"{corpus.name}: {line}", file=sys.stderr)
+        tell(f"{corpus.name}: {line}")
     return table
 
 
@@ -303,9 +330,17 @@ def pretrain(
     """
     settings, resources, out = settings or PretrainSettings(), resources or Resources(), Path(out)
     check_free(out, ENCODER)
-    read = [read_frames(_open(c), settings.features, resources) for c in unlabelled]
+    with atomic.held(out):
+        return _pretrain([_open(corpus) for corpus in unlabelled], out, settings, resources)
+
+
+def _pretrain(
+    opened: Sequence[Corpus], out: Path, settings: PretrainSettings, resources: Resources
+) -> PretrainedEncoder:
+    check_pool([name for corpus in opened for name in corpus.voices()], settings.pretrain)
+    read = [read_frames(corpus, settings.features, resources) for corpus in opened]
     for corpus, _ in read:
-        tell(corpus)
+        tell_of(corpus)
     parts = [(table, tuple(corpus.table["utterance"])) for corpus, table in read]
     normaliser = fit_normaliser(
         (table.frames(name) for table, names in parts for name in names),
@@ -319,6 +354,7 @@ def pretrain(
             settings=settings.pretrain,
             seed=settings.seed,
             speakers=[name for corpus, _ in read for name in corpus.voices()],
+            speech=speech_of(parts),
             folder=out,
             report=lambda epoch: progress.advance("pre-training epochs"),
         )
@@ -372,9 +408,29 @@ def finetune(
         The recogniser, trained on all the labels allowed, and the score of the same recipe on
         speakers it did not know, by cross-validation or on a vault; None where ``folds`` is 0.
     """
-    settings, resources = settings or FinetuneSettings(), resources or Resources()
-    check_free(Path(out), RECOGNISER, beside=None if encoder is None else Path(encoder))
+    settings, resources, out = settings or FinetuneSettings(), resources or Resources(), Path(out)
+    check_free(out, RECOGNISER, beside=None if encoder is None else Path(encoder))
     pretrained = load_encoder(encoder) if encoder is not None else None
+    with atomic.held(out):
+        return _finetune(
+            corpus,
+            [_open(other) for other in unlabelled],
+            out,
+            pretrained=pretrained,
+            settings=settings,
+            resources=resources,
+        )
+
+
+def _finetune(
+    corpus: str | Corpus,
+    others: Sequence[Corpus],
+    out: Path,
+    *,
+    pretrained: PretrainedEncoder | None,
+    settings: FinetuneSettings,
+    resources: Resources,
+) -> tuple[Recogniser, Score | None]:
     opened = with_proxy(_open(corpus), settings.proxy, settings.task)
     if settings.text.transcripts:
         opened = with_transcripts(opened, settings.text.transcripts)
@@ -383,7 +439,10 @@ def finetune(
     wanted = pretrained.inputs.features if pretrained else settings.features
     task, features = settle(opened, settings.task, wanted)
     task = vault.as_task(task) if vault else task
-    others = [_open(other) for other in unlabelled]
+    check_encoders(features, settings.teacher)
+    checked = vault is None and SENTENCE not in settings.disjoint
+    if checked and not settings.text.model:  # sentences that the test says go with the words
+        Build(without_frames(opened, task, others), features, pretrained, settings).check()
     data = read_data(
         *(opened, features, task, resources),
         teacher=settings.teacher,
@@ -401,9 +460,9 @@ def finetune(
         recogniser = build.fit_all()
         progress.advance("fits")
     for line in teaching_warnings(recogniser.notes):
-        print(f"undertone: {line}", file=sys.stderr)
+        tell(line)
     read = [data.corpus, *(other for other, _ in data.others)]
-    recogniser.save(Path(out), write_card(build.facts(score, recogniser, findings), read))
+    recogniser.save(out, write_card(build.facts(score, recogniser, findings), read))
     return recogniser, score
 
 

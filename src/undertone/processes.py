@@ -1,8 +1,9 @@
 """Processes that share a job: spawned, one thread each, gone when their parent is.
 
 In:  a number of processes and what each does first.
-Out: a pool to submit to. Ctrl-C ends it without a traceback from each process; a killed parent
-     leaves none behind; a killed process is told as an error that says what to do.
+Out: a pool to submit to. Ctrl-C, also while processes start, and any other error end the processes
+     at once, without a traceback from each; a killed parent leaves none behind; a killed process is
+     told as an error that says what to do.
 """
 
 import contextlib
@@ -42,9 +43,10 @@ def process_pool(
     """
     interruptible = signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
     with _one_thread_each():
+        others = set(multiprocessing.active_children())
         pool = ProcessPoolExecutor(workers, CONTEXT, _begin, (interruptible, begin, arguments))
         try:
-            with _deaf_to_interrupts():  # until ``_begin`` has run
+            with _interrupts_wait():  # in the processes, until ``_begin`` has run
                 pool.submit(os.getpid)  # the first job starts all processes
             yield pool
         except BrokenProcessPool as error:
@@ -53,6 +55,10 @@ def process_pool(
                 'that calls Undertone does not guard it with `if __name__ == "__main__":`; run it '
                 "again (what is finished is kept), with fewer workers if it recurs"
             ) from error
+        except BaseException:
+            for process in set(multiprocessing.active_children()) - others:
+                process.kill()  # whatever it is at: each file is whole or absent
+            raise
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
@@ -82,16 +88,19 @@ def _one_thread_each() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
-    """Start processes that ignore Ctrl-C, rather than print a traceback each."""
-    if threading.current_thread() is not threading.main_thread():
+def _interrupts_wait() -> Iterator[None]:
+    """Start processes in which Ctrl-C waits until they can end without a word.
+
+    Here it waits, too, and is heard as soon as the context ends: none is lost.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _begin(
@@ -100,6 +109,8 @@ def _begin(
     """In a worker: end without a word on Ctrl-C, and when the parent is gone."""
     if interruptible:
         signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+        if hasattr(signal, "pthread_sigmask"):
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     parent = multiprocessing.parent_process()
     assert parent is not None
 

@@ -34,6 +34,7 @@ assert HOP_LENGTH * FRAMES_PER_SECOND == SAMPLE_RATE
 DECODING_VERSION = 2  # raise it when the same file gives other samples: it enters the cache key
 MIN_DURATION_S = 0.1
 MAX_DURATION_S = 30 * 60.0
+MAX_SAMPLES = round(MAX_DURATION_S * 48_000)  # of a channel: half an hour at the highest usual rate
 SILENCE_PEAK = 1e-4  # -80 dB of full scale
 MAX_PEAK = 16.0  # a float file far above full scale holds integers that nobody scaled
 SEGMENT_SLACK_S = files.SLACK_S  # a segment may end this much after its file: tables are rounded
@@ -67,6 +68,7 @@ def from_array(samples: np.ndarray, sample_rate: int, *, name: str = "the array"
         sample_rate: Hz.
         name: what an error calls the samples.
     """
+    _check_length(name, len(samples), sample_rate)
     mono = _mono(np.asarray(samples))
     seconds = len(mono) / sample_rate
     if len(mono) == 0:
@@ -76,8 +78,6 @@ def from_array(samples: np.ndarray, sample_rate: int, *, name: str = "the array"
             f"{name} is too short: {1000 * seconds:.0f} ms, where at least "
             f"{1000 * MIN_DURATION_S:.0f} ms are needed; leave it out or join it to its neighbour"
         )
-    if seconds > MAX_DURATION_S:
-        raise UndertoneError(_too_long(name, seconds))
     _check_level(mono, name)
     if sample_rate == SAMPLE_RATE:
         return mono
@@ -127,13 +127,14 @@ def _no_segment(path: Path, *, start_s: float, end_s: float | None, lasts_s: flo
 
 def _decode(sound: files.Sound, path: Path, *, start: int, stop: int | None) -> np.ndarray:
     """(n,) mono, block by block, so that a stereo recording never lies in memory twice."""
-    most = round(MAX_DURATION_S * sound.rate)
-    if stop is not None and stop - start > most:
-        raise UndertoneError(_too_long(path, (stop - start) / sound.rate))
+    most = min(round(MAX_DURATION_S * sound.rate), MAX_SAMPLES)
+    if stop is not None:
+        _check_length(path, stop - start, sound.rate)
     mono = np.empty(0 if stop is None else stop - start, np.float32)
     done = 0
     for block in sound.blocks(start, stop):
         if done + len(block) > most:
+            _check_length(path, done + len(block), sound.rate)
             raise UndertoneError(_too_long(path, None))
         if done + len(block) > len(mono):
             mono.resize(max(2 * len(mono), done + len(block)), refcheck=False)
@@ -181,6 +182,18 @@ def _check_level(mono: np.ndarray, name: str) -> None:
     if peak > MAX_PEAK:
         raise UndertoneError(
             f"{name} reaches {peak:.0f} where full scale is 1; divide it by its full scale"
+        )
+
+
+def _check_length(name: Path | str, n_samples: int, sample_rate: int) -> None:
+    """Refuse what is too long for an utterance, or has more samples than memory should hold."""
+    if (seconds := n_samples / sample_rate) > MAX_DURATION_S:
+        raise UndertoneError(_too_long(name, seconds))
+    if n_samples > MAX_SAMPLES:
+        raise UndertoneError(
+            f"{name} has {n_samples / 1e6:.0f} million samples a channel at {sample_rate:,} Hz, "
+            f"where at most {MAX_SAMPLES / 1e6:.0f} million are read: bring it to "
+            f"{SAMPLE_RATE:,} Hz first"
         )
 
 

@@ -6,6 +6,7 @@ Out: ``Sound``: the rate, the number of samples where the header can be believed
 """
 
 import contextlib
+import os
 import re
 import shlex
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ import soundfile
 
 from undertone.audio import foreign, kinds, parts
 from undertone.audio.parts import MAX_PARTS, UNKNOWN_LENGTH, Part, Window
-from undertone.errors import UndertoneError
+from undertone.errors import UndertoneError, raise_if_exhausted
 
 SLACK_S = 0.1  # sound that may be missing at the end: recorders and copies lose a few bytes
 _BLOCK_FRAMES = 1 << 16
@@ -55,6 +56,8 @@ def open_sound(path: Path) -> Sound:
     try:
         return Native(path, kind)
     except (soundfile.LibsndfileError, OSError) as error:
+        if isinstance(error, OSError):
+            raise_if_exhausted(error)
         damaged = getattr(error, "code", None) == _MALFORMED  # which ffmpeg would not tell
         if foreign.can_be_given(kind) and foreign.is_installed() and not damaged:
             return foreign.Foreign(path, kind)
@@ -102,7 +105,8 @@ class Native:
 
     def _open(self, part: Part, *, alone: bool) -> soundfile.SoundFile:
         if alone and not part.mended:
-            return self._stack.enter_context(soundfile.SoundFile(self._path))
+            with self._path.open("rb"):  # whose errors say what they are
+                return self._stack.enter_context(soundfile.SoundFile(_as_bytes(self._path)))
         window = self._stack.enter_context(Window(self._path, part))
         return self._stack.enter_context(soundfile.SoundFile(window))
 
@@ -174,6 +178,11 @@ def _conversion(path: Path) -> str:
     out = path.with_suffix(".flac")
     out = path.with_name(f"{path.stem}-converted.flac") if out.exists() or out == path else out
     return f"`ffmpeg -i {shlex.quote(str(path))} {shlex.quote(str(out))}`"
+
+
+def _as_bytes(path: Path) -> Path | bytes:
+    """The path as the system has it, also where it is no UTF-8."""
+    return path if os.name == "nt" else os.fsencode(path)
 
 
 def _check_is_file(path: Path) -> None:

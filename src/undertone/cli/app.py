@@ -1,10 +1,54 @@
 """The application that every file of commands adds its own to."""
 
-from typing import Annotated
+import contextlib
+import functools
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 
-app = typer.Typer(
+from undertone.progress import alive
+
+
+class StoppedError(Exception):
+    """Somebody pressed Ctrl-C; Typer would end without a word."""
+
+
+class EndedEarlyError(Exception):
+    """A fault of ours that Typer would take for the end of what is typed in."""
+
+
+class _App(typer.Typer):
+    """Commands whose ends are all told."""
+
+    def command(self, *names: Any, **options: Any) -> Callable[[Any], Any]:
+        add = super().command(*names, **options)
+
+        def added(function: Callable[..., None]) -> Callable[..., None]:
+            @functools.wraps(function)
+            def run(*arguments: Any, **values: Any) -> None:
+                try:
+                    with _sign_of_life(function.__name__, values):
+                        function(*arguments, **values)
+                except KeyboardInterrupt:
+                    raise StoppedError from None
+                except EOFError as error:
+                    raise EndedEarlyError from error
+
+            add(run)
+            return function
+
+        return added
+
+
+def _sign_of_life(name: str, values: dict[str, Any]) -> contextlib.AbstractContextManager[None]:
+    """While nothing is said: not with ``--quiet``; of a command that is quick, to a person only."""
+    quiet = values.get("quiet", not sys.stderr.isatty())
+    return contextlib.nullcontext() if quiet else alive(f"undertone {name} is at work")
+
+
+app = _App(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -1,4 +1,7 @@
-"""What the commands print: reports' places, frames, scores, predictions."""
+"""What the commands print: reports' places, frames, scores, predictions.
+
+Names out of files reach the terminal as ``printable`` text, and never as markup.
+"""
 
 import csv
 import json
@@ -7,14 +10,29 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from undertone.errors import printable, tell
+
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from undertone.evaluation.layers.result import LayersResult
     from undertone.evaluation.score import Score
     from undertone.serving.predict import Prediction
 
 
+def say(line: str) -> None:
+    print(printable(line))
+
+
 def show_report(report: Path) -> None:
-    print(f"report: {report.resolve()}")
+    say(f"report: {report.resolve()}")
+
+
+def console() -> "Console":
+    """Of standard output; what it prints is text, whatever brackets and colons are in it."""
+    from rich.console import Console
+
+    return Console(markup=False, emoji=False)
 
 
 def print_frames(file: Path, features: str) -> None:
@@ -40,12 +58,10 @@ def print_references(notes: Iterable[dict[str, Any]]) -> None:
 
 
 def print_score(score: "Score") -> None:
-    from rich.console import Console
-
     _print_fitting(score.tested, ("", *score.headings), score.rows())
     left_out = (f"{n} left out: {why}" for why, n in score.left_out.items())
     for line in (*score.about_raters, *left_out, *score.notes):
-        Console().print(line)
+        console().print(printable(line))
 
 
 def print_layers(result: "LayersResult") -> None:
@@ -55,32 +71,31 @@ def print_layers(result: "LayersResult") -> None:
     table = tables.scores(result, result.task.headline)
     title = f"{result.curve.title}: {table.headings[0]}"
     _print_fitting(title, ("", *table.headings[1:]), tables.for_terminal(table))
-    print(f"{tables.BEST} the best layer, {tables.NEAR} layers that cannot be told from it")
+    say(f"{tables.BEST} the best layer, {tables.NEAR} layers that cannot be told from it")
     said = (sentences.of_encoder(result.encoder), *sentences.everything(result))
     for sentence in (*said, *result.curve.warnings):
-        print(sentence)
+        say(sentence)
 
 
 def _print_fitting(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """A table whose intervals stand behind their values, or below them on a narrow terminal."""
-    from rich.console import Console
     from rich.measure import Measurement
     from rich.table import Table as RichTable
 
     def table_of(spell: Callable[[str], str]) -> RichTable:
-        table = RichTable(title=title)
-        table.add_column(headings[0], no_wrap=True)
+        table = RichTable(title=printable(title))
+        table.add_column(printable(headings[0]), no_wrap=True)
         for heading in headings[1:]:
-            table.add_column(heading)
+            table.add_column(printable(heading))
         for name, *cells in rows:
-            table.add_row(name, *map(spell, cells))
+            table.add_row(printable(name), *(spell(printable(cell)) for cell in cells))
         return table
 
-    console = Console()
-    unbound = console.options.update(width=1000)
+    shown = console()
+    unbound = shown.options.update(width=1000)
     tables = [table_of(spell) for spell in (str, _in_two_lines, _without_brackets)]
-    fitting = (t for t in tables if Measurement.get(console, unbound, t).maximum <= console.width)
-    console.print(next(fitting, tables[-1]))
+    fitting = (t for t in tables if Measurement.get(shown, unbound, t).maximum <= shown.width)
+    shown.print(next(fitting, tables[-1]))
 
 
 def _in_two_lines(cell: str) -> str:
@@ -92,13 +107,12 @@ def _without_brackets(cell: str) -> str:
 
 
 def print_rows(columns: list[str], rows: list[tuple[str, ...]]) -> None:
-    from rich.console import Console
     from rich.table import Table as RichTable
 
-    table = RichTable(*columns)
+    table = RichTable(*map(printable, columns))
     for row in rows:
-        table.add_row(*row)
-    Console().print(table)
+        table.add_row(*map(printable, row))
+    console().print(table)
 
 
 def counted(predictions: Iterable["Prediction"]) -> Iterator["Prediction"]:
@@ -123,17 +137,17 @@ def print_table(predictions: Iterable["Prediction"]) -> bool:
     for p in predictions:
         if p.error is not None:
             fine = False
-            print(f"undertone: {p.error}", file=sys.stderr)
+            tell(p.error)
             continue
         values = (f"{name} {value:.3f}" for name, value in p.values.items())
-        print("  ".join(filter(None, (p.file, p.emotion, *values))), flush=True)
+        print(printable("  ".join(filter(None, (p.file, p.emotion, *values)))), flush=True)
         if p.note is not None:
-            print(f"undertone: {p.file}: {p.note}", file=sys.stderr)
+            tell(f"{p.file}: {p.note}")
     return fine
 
 
 def print_csv(predictions: Iterable["Prediction"]) -> bool:
-    rows = [p.to_dict() for p in predictions]
+    rows = [_named(p) for p in predictions]
     columns = max(rows, key=len, default={}).keys()
     writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
@@ -145,5 +159,11 @@ def print_jsonl(predictions: Iterable["Prediction"]) -> bool:
     fine = True
     for p in predictions:
         fine &= p.error is None
-        print(json.dumps(p.to_dict(), ensure_ascii=False), flush=True)
+        print(json.dumps(_named(p), ensure_ascii=False), flush=True)
     return fine
+
+
+def _named(prediction: "Prediction") -> dict[str, Any]:
+    """Plain values; the name of the file and what is said of it as they can be printed."""
+    values = prediction.to_dict()
+    return {name: printable(v) if isinstance(v, str) else v for name, v in values.items()}

@@ -52,7 +52,7 @@ def extract(
         printing.print_frames(audio[0], features)
         return
     for line in extract_corpora(corpus or [], features, Resources(cache, workers, not quiet)):
-        print(line)
+        printing.say(line)
 
 
 @app.command()
@@ -75,7 +75,8 @@ def pretrain(
     values = options.settings_of(config, {"features": features, "seed": seed}, assignments)
     settings = load(PretrainSettings, values)
     notes = run(unlabelled, out, settings, Resources(cache, workers, not quiet)).notes
-    print(f"encoder in {out}: held-out loss {notes['held_out_loss']:.4f}, epoch {notes['epoch']}")
+    loss, epoch = notes["held_out_loss"], notes["epoch"]
+    printing.say(f"encoder in {out}: held-out loss {loss:.4f}, epoch {epoch}")
     printing.print_references(notes["measured"])
 
 
@@ -126,7 +127,7 @@ def finetune(
     _, measured = run(corpus, out, encoder=encoder, settings=settings, resources=resources)
     if measured is not None:
         printing.print_score(measured)
-    print(f"model in {out}")
+    printing.say(f"model in {out}")
 
 
 @app.command()

@@ -8,7 +8,8 @@ Out: ``Corpus``: the table with a checked schema, its root, licence and citation
 ``start_s`` and ``end_s`` are seconds, NaN for the whole file; ``language`` is ISO 639-3. What is
 unknown is None in text columns, a speaker too: two utterances without a speaker may or may not
 share one. Label columns (``emotion``, ``intensity``, …) follow the fixed ones. Rows are joined by
-``utterance``, never by position.
+``utterance``, never by position. Names are ``printable``; a file's path is what ``errors.as_path``
+brings back.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,7 +21,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from undertone.errors import UndertoneError, describe_some
+from undertone.errors import UndertoneError, describe_some, printable
 from undertone.tasks import Task, task_of
 
 TEXT_COLUMNS = ("utterance", "file", "speaker", "sex", "language", "transcript")
@@ -54,6 +55,7 @@ class Corpus:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "root", Path(self.root))
+        object.__setattr__(self, "name", printable(self.name))
         object.__setattr__(self, "table", _checked(self.table, self.name))
         if missing := [c for c in LEFT_OUT_COLUMNS if c not in self.left_out]:
             raise UndertoneError(f"{self.name}: left_out has no column {', '.join(missing)}")
@@ -197,7 +199,14 @@ def _text(column: pd.Series, name: str) -> pd.Series:
             f"{name}: column {column.name} must hold text, and None where it is unknown; "
             f"found {text[odd].iloc[0]!r} for {odd.sum()} utterances"
         )
-    return text
+    if column.name == "file":  # as the system wants it back, whatever is in it
+        return text
+    return text.map(_told if column.name == "transcript" else printable, na_action="ignore")
+
+
+def _told(text: str) -> str:
+    """What somebody said, in as many lines as it stands in; what is no text as an escape."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _check_rows(table: pd.DataFrame, name: str) -> None:

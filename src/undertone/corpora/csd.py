@@ -12,6 +12,7 @@ the merged key ``dimension namescomputational sequence version``.
 
 import contextlib
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     import h5py
 
 SEGMENT = re.compile(r"(?P<video>.+)\[(?P<index>\d+)\]")
+LARGEST = 2**30  # bytes of one dataset
+MOST_A_BYTE = 1032  # that a byte of a compressed dataset stands for
 DIMENSIONS = ("dimension names", "dimension namescomputational sequence version")
 
 
@@ -63,11 +66,12 @@ class Sequence:
         Raises:
             UndertoneError: it has no features or intervals, or as many of one as not of the other.
         """
-        entry = self._data[identifier]
+        where = f"{identifier} in {self.path}"
+        entry = _own(self._data, identifier, where)
         if missing := [name for name in ("features", "intervals") if name not in entry]:
             raise UndertoneError(f"{identifier} in {self.path} has no {' and no '.join(missing)}")
         try:
-            features, intervals_s = entry["features"][()], entry["intervals"][()]
+            features, intervals_s = (_numbers(entry, n, where) for n in ("features", "intervals"))
         except OSError as error:  # a chunk that is damaged or cut off
             raise UndertoneError(f"{identifier} in {self.path} cannot be read: {error}") from None
         if features.ndim < 2 or intervals_s.shape != (len(features), 2):
@@ -80,8 +84,11 @@ class Sequence:
     @property
     def metadata(self) -> dict[str, Any]:
         """Every value, parsed where it is JSON."""
-        stored = self._root.get("metadata", {})
-        return {key: _value(stored[key][()]) for key in stored}
+        if "metadata" not in self._root:
+            return {}
+        where = f"the metadata of {self.path}"
+        stored = _own(self._root, "metadata", where)
+        return {key: _value(_checked(_own(stored, key, where), where)[()]) for key in stored}
 
     @property
     def dimension_names(self) -> tuple[str, ...] | None:
@@ -113,12 +120,14 @@ def open(path: Path | str) -> Iterator[Sequence]:
             "Is the download complete?"
         ) from None
     with file:
-        roots = [file[name] for name in file if "data" in file[name]]
+        groups = (_own(file, name, f"{name} in {path}") for name in file)
+        roots = [group for group in groups if isinstance(group, h5py.Group) and "data" in group]
         if not roots:
             raise UndertoneError(
                 f"expected a group with the group data in {path}; found "
                 f"{', '.join(file) or 'an empty file'}: is it a computational sequence?"
             )
+        _own(roots[0], "data", f"data in {path}")
         yield Sequence(roots[0], path)
 
 
@@ -163,6 +172,48 @@ def _h5py() -> ModuleType:
     import h5py
 
     return h5py
+
+
+def _own(group: "h5py.Group", name: str, where: str) -> Any:
+    """A part of the file itself: what another file holds is not read in its name.
+
+    Raises:
+        UndertoneError: it is a link to somewhere else.
+    """
+    if not isinstance(group.get(name, getlink=True), _h5py().HardLink):
+        raise UndertoneError(f"{where} is a link to somewhere else; write it into the file itself")
+    return group[name]
+
+
+def _numbers(entry: "h5py.Group", name: str, where: str) -> np.ndarray:
+    """A dataset of plain numbers."""
+    dataset = _checked(_own(entry, name, where), where)
+    if dataset.dtype.kind not in "fiu":
+        raise UndertoneError(f"{where} has {name} of type {dataset.dtype}; expected numbers")
+    found: np.ndarray = dataset[()]
+    return found
+
+
+def _checked(dataset: Any, where: str) -> Any:
+    """A dataset that lies in the file, of a size that it can have.
+
+    Its shape is what the file says; nothing need lie behind it. Compressed, a byte stands for
+    ``MOST_A_BYTE`` at most (of deflate's longest matches; RFC 1951).
+    """
+    if not isinstance(dataset, _h5py().Dataset):
+        raise UndertoneError(f"{where} is no array of numbers")
+    if dataset.is_virtual or dataset.external:
+        raise UndertoneError(f"{where} lies in another file; write it into the file itself")
+    n_bytes = dataset.size * dataset.dtype.itemsize
+    of_chunk = math.prod(dataset.chunks or ()) * dataset.dtype.itemsize
+    held = dataset.id.get_storage_size()
+    if max(n_bytes, of_chunk) > LARGEST or n_bytes > MOST_A_BYTE * max(held, 1024):
+        raise UndertoneError(
+            f"{where} says that it is of shape {dataset.shape}, {n_bytes / 2**20:,.0f} MiB, and "
+            f"holds {held:,} bytes; at most {LARGEST / 2**20:,.0f} MiB are read at once: is the "
+            "file what it should be?"
+        )
+    return dataset
 
 
 def parted(identifier: str) -> tuple[str, int | None]:

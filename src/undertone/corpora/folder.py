@@ -17,7 +17,7 @@ from undertone.audio.kinds import FOREIGN_SUFFIXES, SUFFIXES
 from undertone.corpora import columns, media, tables
 from undertone.corpora.corpus import COLUMNS, Corpus, left_out, name_utterances
 from undertone.corpora.media import Found
-from undertone.errors import UndertoneError
+from undertone.errors import UndertoneError, as_text
 
 TABLES = ("labels", "metadata")  # without ending, in any case
 KNOWN_OF_A_FILE = ("speaker", "sex", "language", "transcript")
@@ -90,7 +90,7 @@ def relative_names(paths: Iterable[Path], root: Path) -> list[str]:
 
 def relative_name(path: Path, root: Path) -> str:
     """A path below the root as a corpus's column ``file`` writes it."""
-    return path.relative_to(root).as_posix()
+    return as_text(path.relative_to(root).as_posix())
 
 
 def _best_first(paths: Iterable[Path]) -> list[Path]:

@@ -5,8 +5,8 @@ In:  a pickle ``{"train" | "valid" | "test": {"id", "audio", …}}`` with audio 
 Out: ``load``: its content; ``convert``: ``CMU_MOSEI_COVAREP.csd`` and ``splits.csv`` in a folder,
      to be completed by the labels and read as ``mosei=FOLDER``.
 
-A pickle is a program. ``load`` knows how to build arrays, numbers and plain containers, and refuses
-by name anything else that the file asks for, before anything of it is run.
+A pickle is a program. ``load`` reads it with a machine of our own (``plain_pickle``), which knows
+how to build arrays, numbers and plain containers, and refuses by name anything else.
 
 Steps of such files are means over words or fixed parts of a segment, not frames of 10 ms. With
 times they are spread evenly over the segment, which finds the label. Without, their times are NaN,
@@ -15,7 +15,6 @@ and ``k`` is taken as the k-th label of its video: whether the file counts so ca
 
 import csv
 import io
-import pickle
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,24 +22,12 @@ from typing import Any
 import numpy as np
 
 from undertone import atomic
-from undertone.corpora import csd
+from undertone.corpora import csd, plain_pickle
 from undertone.corpora.mosei import FRAMES_FILE, SPLITS
 from undertone.corpora.texts import refuse_pointer
-from undertone.errors import UndertoneError
+from undertone.errors import UndertoneError, printable
 
 AUDIO = ("audio", "COVAREP", "covarep")
-BUILTINS = {
-    kind.__name__: kind
-    for kind in (set, frozenset, bytearray, bytes, complex, range, slice, list, dict, tuple)
-} | {kind.__name__: kind for kind in (int, float, str, bool)}
-_FROM_BYTES = np.zeros(1).__reduce_ex__(5)[0]  # where NumPy keeps them changes between releases
-_OF_NUMPY: dict[str, Any] = {
-    "_reconstruct": np.zeros(1).__reduce__()[0],
-    "scalar": np.float64(0).__reduce__()[0],
-    "_frombuffer": lambda *arguments: _FROM_BYTES(*arguments),  # type: ignore[operator]
-    "ndarray": np.ndarray,
-    "dtype": np.dtype,
-}
 
 
 def load(path: Path | str) -> Any:
@@ -52,18 +39,13 @@ def load(path: Path | str) -> Any:
     path = Path(path)
     refuse_pointer(path)
     try:
-        with path.open("rb") as file:
-            return _Unpickler(file, encoding="latin1").load()
-    except _RefusedError as error:
+        return plain_pickle.load(path)
+    except plain_pickle.RefusedError as error:
         raise UndertoneError(
-            f"{path} asks for {error}, which is no array, number, text or plain container: it is "
-            "refused, because a pickle can run any program. Ask its author for arrays"
-        ) from None
-    except OSError as error:
-        raise UndertoneError(f"{path} cannot be read: {error.strerror}") from None
-    except Exception as error:  # a broken stream may fail anywhere in the machine that reads it
-        raise UndertoneError(
-            f"expected a pickle at {path}; it cannot be read: {error}. Is the download complete?"
+            f"{path} asks for {printable(str(error))}, which is no array, number, text or plain "
+            "container: it is refused, because a pickle can run any program. Where you trust its "
+            "author, read it with the packages that wrote it, and write for each fold a list of "
+            "texts `id` and a float32 array `audio` (numpy.asarray) as a new pickle"
         ) from None
 
 
@@ -90,31 +72,6 @@ def convert(pickled: Path | str, folder: Path | str) -> Path:
     csv.writer(text, lineterminator="\n").writerows([("video", "split"), *splits.items()])
     atomic.write_text(folder / "splits.csv", text.getvalue())
     return folder
-
-
-class _RefusedError(Exception):
-    """The name of what is refused."""
-
-
-class _Unpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        package = module.split(".")[0]
-        if package == "numpy" and name in _OF_NUMPY:
-            return _OF_NUMPY[name]
-        if module in ("builtins", "__builtin__") and name in BUILTINS:
-            return BUILTINS[name]
-        if (module, name) == ("_codecs", "encode"):
-            return _encode  # bytes as protocol 2 writes them
-        raise _RefusedError(f"{module}.{name}")
-
-    def persistent_load(self, pid: Any) -> Any:
-        raise _RefusedError("an object kept elsewhere")
-
-
-def _encode(text: str, encoding: str = "latin1") -> bytes:
-    if encoding not in ("latin1", "latin-1"):
-        raise _RefusedError(f"the encoding {encoding}")
-    return text.encode("latin1")
 
 
 def _parts(content: Any, path: Path) -> dict[str, Mapping[str, Any]]:

@@ -20,6 +20,7 @@ from undertone.corpora.folds import Fold
 from undertone.corpora.media import is_file
 from undertone.corpora.names import fold as fold_name
 from undertone.corpora.sentences import sentence_of
+from undertone.errors import as_path
 
 TEST_SPEAKER = "a test speaker of this fold"
 TEST_SENTENCE = "a sentence that this fold tests"
@@ -95,7 +96,7 @@ class _Guard:
             self.barred_by_path[path] = self.barred_by_path.get(path, False) or utterance in barred
         if bar_left_out:  # nobody said whose voice is in them
             for file in set(labelled.left_out["file"].dropna()):
-                self.barred_by_path.setdefault(labelled.root.resolve() / str(file), True)
+                self.barred_by_path.setdefault(labelled.root.resolve() / as_path(str(file)), True)
         self.paths_by_size: dict[int, list[Path]] = defaultdict(list)
         for path in self.barred_by_path:
             if is_file(path):
@@ -153,7 +154,7 @@ def _pairs(corpus: Corpus, column: str) -> list[tuple[str, str | None]]:
 
 def _paths(corpus: Corpus) -> list[tuple[str, Path]]:
     root = corpus.root.resolve()
-    return [(utterance, root / str(file)) for utterance, file in _pairs(corpus, "file")]
+    return [(utterance, root / as_path(str(file))) for utterance, file in _pairs(corpus, "file")]
 
 
 @lru_cache(maxsize=100_000)

@@ -11,6 +11,7 @@ about real speech. Level, range, tempo and voice quality go in the directions re
 Ní Chasaide (2003, Speech Communication 40); the rest is ours: see ``docs/synthesis.md``.
 """
 
+import json
 import os
 import shutil
 import tempfile
@@ -25,15 +26,18 @@ import numpy as np
 import pandas as pd
 import soundfile
 
+from undertone import atomic, seals
 from undertone.audio import SAMPLE_RATE
 from undertone.config import cache_folder
 from undertone.corpora.corpus import COLUMNS, Corpus
 from undertone.errors import UndertoneError
+from undertone.seals import UnsoundError
 from undertone.synthesis import Manner, plan_phrase, synthesise
 
 VERSION = 1  # raised whenever a sample of the corpus would change
 EMOTIONS = ("anger", "happiness", "neutral", "sadness")
 INDEX = "utterances.csv"
+SUMS = "sums.json"  # digests of the index and of all files
 LICENCE = "CC0 (generated)"
 CITATION = "The synthetic corpus of Undertone: LF-model voices, generated, not recorded."
 LANGUAGE = "zxx"  # ISO 639-3: no linguistic content
@@ -119,10 +123,10 @@ def read_part(part: Part, path: Path | None = None) -> Corpus:
     """Read a part from the folder where it is kept; generate it on the first call."""
     home = cache_folder() if path is None else Path(path).expanduser()
     root = home / f"{part.name}-v{VERSION}"
+    if root.exists() and (why := _fault(root)):
+        atomic.set_aside(root, why, "it is generated again")
     if not root.exists():
         _generate(part, root)
-    if not (root / INDEX).is_file():
-        raise UndertoneError(f"{root} has lost its {INDEX}; delete the folder to generate it again")
     table = pd.read_csv(root / INDEX, dtype={"utterance": str, "speaker": str})
     for column in ("start_s", "end_s"):
         table[column] = np.nan
@@ -137,6 +141,21 @@ def read_part(part: Part, path: Path | None = None) -> Corpus:
         citation=CITATION,
         synthetic=True,
     )
+
+
+def _fault(root: Path) -> str:
+    """Why the files are not those that were generated; empty where they are."""
+    if (content := seals.read(root / SUMS)) is None:
+        return f"it has no {SUMS}"
+    try:
+        sums = seals.unseal(content)
+    except UnsoundError as error:
+        return f"{SUMS}: {error}"
+    for name, digest in sums.items():
+        path = root / name
+        if not path.is_file() or seals.digest_of_file(path) != digest:
+            return f"{name} is not the file that was generated"
+    return ""
 
 
 def invent_speaker(number: int) -> Speaker:
@@ -222,6 +241,8 @@ def _generate(part: Part, root: Path) -> None:
             list(pool.map(partial(_write_utterance, partial_root), table.to_dict("records")))
         shown = ["utterance", "file", "speaker", "sex"] + ["emotion"] * part.labelled
         table[shown].to_csv(partial_root / INDEX, index=False)
+        sums = {n: seals.digest_of_file(partial_root / n) for n in (INDEX, *table["file"])}
+        atomic.write_text(partial_root / SUMS, json.dumps(seals.seal(sums)))
         partial_root.chmod(0o755)
         _move_unless_there(partial_root, root)
     finally:

@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 from pyarrow import parquet
 
+from undertone import seals
 from undertone.config import read_toml
 from undertone.corpora.disjoint import SPEAKER
 from undertone.errors import UndertoneError
@@ -214,15 +215,15 @@ def _read(contestant: Contestant) -> _Run:
     folder, system = contestant.folder, contestant.system
     if not (path := folder / PREDICTIONS).is_file():
         raise UndertoneError(f"{folder} holds no finished run: there is no {path}")
+    again = "repeat the run's command, which writes it again"
+    seals.check_sums([folder / "config.toml", path], again)
     settings = read_toml(folder / "config.toml")
     try:
         columns = parquet.read_schema(path).names
         needed, rows = columns_needed(columns), [("system", "==", system)]
         table = pd.read_parquet(path, columns=needed, filters=rows)
     except (ValueError, OSError) as error:  # arrow's errors derive from these
-        raise UndertoneError(
-            f"{path} cannot be read ({error}); repeat the run's command, which writes it again"
-        ) from None
+        raise UndertoneError(f"{path} cannot be read ({error}); {again}") from None
     if table.empty:
         systems = pd.read_parquet(path, columns=["system"])["system"].unique()
         raise UndertoneError(f"{folder} holds no system {system!r}; it holds {', '.join(systems)}")

@@ -1,13 +1,15 @@
 """The folder of a run: whose it is, what is written there, when its truth was looked at.
 
 In:  a folder, settings, a digest of the data.
-Out: in it ``config.toml``, ``data.sha256``, tables, and ``test_looks.jsonl``. A folder that another
-     run has claimed is refused: fits of two runs would otherwise stand side by side.
+Out: in it ``config.toml``, ``data.sha256`` (digests of data and settings, and this version), tables
+     with their ``SHA256SUMS``, and ``test_looks.jsonl``. A folder that another run has claimed is
+     refused: fits of two runs would otherwise stand side by side.
 """
 
 import json
 import platform
 import time
+from dataclasses import asdict
 from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
@@ -15,10 +17,17 @@ from pathlib import Path
 import pandas as pd
 
 import undertone
-from undertone import atomic, config
+from undertone import atomic, config, seals
 from undertone.errors import UndertoneError
 
 PACKAGES = ("numpy", "pandas", "scikit-learn", "scipy", "torch")
+SETTINGS, CLAIM = "config.toml", "data.sha256"
+PLACES = ("corpus", "unlabelled", "fold_files")  # may be moved: the data are known by content
+NOT_OURS = {
+    "undertone": f"holds a run of another version of Undertone than {undertone.__version__}",
+    "settings": f"holds a run with other settings than its {SETTINGS} tells: a file was changed",
+    "data": "holds a run on other data: the audio, the labels or the features have changed since",
+}
 
 
 def check(out: Path, settings: object) -> None:
@@ -27,8 +36,8 @@ def check(out: Path, settings: object) -> None:
     Raises:
         UndertoneError: it holds a run with other settings.
     """
-    path = out / "config.toml"
-    if not (out / "data.sha256").exists():
+    path = out / SETTINGS
+    if not (out / CLAIM).exists():
         return
     try:
         held = config.load(type(settings), config.read_toml(path))
@@ -45,20 +54,29 @@ def check(out: Path, settings: object) -> None:
 
 
 def claim(out: Path, settings: object, digest: str) -> None:
-    """Make the folder this run's, or see that its fits were made from the same data.
+    """Make the folder this run's, or see that its fits were made from the same data and settings.
+
+    Call it while the folder is held (``atomic.held``).
 
     Raises:
-        UndertoneError: they were made from other data.
+        UndertoneError: they were made from others, or by another version.
     """
-    path, text = out / "data.sha256", f"{digest}\n"
+    path, text = out / CLAIM, config.to_toml(settings)
+    values = asdict(settings)  # type: ignore[call-overload]
+    told = {name: value for name, value in values.items() if name not in PLACES}
+    parts = {"undertone": undertone.__version__, "settings": seals.digest_of(told), "data": digest}
+    claimed = "".join(f"{value}  {what}\n" for what, value in parts.items())
     if not path.exists():
-        atomic.write_text(out / "config.toml", config.to_toml(settings))
-        atomic.write_text(path, text)
-    elif path.read_text() != text:
-        raise UndertoneError(
-            f"{out} holds a run on other data: the audio, the labels or the features have changed "
-            "since; choose another --out"
-        )
+        atomic.write_together({out / SETTINGS: text.encode(), path: claimed.encode()})
+        return
+    held = dict(line.split("  ")[::-1] for line in _lines(path) if line.count("  ") == 1)
+    others = [what for what, value in parts.items() if held.get(what) != value]
+    if others:
+        raise UndertoneError(f"{out} {NOT_OURS[others[0]]}; choose another --out")
+
+
+def _lines(path: Path) -> list[str]:
+    return (seals.read(path) or b"").decode("utf-8", "replace").splitlines()
 
 
 def log_look(out: Path) -> None:
@@ -70,10 +88,11 @@ def log_look(out: Path) -> None:
 
 
 def write_parquet(path: Path, table: pd.DataFrame) -> None:
-    """A table, whole or absent."""
+    """A table, whole or absent; its digest beside it, with that of the settings."""
     content = BytesIO()
     table.to_parquet(content, index=False)
     atomic.write_bytes(path, content.getvalue())
+    seals.write_sums([path, path.with_name(SETTINGS)])
 
 
 def write_json(path: Path, content: object) -> None:

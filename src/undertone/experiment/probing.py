@@ -30,7 +30,7 @@ from undertone.evaluation.predictions import predictions_table, results_table
 from undertone.experiment import folder
 from undertone.experiment.run import SCORING, Run, open_run
 from undertone.experiment.settings import CurveSettings, check_draws
-from undertone.experiment.sweep import Sweep, read_notes
+from undertone.experiment.stored import Sweep
 from undertone.experiment.sweep import run as run_sweep
 from undertone.features.name import EVERY, FeatureName, parse, parse_encoder
 from undertone.features.upstream.source import find
@@ -265,4 +265,4 @@ def _note_on_parts(parts: Sequence[str]) -> list[str]:
 def _weights(sweep: Sweep, budget: int) -> np.ndarray:
     """(n_fits, n_layers) that the fits of a budget learned."""
     cells = [cell for cell in sweep.plan.cells if cell.budget == budget]
-    return np.array([read_notes(sweep, probes.WEIGHTED, cell)["weights"] for cell in cells])
+    return np.array([sweep.fit(probes.WEIGHTED, cell).notes["weights"] for cell in cells])

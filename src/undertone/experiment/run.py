@@ -17,21 +17,22 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from shlex import quote
 
 import numpy as np
 import pandas as pd
 
-from undertone import config, corpora
+from undertone import atomic, config, corpora
 from undertone.corpora import emobox
 from undertone.corpora.audit import Finding, audit_fold, check, refuse
 from undertone.corpora.corpus import Corpus
 from undertone.corpora.disjoint import SENTENCE, Parting, describe
-from undertone.corpora.folds import Fold, largest_budget
+from undertone.corpora.folds import Fold, draw_labels, largest_budget
 from undertone.corpora.official import folds_of, parts_of
 from undertone.corpora.pool import Pool, pool
 from undertone.corpora.proxy import with_proxy
 from undertone.corpora.transcripts import with_transcripts
-from undertone.errors import describe_some
+from undertone.errors import UndertoneError, describe_some, tell
 from undertone.evaluation.apart import ceilings_apart, trace_apart
 from undertone.evaluation.ceiling import Ceiling
 from undertone.evaluation.curves import Curves, Key
@@ -46,7 +47,7 @@ from undertone.experiment.forecast import forecast
 from undertone.experiment.pretrained import pretraining_table, unbeaten
 from undertone.experiment.remarks import remarks_on
 from undertone.experiment.settings import ALL, CurveSettings
-from undertone.experiment.sweep import Sweep, layer_notes, read_fit
+from undertone.experiment.stored import Sweep, layer_notes
 from undertone.experiment.sweep import run as run_sweep
 from undertone.experiment.weights import weight_notes
 from undertone.features.name import parse
@@ -55,16 +56,18 @@ from undertone.features.upstream.source import Upstream, find
 from undertone.pipeline import (
     Guard,
     Resources,
+    check_encoders,
     read_data,
     read_frames,
     settle,
-    tell,
     tell_findings,
+    tell_of,
+    without_frames,
 )
 from undertone.processes import available_cores
 from undertone.progress import Progress
 from undertone.systems.plan import Cell, Data, Draws, Plan
-from undertone.systems.table import contrasts_among, pairs_among
+from undertone.systems.table import contrasts_among, pairs_among, systems_of
 from undertone.tasks import Task
 
 SCORING = "scores"
@@ -100,8 +103,20 @@ def run_curve(
 
     ``announce`` is told how long it will take, from a calibration, before it begins.
     """
-    resources, moments = resources or Resources(), [time.monotonic()]
-    workers = resources.workers or available_cores()
+    with atomic.held(Path(out)):
+        return _run(settings, Path(out), resources or Resources(), paper=paper, announce=announce)
+
+
+def _run(
+    settings: CurveSettings,
+    out: Path,
+    resources: Resources,
+    *,
+    paper: Paper | None,
+    announce: Callable[[str], None] | None,
+) -> CurveResult:
+    """Everything that is written is written while the folder is held."""
+    moments, workers = [time.monotonic()], resources.workers or available_cores()
     run = open_run(settings, out, resources)
     moments.append(time.monotonic())
     plan = run.plan()
@@ -129,8 +144,21 @@ def run_curve(
         result = replace(result, notes=(*result.notes, *remarks_on(result, predictions, tested)))
     else:
         result = replace(result, warnings=(looked.sentence(), *result.warnings))
-    write_report(result, run.out / "report.html")
+    _draw(result, run.out / "report.html")
     return result
+
+
+def _draw(result: CurveResult, path: Path) -> None:
+    """Write the report; a fault of it costs neither fits nor tables."""
+    try:
+        write_report(result, path)
+    except UndertoneError:
+        raise
+    except Exception as error:
+        raise UndertoneError(
+            f"{path} could not be drawn ({type(error).__name__}: {error}; please report it). The "
+            f"fits and the tables in {path.parent} are whole, and stay"
+        ) from error
 
 
 def open_run(
@@ -168,10 +196,17 @@ def open_run(
     task, features = settle(opened, settings.task, settings.features)
     task = vault.as_task(task) if vault else task
     settings = settings.resolved(task, features)
+    config.to_toml(settings)  # refuses a path that no settings file can hold
     folder.check(Path(out), held(settings))
+    check_encoders(features, settings.teacher)
     if not settings.transductive:
         refuse_heard(opened, encoders_of(settings))
     frozen = vault.speakers if vault else ()
+    if vault is None and SENTENCE not in settings.disjoint:
+        planned = Run(settings, Path(out), without_frames(opened, task))
+        planned.check_draws()
+        if resources.progress:
+            tell(planned.outlook())
     data = read_data(
         *(opened, features, task, resources),
         teacher=settings.teacher,
@@ -182,7 +217,7 @@ def open_run(
         read_frames(corpora.open(name), features, resources) for name in settings.unlabelled
     )
     for corpus, _ in unlabelled:
-        tell(corpus)
+        tell_of(corpus)
     run = Run(settings, Path(out), data, unlabelled, vault)
     refuse(run.findings, settings.allow)
     tell_findings(run.findings)
@@ -254,6 +289,30 @@ class Run:
         transductive = self.settings.transductive
         return [pool(self.corpus, others, fold, transductive=transductive) for fold in self.folds]
 
+    def check_draws(self) -> None:
+        """Refuse folds and budgets that the corpus cannot give, before its frames are there."""
+        for fold in self.folds:
+            most = largest_budget(self.corpus, fold, self.task)
+            for budget in self.draws.budgets:
+                draw_labels(
+                    self.corpus,
+                    fold,
+                    budget=most if budget == self.draws.all_labels else budget,
+                    seed=self.settings.seed,
+                    task=self.task,
+                )
+
+    def outlook(self) -> str:
+        """How much there is to do."""
+        n_folds, n_draws = len(self.folds), self.settings.draws
+        rows = systems_of(self.task)
+        systems = [rows[name] for name in self.settings.systems]
+        pairs = [(b, s) for b in self.draws.budgets for s in systems if b >= s.least_labels]
+        return (
+            f"{self.corpus.name}: {n_folds * n_draws * len(pairs):,} fits, of {n_folds} folds, "
+            f"{n_draws} draws, {len(self.draws.budgets)} budgets and {len(systems)} systems"
+        )
+
     @cached_property
     def findings(self) -> list[Finding]:
         """What the audit of the data found."""
@@ -289,7 +348,7 @@ class Run:
         return {
             (system, budget): np.stack(
                 [
-                    np.concatenate([read_fit(sweep, system, cell) for cell in cells[budget, draw]])
+                    np.concatenate([sweep.fit(system, c).values for c in cells[budget, draw]])
                     for draw in range(self.draws.n_draws)
                 ]
             )
@@ -374,7 +433,7 @@ class Run:
             settings=config.to_toml(settings),
             seeds={"run": settings.seed, "bootstrap": 0},
             versions=folder.versions(),
-            command=f"{command} --config {self.out / 'config.toml'} --out FOLDER",
+            command=f"{command} --config {quote(str(self.out / folder.SETTINGS))} --out FOLDER",
             pretraining=pretraining_table(pretrainings),
             seconds=seconds,
             warnings=(

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.fft
-from numba import njit
 
 from undertone import audio
+from undertone.compiled import njit
 from undertone.features.framing import hann, windows
 
 

@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from undertone import atomic
+from undertone import atomic, seals
 from undertone.corpora import csd
 from undertone.corpora.corpus import Corpus
 from undertone.errors import UndertoneError
@@ -33,12 +33,14 @@ from undertone.features import shards
 from undertone.features.mosei_repairs import COLUMNS, Repairs, Tally
 from undertone.features.store import FrameTable, default_folder
 from undertone.progress import Progress
+from undertone.seals import UnsoundError
 
 NAME = "mosei_covarep"
 NAME_OF_FRAMES = "covarep"  # the extractor whose columns they have
-VERSION = 1
+VERSION = 2
 SHARD_BYTES = 32 * 2**20  # of frames held before they are written
 FINISHED = "finished"  # the file that makes an import one; it holds repairs and failures
+AGAIN = "the file is read again"
 NO_VIDEO = "the file has no frames of its video"
 NO_FRAME = "no frame lies in its segment"
 OTHER_SEGMENT = "the frames of this number lie in another segment of the video"
@@ -60,17 +62,17 @@ def read(
     """
     path = _file_of(corpus)
     home = Path(folder or default_folder()) / f"{NAME}-v{VERSION}-{_key(path, corpus.table)}"
-    if not (home / FINISHED).is_file():
+    imported = _imported(home, corpus)
+    if imported is None:
         _import(path, corpus.table, home, progress)
-    report = json.loads((home / FINISHED).read_text())
-    repairs, failures = Repairs.of_json(report["repairs"]), report["failures"]
-    places = shards.find(home, len(COLUMNS))
-    utterances = corpus.table["utterance"]
-    if lost := [name for name in utterances if name not in places and name not in failures]:
+        imported = _imported(home, corpus)
+    if imported is None:
         raise UndertoneError(
-            f"{len(lost)} of {len(corpus)} segments have disappeared from {home}: remove that "
-            "folder, and the file will be read again"
+            f"what was just written to {home} is damaged: is the disk sound? --cache chooses "
+            "another folder"
         )
+    places, repairs, failures = imported
+    utterances = corpus.table["utterance"]
     if not places:
         raise UndertoneError(
             f"{path} holds no frame of any of the {len(corpus)} segments; the first, "
@@ -87,6 +89,25 @@ def read(
         keys={name: f"{home.name} {name}" for name in utterances if name in places},
     )
     return table, repairs
+
+
+def _imported(
+    home: Path, corpus: Corpus
+) -> tuple[dict[str, shards.Place], Repairs, dict[str, str]] | None:
+    """What an earlier import left; None where there is none, or not a whole one any more."""
+    if (content := seals.read(home / FINISHED)) is None:
+        return None
+    try:
+        report = seals.unseal(content)
+    except UnsoundError as error:
+        atomic.set_aside(home / FINISHED, str(error), AGAIN)
+        return None
+    places, failures = shards.find(home, len(COLUMNS)), report["failures"]
+    lost = [u for u in corpus.table["utterance"] if u not in places and u not in failures]
+    if lost:
+        atomic.set_aside(home / FINISHED, f"{len(lost)} of its segments are gone", AGAIN)
+        return None
+    return places, Repairs.of_json(report["repairs"]), failures
 
 
 def holds_frames(corpus: Corpus) -> bool:
@@ -133,10 +154,11 @@ def _import(path: Path, table: pd.DataFrame, home: Path, progress: bool) -> None
         known = tally.kept | set(tally.failures)
         tally.failures |= {name: NO_VIDEO for name in table["utterance"] if name not in known}
         repairs = asdict(tally.repairs())
-        report = json.dumps({"repairs": repairs, "failures": tally.failures})
-        atomic.write_text(partial / FINISHED, report)
-        if not (home / FINISHED).is_file():  # else another process was faster
-            shutil.rmtree(home, ignore_errors=True)
+        report = seals.seal({"repairs": repairs, "failures": tally.failures})
+        atomic.write_text(partial / FINISHED, json.dumps(report))
+        if seals.read(home / FINISHED) is None:  # else another process was faster
+            if home.exists():
+                atomic.set_aside(home, f"it has no {FINISHED}", AGAIN)
             partial.rename(home)
     finally:
         shutil.rmtree(partial, ignore_errors=True)

@@ -12,7 +12,7 @@ import functools
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,7 +22,7 @@ import numpy as np
 from undertone import audio
 from undertone.config import cache_folder
 from undertone.corpora.corpus import Corpus
-from undertone.errors import UndertoneError
+from undertone.errors import UndertoneError, as_path, printable, raise_if_exhausted
 from undertone.features import extractors, shards
 from undertone.features.extractors import Extractor
 from undertone.features.name import FeatureName, parse
@@ -30,7 +30,7 @@ from undertone.features.workers import Recording, compute, fill
 from undertone.processes import available_cores
 from undertone.progress import Progress
 
-MANY_FILES = 5000  # more than can be hashed while nobody waits
+MANY_FILES = 500  # more than can be hashed while nobody waits
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,24 +121,27 @@ def extract(
     recordings = recordings_of(corpus)
     with Progress(shown=progress) as shown:
         keys, unreadable = keys_of(recordings, shown)
-        known = _find(home, chosen)
-        missing = {key: recordings[u] for u, key in keys.items() if key not in known}
+        by_key = {key: recordings[u] for u, key in keys.items()}
+        known = _find(home, chosen, by_key)
+        missing = {key: recording for key, recording in by_key.items() if key not in known}
         failed = {}
         if missing:
             name = f"{extractor} of {corpus.name}"
-            total = len(set(keys.values()))
-            shown.add(name, total, total - len(missing))
+            shown.add(name, len(by_key), len(by_key) - len(missing))
             failed = fill(
                 home,
-                missing,
+                by_key,
                 chosen,
+                missing=missing.keys(),
                 workers=workers or available_cores(),
                 advance=lambda count: shown.advance(name, count),
             )
-            known = _find(home, chosen)
+            known = _find(home, chosen, by_key)
     failures = {
-        utterance: unreadable.get(recording.path)
-        or failed[key := keys[utterance]].replace(str(missing[key].path), str(recording.path))
+        utterance: printable(
+            unreadable.get(recording.path)
+            or failed[key := keys[utterance]].replace(str(missing[key].path), str(recording.path))
+        )
         for utterance, recording in recordings.items()
         if keys.get(utterance) not in known
     }
@@ -181,7 +184,7 @@ def recordings_of(corpus: Corpus) -> dict[str, Recording]:
     columns = (corpus.table[name] for name in ("utterance", "file", "start_s", "end_s"))
     return {
         utterance: Recording(
-            Path(corpus.root) / file,
+            Path(corpus.root) / as_path(file),
             0.0 if math.isnan(start_s) else float(start_s),
             None if math.isnan(end_s) else float(end_s),
         )
@@ -207,14 +210,15 @@ def _home_name(name: FeatureName, extractor: Extractor) -> str:
         "decoding": audio.DECODING_VERSION,
         "sample_rate": audio.SAMPLE_RATE,
         "hop_length": audio.HOP_LENGTH,
+        "shards": shards.VERSION,
     }
     digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
     return f"{name if stack is None else stack.name}-v{extractor.version}-{digest[:12]}"
 
 
-def _find(home: Path, extractor: Extractor) -> dict[str, shards.Place]:
+def _find(home: Path, extractor: Extractor, keys: Container[str]) -> dict[str, shards.Place]:
     """Where the stored frames lie; of a stack, those of the extractor's layers."""
-    known, stack = shards.find(home, extractor.stored_width), extractor.stack
+    known, stack = shards.find(home, extractor.stored_width, keys), extractor.stack
     if stack is None:
         return known
     return {key: place.layers(stack.layers, stack.n_layers) for key, place in known.items()}
@@ -226,7 +230,11 @@ def _key(recording: Recording, content: str) -> str:
 
 
 def _hash_files(paths: set[Path], shown: Progress) -> tuple[dict[Path, str], dict[Path, str]]:
-    """Return the hashes of files, and the reasons for those that cannot be read."""
+    """Return the hashes of files, and the reasons for those that cannot be read.
+
+    Raises:
+        ExhaustedError: none can be read any more.
+    """
     hashes, reasons = {}, {}
     if many := len(paths) >= MANY_FILES:
         shown.add("files read", len(paths))
@@ -246,6 +254,7 @@ def _hash_file(path: Path) -> tuple[str, str]:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest(), ""
     except OSError as error:
+        raise_if_exhausted(error)
         return "", f"{path} cannot be read: {error.strerror}; is the corpus complete?"
 
 

@@ -13,7 +13,8 @@ import numpy as np
 from undertone.features import shards
 from undertone.features.store import FrameTable
 
-FOLDER = "mean_sd-v1"  # below the folder of the frames; raise it when other values come out
+VERSION = 1  # raise it when other values come out
+FOLDER = f"mean_sd-v{VERSION}.{shards.VERSION}"  # below the folder of the frames
 CHUNK = 256  # utterances a shard
 
 
@@ -42,13 +43,13 @@ def summarise(table: FrameTable) -> FrameTable:
     first = next(iter(places.values()))
     width = len(table.columns) // first.n_layers
     folder = first.shard.parent / FOLDER
-    folder.mkdir(exist_ok=True)
-    known = shards.find(folder, 2 * width)
+    wanted = {_key(table, utterance) for utterance in places}
+    known = shards.find(folder, 2 * width, wanted)
     missing = {_key(table, u): u for u in places if _key(table, u) not in known}
     for chunk in _chunks(list(missing)):
         vectors = {k: mean_sd(_layers(places[missing[k]], width)) for k in chunk}
         shards.write(folder, vectors)
-    known = shards.find(folder, 2 * width) if missing else known
+    known = shards.find(folder, 2 * width, wanted) if missing else known
     return replace(table, columns=(), source={u: known[_key(table, u)] for u in places})
 
 

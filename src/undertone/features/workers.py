@@ -9,7 +9,7 @@ Work begins in the calling process; what remains after ``SECONDS_ALONE`` goes to
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from concurrent.futures import as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +17,15 @@ from pathlib import Path
 import numpy as np
 
 from undertone import audio
-from undertone.errors import UndertoneError
+from undertone.errors import ExhaustedError, UndertoneError
 from undertone.features import shards
 from undertone.features.extractors import Extractor, Stack
 from undertone.processes import one_thread, process_pool
 
 SECONDS_ALONE = 1.0  # about what two processes need to start
 CHUNK_RECORDINGS = 16
+LARGEST_CHUNK = 256
+CHUNKS = 1000  # about, of a large corpus
 CHUNK_BYTES = 16_000_000  # of audio
 OTHER_FOLDER = "--cache or the environment variable UNDERTONE_CACHE chooses another folder"
 
@@ -66,6 +68,7 @@ def fill(
     recordings: Mapping[str, Recording],
     extractor: Extractor,
     *,
+    missing: Container[str],
     workers: int,
     advance: Callable[[int], None],
 ) -> dict[str, str]:
@@ -73,8 +76,10 @@ def fill(
 
     Args:
         folder: of shards.
-        recordings: by key.
+        recordings: by key, all of a corpus: which of them are computed together depends on nothing
+            else, so that a run that was stopped goes on to the same frames.
         extractor: what computes the frames.
+        missing: keys that have no frames yet.
         workers: processes; with 1 everything happens in this one.
         advance: called with the number of recordings done since the last call.
 
@@ -87,7 +92,11 @@ def fill(
         raise UndertoneError(
             f"{folder} cannot be made to keep frames in: {error.strerror}; {OTHER_FOLDER}"
         ) from error
-    grouped = list(_group(recordings))
+    groups = (
+        {key: recording for key, recording in group.items() if key in missing}
+        for group in _group(recordings)
+    )
+    grouped = [group for group in groups if group]
     chunks = [Chunk(folder, extractor, group, len(grouped)) for group in grouped]
     failures: dict[str, str] = {}
     began = time.monotonic()
@@ -125,6 +134,8 @@ def _each(
     for key, recording in recordings.items():
         try:
             results[key] = do(recording)
+        except ExhaustedError:
+            raise
         except UndertoneError as error:
             failures[key] = str(error)
         except Exception as error:  # one recording must not cost the others hours of work
@@ -139,6 +150,8 @@ def _compute_stack(
     waveforms, failures = _each(recordings, _read)
     try:
         layers = dict(zip(waveforms, stack.compute(list(waveforms.values())), strict=True))
+    except ExhaustedError:
+        raise
     except Exception:  # find out whose fault it is
         alone = {key: recordings[key] for key in waveforms}
         layers, others = _each(alone, lambda recording: stack.compute([_read(recording)])[0])
@@ -161,10 +174,12 @@ def _write(chunk: Chunk, frames: Mapping[str, np.ndarray]) -> None:
 
 
 def _group(recordings: Mapping[str, Recording]) -> Iterator[dict[str, Recording]]:
+    """Recordings that are computed and stored together; more of them in a large corpus."""
+    most = max(CHUNK_RECORDINGS, min(LARGEST_CHUNK, len(recordings) // CHUNKS))
     group: dict[str, Recording] = {}
     n_bytes = 0
     for key, recording in recordings.items():
-        if group and (len(group) == CHUNK_RECORDINGS or n_bytes > CHUNK_BYTES):
+        if group and (len(group) == most or n_bytes > CHUNK_BYTES):
             yield group
             group, n_bytes = {}, 0
         group[key] = recording

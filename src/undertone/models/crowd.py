@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from undertone.models.heads import check_width
+
 FURTHEST = 5.0  # crowd's standard deviations at which a value is cut off
 
 
@@ -34,4 +36,5 @@ def scaled(
     vectors: np.ndarray, *, mean: np.ndarray, sd: np.ndarray, emphasis: np.ndarray
 ) -> np.ndarray:
     """To z-scores of the crowd, cut off at ``FURTHEST``; what is constant in it becomes 0."""
+    check_width(vectors, mean)
     return np.clip((vectors - mean) / sd, -FURTHEST, FURTHEST) * emphasis

@@ -53,6 +53,14 @@ class CrowdRidge(Head):
         range: (2,) that predictions are kept in; infinite where they are not.
     """
 
+    axes = {  # noqa: RUF012
+        "mean": ("values",),
+        "sd": ("values",),
+        "emphasis": ("values",),
+        "weight": ("outputs", "values"),
+        "bias": ("outputs",),
+        "range": ("ends",),
+    }
     mean: np.ndarray
     sd: np.ndarray
     emphasis: np.ndarray

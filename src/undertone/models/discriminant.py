@@ -32,6 +32,7 @@ from undertone.models.heads import NEVER, Head
 
 SMALLEST = 1e-37  # probability that float32 still holds
 NO_SCATTER = 1e-9  # of z-scores
+ODDS = 2.0  # of the likeliest emotion against the next where nothing was tested
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,13 @@ class Discriminant(Head):
         bias: (n_outputs,).
     """
 
+    axes = {  # noqa: RUF012
+        "mean": ("values",),
+        "sd": ("values",),
+        "emphasis": ("values",),
+        "weight": ("outputs", "values"),
+        "bias": ("outputs",),
+    }
     mean: np.ndarray
     sd: np.ndarray
     emphasis: np.ndarray
@@ -99,6 +107,10 @@ class Discriminant(Head):
 def temperature_of(probabilities: np.ndarray, truth: np.ndarray) -> float:
     """The temperature at which probabilities fit what turned out to be true best.
 
+    One more utterance of every emotion than was seen is counted in the place of each, so that few
+    that all came true do not make certain: of n utterances and k emotions the target is not 1 but
+    (n + 1) / (n + k), and 1 / (n + k) for every other (Platt, 1999).
+
     Args:
         probabilities: (n_utterances, n_outputs) of utterances that the fit did not know.
         truth: (n_utterances,) positions of the emotions.
@@ -106,12 +118,29 @@ def temperature_of(probabilities: np.ndarray, truth: np.ndarray) -> float:
     Source: Guo et al., "On calibration of modern neural networks", arXiv 1706.04599.
     """
     scores = np.log(np.maximum(probabilities.astype(np.float64), SMALLEST))
+    n, n_outputs = scores.shape
+    target = np.full(scores.shape, 1 / (n + n_outputs))
+    target[np.arange(n), truth] = (n + 1) / (n + n_outputs)
 
     def cost(log_temperature: float) -> float:
         logs = log_softmax(scores / np.exp(log_temperature), axis=1)
-        return -logs[np.arange(len(truth)), truth].mean()
+        return -(target * logs).sum(axis=1).mean()
 
     return float(np.exp(minimize_scalar(cost, bounds=(-3, 7), method="bounded").x))
+
+
+def temperature_untested(probabilities: np.ndarray) -> float:
+    """The temperature for a fit of which nobody knows how often it is right.
+
+    The likeliest emotion of the utterances that it was fitted to becomes about ``ODDS`` times as
+    likely as the next: it orders, and promises next to nothing.
+
+    Args:
+        probabilities: (n_utterances, n_outputs) of the utterances that it was fitted to.
+    """
+    logs = np.log(np.maximum(probabilities.astype(np.float64), SMALLEST))
+    second, first = np.partition(logs, -2, axis=1)[:, -2:].T
+    return max(1.0, float((first - second).mean() / math.log(ODDS)))
 
 
 def fit_discriminant(

@@ -11,17 +11,24 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from itertools import combinations
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 from scipy.spatial.distance import cdist
 from scipy.special import softmax
 
+MASK = ("classes",)  # axes of an array that says yes or no of each class
 NEVER = -1e4  # the score of an emotion that the labels did not hold
 
 
 class Head(ABC):
-    """What a fit leaves: a dataclass of arrays."""
+    """What a fit leaves: a dataclass of arrays.
+
+    Attributes:
+        axes: names of the axes of each array; those of one name are of one length.
+    """
+
+    axes: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 
     @abstractmethod
     def predict(self, vectors: np.ndarray) -> np.ndarray:
@@ -30,12 +37,29 @@ class Head(ABC):
     def tensors(self) -> dict[str, np.ndarray]:
         """Its arrays by name; ``restore`` takes them back."""
         names = [field.name for field in fields(self)]  # type: ignore[arg-type]
-        return {name: np.ascontiguousarray(getattr(self, name)) for name in names}
+        return {name: np.asarray(getattr(self, name), order="C") for name in names}
 
     @classmethod
     def restore(cls, tensors: Mapping[str, np.ndarray]) -> Self:
-        """The head whose arrays these are."""
-        return cls(**{field.name: tensors[field.name] for field in fields(cls)})  # type: ignore[arg-type]
+        """The head whose arrays these are.
+
+        Raises:
+            ValueError: their shapes or types do not fit together.
+        """
+        own = {field.name: tensors[field.name] for field in fields(cls)}  # type: ignore[arg-type]
+        lengths: dict[str, int] = {}
+        for name, axes in cls.axes.items():
+            array = own[name]
+            pairs = zip(axes, array.shape, strict=False)
+            if array.shape != tuple(lengths.setdefault(axis, n) for axis, n in pairs):
+                raise ValueError(f"its weights {name} are of shape {array.shape}")
+            if array.ndim != len(axes) or array.dtype not in _types(axes):
+                raise ValueError(f"its weights {name} are {array.ndim}-fold {array.dtype}")
+        return cls(**own)
+
+
+def _types(axes: tuple[str, ...]) -> tuple[type, ...]:
+    return (np.bool_,) if axes == MASK else (np.float32, np.float64)
 
 
 @dataclass(frozen=True)
@@ -50,6 +74,13 @@ class Logistic(Head):
         present: (n_outputs,) whether the labels held the class.
     """
 
+    axes = {  # noqa: RUF012
+        "mean": ("values",),
+        "sd": ("values",),
+        "weight": ("values", "scores"),
+        "bias": ("scores",),
+        "present": MASK,
+    }
     mean: np.ndarray
     sd: np.ndarray
     weight: np.ndarray
@@ -76,6 +107,15 @@ class SupportVectors(Head):
         present: (n_outputs,) whether the labels held the class.
     """
 
+    axes = {  # noqa: RUF012
+        "mean": ("values",),
+        "sd": ("values",),
+        "support": ("support", "values"),
+        "weight": ("support", "pairs"),
+        "bias": ("pairs",),
+        "gamma": (),
+        "present": MASK,
+    }
     mean: np.ndarray
     sd: np.ndarray
     support: np.ndarray
@@ -109,6 +149,13 @@ class Ridge(Head):
         range: (2,) lowest and highest amount.
     """
 
+    axes = {  # noqa: RUF012
+        "mean": ("values",),
+        "sd": ("values",),
+        "weight": ("values", "outputs"),
+        "bias": ("outputs",),
+        "range": ("ends",),
+    }
     mean: np.ndarray
     sd: np.ndarray
     weight: np.ndarray
@@ -129,6 +176,7 @@ class Constant(Head):
         values: (n_outputs,).
     """
 
+    axes = {"values": ("outputs",)}  # noqa: RUF012
     values: np.ndarray
 
     def predict(self, vectors: np.ndarray) -> np.ndarray:
@@ -136,8 +184,15 @@ class Constant(Head):
         return np.tile(self.values, (len(vectors), 1)).astype(np.float32)
 
 
+def check_width(vectors: np.ndarray, mean: np.ndarray) -> None:
+    """Refuse vectors of another length than a head was fitted to, before NumPy repeats values."""
+    if vectors.shape[1] != len(mean):
+        raise ValueError(f"its vectors have {len(mean)} values, the features give {len(vectors.T)}")
+
+
 def _scaled(vectors: np.ndarray, mean: np.ndarray, sd: np.ndarray) -> np.ndarray:
     """Z-scores in the precision of the vectors, as StandardScaler computes them."""
+    check_width(vectors, mean)
     kind = vectors.dtype if vectors.dtype in (np.float32, np.float64) else np.dtype(np.float64)
     scaled = vectors.astype(kind)
     scaled -= mean.astype(kind)

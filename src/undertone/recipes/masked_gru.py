@@ -12,7 +12,7 @@ from typing import Any
 
 from undertone import config, corpora
 from undertone.corpora import mosei
-from undertone.errors import UndertoneError
+from undertone.errors import UndertoneError, printable
 from undertone.evaluation.report.paper import Claims, Paper, Published
 from undertone.evaluation.report.result import CurveResult
 from undertone.evaluation.report.tables import (
@@ -157,16 +157,20 @@ def _tables(result: CurveResult) -> Iterator[Table]:
 def _check_mosei(corpus: str, values: Mapping[str, Any]) -> None:
     folder = Path(corpus.partition("=")[2]).expanduser()
     if not corpus.partition("=")[2].strip():
-        raise UndertoneError(GET.format(found=f"--corpus {corpus}" if corpus else "no --corpus"))
+        raise _get(f"--corpus {corpus}" if corpus else "no --corpus")
     if not folder.is_dir():
-        raise UndertoneError(GET.format(found=f"no folder {folder}"))
+        raise _get(f"no folder {folder}")
     names = {"features": mosei.find(folder, "covarep"), "labels": mosei.find(folder, "label")}
     if (folder / mosei.LABELS_TABLE).is_file():
         names["labels"] = folder / mosei.LABELS_TABLE
     if missing := [what for what, path in names.items() if path is None]:
-        raise UndertoneError(GET.format(found=f"no {' and no '.join(missing)} in {folder}"))
+        raise _get(f"no {' and no '.join(missing)} in {folder}")
     if values.get("unlabelled"):
         raise UndertoneError(
             "--unlabelled is for classes: on CMU-MOSEI the published protocol pre-trains on the "
             "official training videos alone"
         )
+
+
+def _get(found: str) -> UndertoneError:
+    return UndertoneError(*GET.format(found=printable(found)).splitlines())

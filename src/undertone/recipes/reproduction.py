@@ -11,6 +11,7 @@ from pathlib import Path
 from rich.console import Console, JustifyMethod
 from rich.table import Table as RichTable
 
+from undertone.errors import printable
 from undertone.evaluation.estimate import Estimate, decimal
 from undertone.evaluation.report.paper import Answer
 from undertone.evaluation.report.result import Source
@@ -35,18 +36,24 @@ class Reproduction:
 
     def show(self) -> None:
         """Print everything."""
-        console = Console(highlight=False)
+        console = _console()
         if not console.is_terminal:
-            console = Console(highlight=False, width=COLUMNS_OF_A_FILE)
+            console = _console(width=COLUMNS_OF_A_FILE)
         if self.summary:
-            console.print(self.summary)
+            console.print(printable(self.summary))
         for table in self.tables:
             _show_table(console, table)
         answers = RichTable.grid(padding=(0, 2))
         for answer in self.answers:
-            answers.add_row(answer.verdict, f"{answer.question}\n{answer.evidence}")
+            lines = map(printable, (answer.question, answer.evidence))
+            answers.add_row(answer.verdict, "\n".join(lines))
         console.print(answers)
-        console.print(f"report: {self.report.resolve()}", soft_wrap=True)
+        console.print(printable(f"report: {self.report.resolve()}"), soft_wrap=True)
+
+
+def _console(width: int | None = None) -> Console:
+    """What it prints is text, whatever brackets and colons are in it."""
+    return Console(highlight=False, markup=False, emoji=False, width=width)
 
 
 def announce(sentence: str) -> None:

@@ -31,14 +31,15 @@ from undertone.evaluation.vault import Vault, look_at_score
 from undertone.features.name import FeatureName
 from undertone.features.text.reader import TextSettings
 from undertone.features.upstream.source import find
+from undertone.models.discriminant import temperature_untested
 from undertone.models.encoder import EncoderConfig
 from undertone.progress import Progress
-from undertone.recogniser.card import Facts
+from undertone.recogniser.card import Facts, escaped
 from undertone.recogniser.folder import Inputs, PretrainedEncoder, Recogniser
 from undertone.systems.fits import temperature_within
 from undertone.systems.fitted import Fitted
 from undertone.systems.plan import Cell, Data, Draws, Plan
-from undertone.systems.problem import Material
+from undertone.systems.problem import Material, Problem
 from undertone.systems.settings import Bag, bag_of, plain_bag, teacher_in
 from undertone.systems.table import (
     ENCODER,
@@ -52,6 +53,13 @@ from undertone.systems.table import (
 )
 from undertone.systems.taught import lopsided
 from undertone.training.normalise import fit_normaliser, unchanged
+
+HOW_SURE = "How sure the probabilities are was set by cross-validation on the same labels."
+NOT_SURE = (
+    "**How sure the probabilities may be was not tested**: the labels leave no speaker to hold "
+    "out. They were cooled until the likeliest emotion of a training utterance is about twice as "
+    "likely as the next; take them for an order, not for odds."
+)
 
 
 @dataclass(frozen=True)
@@ -174,6 +182,10 @@ class Build:
                 "leave --features out"
             )
 
+    def check(self) -> None:
+        """Refuse folds, labels and settings that cannot be met, before the frames are there."""
+        _ = self.plan, self._settings
+
     @cached_property
     def row(self) -> System:
         """The system."""
@@ -289,12 +301,13 @@ class Build:
 
     def fit_all(self) -> Recogniser:
         """The system on all speakers."""
-        cell = self.plan.cells[-1]
-        material = self._material(cell)
-        problem = self.plan.problem(cell, material)
+        problem, material = self._of_everybody, self._of_everybody.material
         fitted = self.row.fit(problem, self._settings)
         if self.row.overconfident:
-            fitted = fitted.cooled(temperature_within(problem, self.row.fit, self._settings))
+            temperature = self._temperature
+            if temperature is None:
+                temperature = temperature_untested(fitted.predict(material, problem.budget))
+            fitted = fitted.cooled(temperature)
         start = fitted.view.start
         return Recogniser(
             Inputs.of(features_read(self.features, fitted), material.normaliser),
@@ -361,6 +374,17 @@ class Build:
         )
 
     @cached_property
+    def _of_everybody(self) -> Problem:
+        """The last cell's, in which everybody trains."""
+        cell = self.plan.cells[-1]
+        return self.plan.problem(cell, self._material(cell))
+
+    @cached_property
+    def _temperature(self) -> float | None:
+        """Found by cross-validation; None where there was nothing to find it on."""
+        return temperature_within(self._of_everybody, self.row.fit, self._settings)
+
+    @cached_property
     def _settings(self) -> Any:
         return self.row.own(bag_of(self.data.task, (self.row.name,), self.settings.of_systems))
 
@@ -381,12 +405,10 @@ class Build:
             f"{self.row.description}"
         )
         if self.pretrained:
-            pool = ", ".join(self.pretrained.notes["pool"])
+            pool = ", ".join(map(escaped, self.pretrained.notes["pool"]))
             text += f" The encoder was pre-trained without labels on {pool}."
         if self.row.overconfident:
-            text += (
-                " How sure the probabilities are was set by cross-validation on the same labels."
-            )
+            text += f" {HOW_SURE if self._temperature is not None else NOT_SURE}"
         text += f" Labels seen, validation included: {labels}."
         if self.data.words is not None:
             text += "".join(f" {note}" for note in self.data.words.notes)

@@ -1,12 +1,15 @@
 """The model card that travels with a model folder: data, licence, numbers, limits."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import undertone
 from undertone.corpora.corpus import Corpus
+from undertone.errors import printable
 
 SYNTHETIC = "> The voices this was trained on are **synthetic**: it knows nothing of real speech.\n"
+MARKUP = re.compile(r"[\\`*\[\]<>|]|(?<!\w)_|_(?!\w)")  # what Markdown and HTML would obey
 LIMITS = """\
 * An emotion here is what the corpus calls so: acted corpora hold portrayals, and what their
   speakers portray is not what people feel.
@@ -40,12 +43,21 @@ class Facts:
     audit: Sequence[str] = ()
 
 
+def escaped(text: str) -> str:
+    r"""Text out of files or tables as Markdown shows it: one line, no markup, no cell of its own.
+
+    >>> print(escaped("a|b <i>*c* d_e _f_"))
+    a\|b \<i\>\*c\* d_e \_f\_
+    """
+    return printable(MARKUP.sub(lambda match: f"\\{match[0]}", text))
+
+
 def write_card(facts: Facts, corpora: Sequence[Corpus]) -> str:
     """Markdown text of a model card."""
-    parts = [f"# {facts.title}\n"]
+    parts = [f"# {escaped(facts.title)}\n"]
     if any(corpus.synthetic for corpus in corpora):
         parts.append(SYNTHETIC)
-    parts.append(f"{facts.method}\n\nFeatures: {facts.features}.\n")
+    parts.append(f"{facts.method}\n\nFeatures: {escaped(facts.features)}.\n")
     parts.append("## Data\n\n" + "\n".join(map(_describe, corpora)) + "\n")
     if facts.audit:
         found = (f"* {what[:1].upper()}{what[1:]}." for what in facts.audit)
@@ -58,20 +70,21 @@ def write_card(facts: Facts, corpora: Sequence[Corpus]) -> str:
 
 def _describe(corpus: Corpus) -> str:
     n_speakers, unit = len(corpus.speakers), corpus.unit
-    left_out = "".join(f" Left out: {n}, {reason}." for reason, n in corpus.reasons().items())
-    notes = "".join(f" {note}" for note in corpus.notes)
+    reasons = corpus.reasons().items()
+    left_out = "".join(f" Left out: {n}, {escaped(reason)}." for reason, n in reasons)
+    notes = "".join(f" {escaped(note)}" for note in corpus.notes)
     nobody = " It does not say who speaks: one person may be in several." * (unit != "speaker")
     size = f"{len(corpus)} utterances, {n_speakers} known {unit}s."
-    notes = "".join(f" {note}" for note in corpus.notes)
     return (
-        f"* **{corpus.name}**: {size}{nobody}{left_out}{notes} "
-        f"Licence: {corpus.licence}. {corpus.citation}"
+        f"* **{escaped(corpus.name)}**: {size}{nobody}{left_out}{notes} "
+        f"Licence: {escaped(corpus.licence)}. {escaped(corpus.citation)}"
     )
 
 
 def _scores(facts: Facts) -> str:
     if not facts.scores:
         return facts.measured
-    header = f"| | {' | '.join(facts.headings)} |\n|---{'|---' * len(facts.headings)}|\n"
-    rows = "\n".join(f"| {' | '.join(row)} |" for row in facts.scores)
+    headings = " | ".join(map(escaped, facts.headings))
+    header = f"| | {headings} |\n|---{'|---' * len(facts.headings)}|\n"
+    rows = "\n".join(f"| {escaped(name)} | {' | '.join(cells)} |" for name, *cells in facts.scores)
     return f"{facts.measured}\n\n{header}{rows}"

@@ -4,20 +4,14 @@ On disk: ``config.json`` (everything but the weights), ``model.safetensors`` and
 model card). Never a pickle: loading a stranger's model runs no code.
 """
 
-import contextlib
-import hashlib
-import json
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load as load_tensors
-from safetensors.numpy import save as save_tensors
 
-from undertone import atomic
 from undertone.config import load as load_settings
 from undertone.errors import UndertoneError
 from undertone.features.extractors import get
@@ -26,6 +20,8 @@ from undertone.features.text.embeddings import holds_words
 from undertone.features.text.reader import Reader
 from undertone.models.encoder import Encoder, EncoderConfig
 from undertone.models.heads import Ridge
+from undertone.recogniser import files
+from undertone.recogniser.files import COMMANDS, ENCODER, RECOGNISER, damage_told
 from undertone.systems import fitted as systems
 from undertone.systems.fitted import Fitted, arrays, filled
 from undertone.systems.problem import Material
@@ -34,10 +30,6 @@ from undertone.tasks import Task, kind_of
 from undertone.training.checkpoint import section
 from undertone.training.normalise import Normaliser, unchanged
 
-FORMAT = 2
-CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
-RECOGNISER, ENCODER = "recogniser", "encoder"
-COMMANDS = {RECOGNISER: "finetune", ENCODER: "pretrain"}
 ONE = "utterance"  # the name of the one that is predicted
 PROBE_FRAMES = 64  # of noise, on which a loaded model shows that its parts fit together
 
@@ -165,8 +157,8 @@ def load(folder: Path | str) -> Recogniser:
     Raises:
         UndertoneError: no model is there, or it is damaged, or it was made by another format.
     """
-    config, tensors = _read(Path(folder), RECOGNISER)
-    with _damage_told(Path(folder)):
+    config, tensors = files.read(Path(folder), RECOGNISER)
+    with damage_told(Path(folder)):
         inputs, shape = _inputs(config, tensors), load_settings(EncoderConfig, config["encoder"])
         task = _task(config["task"])
         model, start = config["model"], config["model"]["view"]["start"]
@@ -196,19 +188,18 @@ def check_free(folder: Path, kind: str, *, beside: Path | None = None) -> None:
     """
     if beside is not None and folder.resolve() == beside.resolve():
         raise UndertoneError(f"--out {folder} is the encoder's own folder; choose another --out")
-    with contextlib.suppress(OSError, ValueError):
-        held = json.loads((folder / CONFIG).read_text(encoding="utf-8"))["kind"]
-        if held in COMMANDS and held != kind:
-            raise UndertoneError(
-                f"{folder} holds a model of kind {held}, which `undertone {COMMANDS[held]}` wrote; "
-                "choose another --out"
-            )
+    held = files.kind_held(folder)
+    if held is not None and held != kind:
+        raise UndertoneError(
+            f"{folder} holds a model of kind {held}, which `undertone {COMMANDS[held]}` wrote; "
+            "choose another --out"
+        )
 
 
 def load_encoder(folder: Path | str) -> PretrainedEncoder:
     """Read a pre-trained encoder; raises as ``load`` does."""
-    config, tensors = _read(Path(folder), ENCODER)
-    with _damage_told(Path(folder)):
+    config, tensors = files.read(Path(folder), ENCODER)
+    with damage_told(Path(folder)):
         inputs, shape = _inputs(config, tensors), load_settings(EncoderConfig, config["encoder"])
         encoder = _encoder(inputs, shape, tensors)
         return PretrainedEncoder(inputs, shape, encoder, dict(config["notes"]))
@@ -231,8 +222,10 @@ def _material(
 
 
 def _encoder(inputs: Inputs, shape: EncoderConfig, tensors: Mapping[str, np.ndarray]) -> Encoder:
-    encoder = Encoder(len(inputs.columns), shape.hidden_units, shape.layers)
-    return filled(encoder, section(tensors, "encoder."))
+    def make() -> Encoder:
+        return Encoder(len(inputs.columns), shape.hidden_units, shape.layers)
+
+    return filled(make, section(tensors, "encoder."))
 
 
 def _reader(config: dict[str, Any], tensors: Mapping[str, np.ndarray]) -> Reader | None:
@@ -252,20 +245,6 @@ def _probe(recogniser: Recogniser) -> None:
         )
 
 
-@contextlib.contextmanager
-def _damage_told(folder: Path) -> Iterator[None]:
-    """Name the folder whose files lack something, or do not fit together."""
-    try:
-        yield
-    except UndertoneError as error:
-        raise UndertoneError(f"the model in {folder} is damaged: {error}") from None
-    except RuntimeError as error:  # torch says so of weights
-        raise UndertoneError(f"the weights in {folder} do not fit its {CONFIG}: {error}") from None
-    except (LookupError, TypeError, ValueError, AttributeError, AssertionError) as error:
-        what = f"no {error}" if isinstance(error, KeyError) else str(error)
-        raise UndertoneError(f"the model in {folder} is damaged: {what}") from None
-
-
 def _write(
     folder: Path,
     model: Recogniser | PretrainedEncoder,
@@ -276,7 +255,6 @@ def _write(
 ) -> None:
     inputs = model.inputs
     whole = {
-        "format": FORMAT,
         **config,
         "encoder": asdict(model.shape),
         "notes": model.notes,
@@ -287,53 +265,22 @@ def _write(
         "stride": inputs.normaliser.stride,
     }
     normaliser = {"mean": inputs.normaliser.mean, "sd": inputs.normaliser.sd}
-    contiguous = {n: np.ascontiguousarray(array) for n, array in tensors.items()}
-    weights = save_tensors(contiguous | _prefixed("normaliser", normaliser))
-    whole["weights_sha256"] = hashlib.sha256(weights).hexdigest()
-    atomic.write_bytes(folder / WEIGHTS, weights)
-    atomic.write_text(folder / CARD, card)
-    atomic.write_text(folder / CONFIG, json.dumps(whole, indent=2, ensure_ascii=False) + "\n")
+    files.write(folder, whole, {**tensors, **_prefixed("normaliser", normaliser)}, card=card)
 
 
 def _prefixed(prefix: str, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {f"{prefix}.{name}": array for name, array in tensors.items()}
 
 
-def _read(folder: Path, kind: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    if not (folder / CONFIG).is_file():
-        raise UndertoneError(
-            f"{folder} holds no {CONFIG}; a model folder is what "
-            f"`undertone {COMMANDS[kind]}` writes"
-        )
-    try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        weights = (folder / WEIGHTS).read_bytes()
-        tensors = load_tensors(weights)
-    except (ValueError, RecursionError, SafetensorError, OSError) as error:
-        raise UndertoneError(f"the model in {folder} is damaged: {error}") from None
-    if not isinstance(config, dict) or config.get("format") != FORMAT:
-        raise UndertoneError(
-            f"{folder / CONFIG} is not of an Undertone model of format {FORMAT}; train it again "
-            f"with `undertone {COMMANDS[kind]}`"
-        )
-    if config.get("kind") != kind:
-        raise UndertoneError(
-            f"{folder} holds a model of kind {config.get('kind')}, expected {kind}; "
-            f"`undertone {COMMANDS[kind]}` makes one"
-        )
-    if config.get("weights_sha256") != hashlib.sha256(weights).hexdigest():
-        raise UndertoneError(
-            f"the model in {folder} is damaged: its {WEIGHTS} is not the file that its {CONFIG} "
-            f"was written with; train it again with `undertone {COMMANDS[kind]}`"
-        )
-    return config, tensors
-
-
 def _inputs(config: dict[str, Any], tensors: Mapping[str, np.ndarray]) -> Inputs:
     mean, sd = (tensors[f"normaliser.{name}"] for name in ("mean", "sd"))
     columns = tuple(config["columns"])
-    if not len(mean) == len(sd) == len(columns) or config["stride"] != config["encoder"]["stride"]:
-        raise ValueError("its columns, normaliser and stride do not fit together")
+    if not mean.shape == sd.shape == (len(columns),) or not mean.dtype == sd.dtype == np.float32:
+        raise ValueError("its columns and its normaliser do not fit together")
+    if config["stride"] != config["encoder"]["stride"]:
+        raise ValueError("its stride is not its encoder's")
+    if not 0 < config["frames_per_second"] < math.inf:
+        raise ValueError("it has no frames per second")
     return Inputs(
         features=config["features"],
         version=config["features_version"],

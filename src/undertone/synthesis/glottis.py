@@ -14,9 +14,9 @@ Fant (1995), The LF-model revisited, STL-QPSR 36(2-3), for Rd.
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
 from undertone.audio import SAMPLE_RATE
+from undertone.compiled import njit
 from undertone.errors import UndertoneError
 
 RD_RANGE = (0.3, 2.7)  # where Fant's regression of Ra, Rk and Rg on Rd holds

@@ -14,10 +14,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import ArrayLike
 
 from undertone.audio import HOP_LENGTH, SAMPLE_RATE
+from undertone.compiled import njit
 from undertone.errors import UndertoneError
 from undertone.synthesis.glottis import RD_RANGE, flow_at_edges
 

@@ -207,11 +207,11 @@ def fit_pictures(problem: Problem, settings: PictureConfig) -> Fitted:
 
 def temperature_within(
     problem: Problem, fit: Callable[[Problem, Any], Fitted], settings: Any
-) -> float:
+) -> float | None:
     """How much to cool what ``fit`` gives, found on the labels given, by speaker.
 
     Returns:
-        The temperature; 1 where the labels are of one speaker.
+        The temperature; None where no speaker can be held out, as of labels of one speaker.
     """
     speakers = np.unique(problem.speakers(problem.budget).astype(str))
     groups = np.array_split(generator(problem.seed, "temperature").permutation(speakers), N_GROUPS)
@@ -222,7 +222,7 @@ def temperature_within(
             held_out += part.test
             probabilities.append(fit(part, settings).predict(part.material, part.test))
     if not probabilities:
-        return 1.0
+        return None
     return temperature_of(np.concatenate(probabilities), problem.positions(held_out))
 
 

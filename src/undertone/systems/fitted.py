@@ -9,7 +9,7 @@ but the encoder and the normaliser, which are the material's; ``restore`` takes 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, ClassVar, Self
 
@@ -257,13 +257,14 @@ class OnSteps(OnNetwork):
     @classmethod
     def restore(cls, config: Mapping[str, Any], tensors: Tensors, parts: Parts) -> Self:
         n_outputs, shape = len(parts.task.outputs), parts.material.shape
-        network: nn.Module
-        if parts.view.blocks:
-            network = DenseHead(tensors["dense.weight"].shape[1], n_outputs)
-        else:
+
+        def make() -> nn.Module:
+            if parts.view.blocks:
+                return DenseHead(tensors["dense.weight"].shape[1], n_outputs)
             encoder = Encoder(len(parts.material.columns), shape.hidden_units, shape.layers)
-            network = GruNetwork(encoder, config["pooling"], n_outputs)
-        return cls(parts.view, filled(network, tensors), parts.task)
+            return GruNetwork(encoder, config["pooling"], n_outputs)
+
+        return cls(parts.view, filled(make, tensors), parts.task)
 
 
 @dataclass(frozen=True)
@@ -302,10 +303,12 @@ class OnSegments(OnNetwork):
     def restore(cls, config: Mapping[str, Any], tensors: Tensors, parts: Parts) -> Self:
         weights = dict(tensors)
         mean, sd = weights.pop("steps.mean"), weights.pop("steps.sd")
-        settings = load_settings(CnnConfig, config["settings"])
+        settings, n_outputs = load_settings(CnnConfig, config["settings"]), len(parts.task.outputs)
+        if mean.ndim != 1 or mean.shape != sd.shape:
+            raise ValueError("the normaliser of its steps is of another shape")
         return cls(
             parts.view,
-            filled(Cnn(len(mean), len(parts.task.outputs), settings), weights),
+            filled(lambda: Cnn(len(mean), n_outputs, settings), weights),
             parts.task,
             Normaliser(mean, sd, config["stride"]),
             config["frames_per_second"],
@@ -343,10 +346,12 @@ class OnPictures(OnNetwork):
 
     @classmethod
     def restore(cls, config: Mapping[str, Any], tensors: Tensors, parts: Parts) -> Self:
-        network = PictureNetwork(empty_backbone(config["backbone"]), len(parts.task.outputs))
+        n_outputs, backbone = len(parts.task.outputs), config["backbone"]
+        if not 0 < sum(backbone["depths"]) <= len(tensors):
+            raise ValueError("it has other layers than its backbone")
         return cls(
             parts.view,
-            filled(network, tensors),
+            filled(lambda: PictureNetwork(empty_backbone(backbone), n_outputs), tensors),
             parts.task,
             config["frames_per_second"],
             load_settings(PictureConfig, config["settings"]),
@@ -380,7 +385,35 @@ def arrays(module: nn.Module) -> dict[str, np.ndarray]:
     return {name: tensor.detach().numpy() for name, tensor in module.state_dict().items()}
 
 
-def filled(module: Any, tensors: Tensors) -> Any:
-    """The network with these weights, ready to predict."""
-    module.load_state_dict({n: torch.from_numpy(np.array(array)) for n, array in tensors.items()})
-    return module.eval()
+def filled(make: Callable[[], Any], tensors: Tensors) -> Any:
+    """The network with these weights, ready to predict.
+
+    It takes no memory before names, shapes and types of the weights are seen to be its own.
+
+    Args:
+        make: the network, with any weights.
+        tensors: by name.
+
+    Raises:
+        ValueError: they are not the weights of such a network.
+    """
+    with torch.device("meta"):
+        network = make()
+    weights = {name: torch.from_numpy(np.array(array)) for name, array in tensors.items()}
+    _check_same(network.state_dict(), weights)
+    network.load_state_dict(weights, assign=True)
+    if any(t.is_meta for t in (*network.parameters(), *network.buffers())):
+        raise ValueError("its weights are not all there")
+    return network.eval()
+
+
+def _check_same(expected: Mapping[str, Any], found: Mapping[str, Any]) -> None:
+    for name in {**expected, **found}:
+        ours, theirs = expected.get(name), found.get(name)
+        if ours is None or theirs is None:
+            raise ValueError(f"it has {'no' if theirs is None else 'other'} weights {name}")
+        if (ours.shape, ours.dtype) != (theirs.shape, theirs.dtype):
+            raise ValueError(
+                f"its weights {name} are of shape {tuple(theirs.shape)} and type {theirs.dtype}, "
+                f"expected {tuple(ours.shape)} and {ours.dtype}"
+            )

@@ -1,46 +1,100 @@
 """A training's state on disk: one safetensors file, whole or absent, without pickles.
 
-In:  tensors by name and notes that JSON can hold.
-Out: ``checkpoint.safetensors`` in a folder, replaced by rename.
+In:  tensors by name, notes that JSON can hold, and the identity of what they are a state of.
+Out: ``checkpoint.safetensors`` in a folder, replaced by rename, with a digest of its content.
+
+A state is gone on with only where its identity is equal part by part: what the speech is, who
+speaks, settings, seed, and what computes.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
 
-from undertone import atomic
-from undertone.errors import UndertoneError
+from undertone import atomic, seals
 
 NAME = "checkpoint.safetensors"
 Array = TypeVar("Array")
 
 
-def write(folder: Path, tensors: dict[str, torch.Tensor], notes: dict[str, Any]) -> None:
+class Checkpoint(NamedTuple):
+    """What ``write`` was given."""
+
+    tensors: dict[str, torch.Tensor]
+    notes: dict[str, Any]
+    identity: dict[str, Any]
+
+
+def write(
+    folder: Path,
+    tensors: Mapping[str, torch.Tensor],
+    notes: Mapping[str, Any],
+    identity: Mapping[str, Any],
+) -> None:
     """Replace the checkpoint of ``folder``."""
     whole = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
-    atomic.write_bytes(folder / NAME, save(whole, metadata={"notes": json.dumps(notes)}))
+    about = json.dumps({"notes": notes, "identity": identity}, sort_keys=True)
+    metadata = {"about": about, seals.SEAL: _digest(whole, about)}
+    atomic.write_bytes(folder / NAME, save_tensors(whole, metadata=metadata))
 
 
-def read(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
-    """Tensors and notes of the checkpoint in ``folder``, None where there is none.
+def read(folder: Path, then: str = "it is computed again") -> Checkpoint | None:
+    """The checkpoint in ``folder``, None where there is none; a damaged one is set aside.
 
-    Raises:
-        UndertoneError: the file is there but is not a checkpoint.
+    Args:
+        folder: of the training.
+        then: what becomes of the training without it.
     """
     path = folder / NAME
-    if not path.exists():
+    if (content := seals.read(path)) is None:
         return None
     try:
-        with safe_open(path, framework="pt") as stored:
-            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-            return tensors, json.loads(stored.metadata()["notes"])
-    except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
-        raise UndertoneError(f"{path} is not a readable checkpoint ({error}); delete it") from None
+        tensors = load_tensors(content)
+        metadata = header(content)["__metadata__"]
+        about = metadata["about"]
+        if metadata[seals.SEAL] == _digest(tensors, about):
+            return Checkpoint(tensors, **json.loads(about))
+        reason = "it does not have its own digest"
+    except Exception as error:  # damage may fail anywhere in the machine that reads it
+        reason = f"no checkpoint: {type(error).__name__}: {error}"
+    atomic.set_aside(path, reason, then)
+    return None
+
+
+def read_own(folder: Path, identity: Mapping[str, Any]) -> Checkpoint | None:
+    """As ``read``; a checkpoint of another identity is set aside, too."""
+    stored = read(folder)
+    if stored is None or not (others := differences(stored.identity, identity)):
+        return stored
+    atomic.set_aside(folder / NAME, f"it is of another {', another '.join(others)}")
+    return None
+
+
+def differences(held: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
+    """The parts of two identities that are not equal, each by its name."""
+    asked = json.loads(json.dumps(asked))  # as it would be read back
+    return [name for name in {**held, **asked} if held.get(name) != asked.get(name)]
+
+
+def header(content: bytes) -> dict[str, Any]:
+    """What a safetensors file says of its tensors: by name ``dtype`` and ``shape``.
+
+    Raises:
+        ValueError: it is no such file.
+    """
+    n_bytes = int.from_bytes(content[:8], "little")
+    if not 2 <= n_bytes <= len(content) - 8:
+        raise ValueError("its header has no length that it could have")
+    told = json.loads(content[8 : 8 + n_bytes])
+    if not isinstance(told, dict):
+        raise ValueError("its header is no table of tensors")
+    return told
 
 
 def section(tensors: Mapping[str, Array], prefix: str) -> dict[str, Array]:
@@ -61,3 +115,12 @@ def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, torch
         position, quantity = name.split(".")
         state.setdefault(int(position), {})[quantity] = value
     optimiser.load_state_dict(optimiser.state_dict() | {"state": state})
+
+
+def _digest(tensors: Mapping[str, torch.Tensor], about: str) -> str:
+    together = hashlib.sha256(about.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        together.update(f"\0{name} {tensor.dtype} {tuple(tensor.shape)}\0".encode())
+        together.update(tensor.numpy().tobytes())
+    return together.hexdigest()

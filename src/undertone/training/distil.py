@@ -18,8 +18,6 @@ at the start are kept as they are unless asked for.
 """
 
 import copy
-import hashlib
-import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -35,6 +33,7 @@ from undertone.config import check_ranges
 from undertone.errors import UndertoneError
 from undertone.models import padding
 from undertone.training import checkpoint
+from undertone.training.identity import computed_by
 from undertone.training.seeds import generator, seed_torch
 
 FURTHEST = 8.0  # standard deviations of the pool
@@ -248,28 +247,32 @@ class _Run:
         tensors = {f"module.{n}": t for n, t in self.encoder.module.state_dict().items()}
         tensors |= {f"heads.{name}": tensor for name, tensor in self.heads.state_dict().items()}
         tensors |= checkpoint.optimiser_tensors(self.optimiser)
-        checkpoint.write(folder, tensors, {"identity": self._identity, "losses": self.losses})
+        checkpoint.write(folder, tensors, {"losses": self.losses}, self._identity)
 
     def resume(self, folder: Path) -> None:
         """Go on where another run of the same was stopped."""
-        stored = checkpoint.read(folder)
+        stored = checkpoint.read(folder, "distillation begins again")
         if stored is None:
             return
-        tensors, notes = stored
-        if notes.get("identity") != self._identity:
+        if others := checkpoint.differences(stored.identity, self._identity):
             raise UndertoneError(
-                f"{folder} holds a distillation with other settings, speech or teacher; repeat "
-                "those, choose another --out, or delete that folder"
+                f"{folder} holds a distillation with another {', another '.join(others)}; repeat "
+                "that one, choose another --out, or delete that folder"
             )
+        tensors = stored.tensors
         self.encoder.module.load_state_dict(checkpoint.section(tensors, "module."))
         self.heads.load_state_dict(checkpoint.section(tensors, "heads."))
         checkpoint.restore_optimiser(self.optimiser, copy.deepcopy(tensors))
-        self.losses = [float(loss) for loss in notes["losses"]]
+        self.losses = [float(loss) for loss in stored.notes["losses"]]
 
     @property
-    def _identity(self) -> str:
-        parts = (asdict(self.settings), self.seed, self.crops.identity)
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    def _identity(self) -> dict[str, Any]:
+        return {
+            "settings": asdict(self.settings),
+            "seed": self.seed,
+            "speech or teacher": self.crops.identity,
+            **computed_by(),
+        }
 
 
 def _rate(step: int, total: int, settings: DistilConfig) -> float:

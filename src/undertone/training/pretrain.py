@@ -11,7 +11,7 @@ written after each, so that a killed run resumes to the losses it would have had
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from undertone.models import padding
 from undertone.models.encoder import Encoder, EncoderConfig
 from undertone.training import checkpoint, cropping, references
 from undertone.training.cropping import Crop
+from undertone.training.identity import digest_of_arrays, identity_of
 from undertone.training.losses import DISTANCES, N_CLUSTERS, OBJECTIVES, Objective, View
 from undertone.training.masking import draw_hidden
 from undertone.training.references import Measured
@@ -159,6 +160,7 @@ def pretrain(
     settings: PretrainConfig,
     seed: int,
     speakers: Sequence[str | None] | None = None,
+    speech: str = "",
     folder: Path | None = None,
     report: Callable[[Epoch], None] = lambda epoch: None,
 ) -> Pretraining:
@@ -170,6 +172,7 @@ def pretrain(
         settings: of the training.
         seed: names all randomness.
         speakers: of each utterance, None where unknown; only ``speaker_contrast`` asks for them.
+        speech: names what the utterances are, as ``identity.speech_of``; their own digest if empty.
         folder: where the checkpoint lies; a run that was stopped there goes on.
         report: called after each epoch.
 
@@ -177,19 +180,21 @@ def pretrain(
         UndertoneError: fewer than two utterances, no two of one speaker where an objective asks for
             them (also among those held out), or the folder holds another run.
     """
-    if len(utterances) < 2:
-        raise UndertoneError(
-            f"pre-training needs at least 2 unlabelled utterances, found {len(utterances)}"
-        )
+    check_pool(speakers or [None] * len(utterances), settings)
     whole = cropping.with_speakers(utterances, speakers)
     train, held_out = cropping.hold_out(whole, settings.held_out_share, seed)
     if any(objective.by_speaker for objective in settings.objectives.values()):
-        _check_speakers(settings.objective, train, held_out)
+        parts = {"trained on": train, "held out": held_out}
+        _check_speakers(
+            settings.objective, {n: [str(c.speaker) for c in part] for n, part in parts.items()}
+        )
     fixed = cropping.cut(held_out, settings.crop_steps, generator(seed, "held-out crops"))
     state = _start(train, shape, settings, seed)
-    identity = {"settings": asdict(settings), "shape": asdict(shape), "seed": seed}
-    identity["n_steps"] = sum(map(len, utterances))
-    _restore(state, folder, identity)
+    identity = {}
+    if folder is not None:
+        speech = speech or digest_of_arrays(utterances)
+        identity = identity_of(speech, speakers, shape=shape, settings=settings, seed=seed)
+        _restore(state, folder, identity)
     while len(state.history) < settings.max_epochs:
         if state.epochs_without_gain() >= settings.patience:
             break
@@ -209,25 +214,41 @@ def pretrain(
     return Pretraining(state.model.encoder.eval(), tuple(state.history), state.measured)
 
 
-def read_pretraining(folder: Path, *, n_features: int, shape: EncoderConfig) -> Pretraining | None:
+def check_pool(speakers: Sequence[str | None], settings: PretrainConfig) -> None:
+    """Refuse a pool that cannot be learned from, whatever its frames are.
+
+    Raises:
+        UndertoneError: fewer than two utterances, or an objective asks for two of one speaker.
+    """
+    if len(speakers) < 2:
+        raise UndertoneError(
+            f"pre-training needs at least 2 unlabelled utterances, found {len(speakers)}"
+        )
+    if any(objective.by_speaker for objective in settings.objectives.values()):
+        _check_speakers(settings.objective, {"unlabelled utterances": speakers})
+
+
+def read_pretraining(
+    folder: Path, identity: Mapping[str, Any], *, n_features: int, shape: EncoderConfig
+) -> Pretraining | None:
     """What ``pretrain`` left in a folder, without its data; None where there is nothing."""
-    if (stored := checkpoint.read(folder)) is None:
+    if (stored := checkpoint.read_own(folder, identity)) is None:
         return None
-    tensors, notes = stored
     encoder = Encoder(n_features, shape.hidden_units, shape.layers)
-    encoder.load_state_dict(checkpoint.section(tensors, "best.encoder."))
-    history = tuple(Epoch(**epoch) for epoch in notes["history"])
-    return Pretraining(encoder.eval(), history, _measured_in(notes))
+    encoder.load_state_dict(checkpoint.section(stored.tensors, "best.encoder."))
+    history = tuple(Epoch(**epoch) for epoch in stored.notes["history"])
+    return Pretraining(encoder.eval(), history, _measured_in(stored.notes))
 
 
-def _check_speakers(objective: str, train: list[Crop], held_out: list[Crop]) -> None:
+def _check_speakers(objective: str, parts: Mapping[str, Sequence[str | None]]) -> None:
     """Where no speaker has two utterances there is nothing to compare, and every loss is 0."""
-    for name, part in (("trained on", train), ("held out", held_out)):
-        if len({crop.speaker for crop in part}) == len(part):
+    for name, speakers in parts.items():
+        known = [speaker for speaker in speakers if speaker is not None]
+        if len(set(known)) == len(known):
             raise UndertoneError(
                 f"the objective {objective} compares utterances of one speaker; of the pool's "
-                f"{len(part)} {name} no two are known to be of one: name speakers in the corpus, "
-                "give more speech of each, or choose another objective"
+                f"{len(speakers)} {name} no two are known to be of one: name speakers in the "
+                "corpus, give more speech of each, or choose another objective"
             )
 
 
@@ -341,7 +362,7 @@ def _centroids(train: list[Crop], seed: int) -> np.ndarray:
     return means.cluster_centers_.astype(np.float32)
 
 
-def _store(state: _State, folder: Path | None, identity: dict[str, object]) -> None:
+def _store(state: _State, folder: Path | None, identity: Mapping[str, Any]) -> None:
     if folder is None:
         return
     tensors = {f"model.{name}": value for name, value in state.model.state_dict().items()}
@@ -349,24 +370,22 @@ def _store(state: _State, folder: Path | None, identity: dict[str, object]) -> N
     tensors |= checkpoint.optimiser_tensors(state.optimiser)
     history = [asdict(epoch) for epoch in state.history]
     measured = [asdict(one) for one in state.measured]
-    notes = {"identity": identity, "history": history, "measured": measured}
-    checkpoint.write(folder, tensors, notes)
+    checkpoint.write(folder, tensors, {"history": history, "measured": measured}, identity)
 
 
-def _restore(state: _State, folder: Path | None, identity: dict[str, object]) -> None:
-    if folder is None or (stored := checkpoint.read(folder)) is None:
+def _restore(state: _State, folder: Path, identity: Mapping[str, Any]) -> None:
+    if (stored := checkpoint.read(folder, "pre-training begins again")) is None:
         return
-    tensors, notes = stored
-    if notes["identity"] != identity:
+    if others := checkpoint.differences(stored.identity, identity):
         raise UndertoneError(
-            f"{folder} holds a pre-training with other settings, seed or data; "
-            "choose another folder or delete it"
+            f"{folder} holds a pre-training with another {', another '.join(others)}; choose "
+            f"another folder, or delete {folder / checkpoint.NAME} to train anew"
         )
-    state.model.load_state_dict(checkpoint.section(tensors, "model."))
-    state.best = checkpoint.section(tensors, "best.")
-    checkpoint.restore_optimiser(state.optimiser, tensors)
-    state.history = [Epoch(**epoch) for epoch in notes["history"]]
-    state.measured = _measured_in(notes)
+    state.model.load_state_dict(checkpoint.section(stored.tensors, "model."))
+    state.best = checkpoint.section(stored.tensors, "best.")
+    checkpoint.restore_optimiser(state.optimiser, stored.tensors)
+    state.history = [Epoch(**epoch) for epoch in stored.notes["history"]]
+    state.measured = _measured_in(stored.notes)
 
 
 def _measured_in(notes: dict[str, Any]) -> tuple[Measured, ...]:

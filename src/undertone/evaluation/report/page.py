@@ -21,6 +21,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from undertone import atomic
+from undertone.errors import printable
 from undertone.evaluation.estimate import Estimate, decimal
 from undertone.evaluation.intervals import tail_probability
 from undertone.evaluation.report import plots, tables
@@ -172,7 +173,7 @@ def _cells(table: pd.DataFrame) -> tuple[list[str], list[list[tuple[str, bool]]]
 def _cell(value: object) -> str:
     if isinstance(value, float | np.floating):
         return "" if math.isnan(value) else f"{value:.4g}"
-    return "" if value is None else str(value)
+    return "" if value is None else printable(str(value))
 
 
 def _duration(seconds: float) -> str:

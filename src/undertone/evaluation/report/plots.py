@@ -8,10 +8,14 @@ has its own marker, and every kind of system its own line. In the SVG each colou
 variable with that colour as fallback, so that one picture serves light and dark pages.
 """
 
+import contextlib
 import io
 import math
 import re
+import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -19,6 +23,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from undertone.errors import printable
 from undertone.evaluation.estimate import decimal
 from undertone.evaluation.report.result import Compared, CurveResult
 from undertone.evaluation.worth import rising
@@ -130,7 +135,7 @@ def pair_glyphs(result: CurveResult) -> tuple[str, ...]:
 def svg(figure: Figure, description: str) -> str:
     """An inline ``<svg>`` without links, ids or fonts of its own; the same bytes every time."""
     buffer = io.StringIO()
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "undertone"}):
+    with _drawing({"svg.fonttype": "none", "svg.hashsalt": "undertone"}):
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
@@ -151,9 +156,22 @@ def png(result: CurveResult) -> bytes:
     """The curve alone, with a title that says where the voices come from."""
     figure, buffer = curve_figure(result), io.BytesIO()
     voices = " · synthetic voices" if result.synthetic else ""
-    figure.suptitle(f"{result.title}{voices}", x=0.02, ha="left", fontsize=12, color=INK)
-    figure.savefig(buffer, format="png", dpi=160, facecolor="white", metadata={"Software": None})
+    title = printable(f"{result.title}{voices}")
+    figure.suptitle(title, x=0.02, ha="left", fontsize=12, color=INK, parse_math=False)
+    with _drawing({}):
+        figure.savefig(
+            buffer, format="png", dpi=160, facecolor="white", metadata={"Software": None}
+        )
     return buffer.getvalue()
+
+
+@contextlib.contextmanager
+def _drawing(settings: Any) -> Iterator[None]:
+    """A name in letters that the font lacks is drawn as boxes, and costs no more than that."""
+    with matplotlib.rc_context(settings), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from")
+        warnings.filterwarnings("ignore", "Matplotlib currently does not support")
+        yield
 
 
 def _draw_system(
@@ -239,6 +257,7 @@ def label_ends(axes: Axes, ends: list[tuple[float, str, str]]) -> None:
             va="center",
             color=colour,
             fontsize=11,
+            parse_math=False,
         )
 
 

@@ -7,8 +7,8 @@ speech signals, IEEE TASLP 20(3), 2012.
 """
 
 import numpy as np
-from numba import njit
 
+from undertone.compiled import njit
 from undertone.features.covarep.matlab import (
     blackman,
     elliptic_highpass,

@@ -10,8 +10,8 @@ Sources: Imai & Abe, 1979; Roebel & Rodet, Efficient spectral envelope estimatio
 from functools import lru_cache
 
 import numpy as np
-from numba import njit
 
+from undertone.compiled import njit
 from undertone.features.covarep.folding import (
     N_BINS,
     STRANDS,

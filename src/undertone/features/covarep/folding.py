@@ -12,8 +12,8 @@ Source: Lee, A new algorithm to compute the discrete cosine transform, IEEE TASS
 """
 
 import numpy as np
-from numba import njit
 
+from undertone.compiled import njit
 from undertone.features.covarep.kernels import REASSOCIATE, add_scaled, multiply_add
 
 N_BINS = 2049

@@ -12,9 +12,9 @@ applications, EURASIP JASMP 2014:38.
 from functools import lru_cache
 
 import numpy as np
-from numba import njit
 from scipy import fft
 
+from undertone.compiled import njit
 from undertone.features.covarep.matlab import filter_both_ways, hann, round_half_away
 from undertone.features.covarep.sinusoids import Sinusoids
 from undertone.features.covarep.warped_cepstrum import compute_cepstra

@@ -12,9 +12,9 @@ Speech Communication 11, 1992.
 from functools import lru_cache
 
 import numpy as np
-from numba import njit
 from scipy import signal
 
+from undertone.compiled import njit
 from undertone.features.covarep.kernels import add_scaled, filter_fir, predict_linearly
 from undertone.features.covarep.matlab import round_int
 

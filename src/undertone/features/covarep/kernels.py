@@ -5,7 +5,8 @@ Source: Makhoul, Linear prediction: a tutorial review, Proc. IEEE 63(4), 1975.
 """
 
 import numpy as np
-from numba import njit
+
+from undertone.compiled import njit
 
 REASSOCIATE = {"reassoc", "contract"}  # lets sums vectorise; NaN and Inf keep their meaning
 

@@ -8,7 +8,8 @@ Sources: Fant, Liljencrants & Lin, STL-QPSR 4, 1985; Fant, STL-QPSR 2-3, 1995 (R
 """
 
 import numpy as np
-from numba import njit
+
+from undertone.compiled import njit
 
 
 def pulse_spectra(rds: np.ndarray, harmonics: np.ndarray) -> np.ndarray:

@@ -7,8 +7,8 @@ IEEE TASLP 21(6), 2013.
 """
 
 import numpy as np
-from numba import njit
 
+from undertone.compiled import njit
 from undertone.features.covarep import wavelets
 from undertone.features.covarep.pulse import closure_periods
 

@@ -8,8 +8,8 @@ transform, Interspeech 2011.
 """
 
 import numpy as np
-from numba import njit
 
+from undertone.compiled import njit
 from undertone.features.covarep import wavelets
 from undertone.features.covarep.matlab import round_int
 

@@ -9,9 +9,9 @@ Sources: Alku, Bäckström & Vilkman, JASA 112, 2002 (NAQ); Hacki, 1989 (QOQ); H
 from functools import lru_cache
 
 import numpy as np
-from numba import njit
 from scipy import fft
 
+from undertone.compiled import njit
 from undertone.features.covarep.matlab import round_int
 from undertone.features.covarep.tilt import measure_tilt
 

@@ -13,8 +13,8 @@ Source: Degottex, Roebel & Rodet, Phase minimization for glottal model estimatio
 from functools import lru_cache
 
 import numpy as np
-from numba import njit
 
+from undertone.compiled import njit
 from undertone.features.covarep.lf_model import pulse_spectra
 from undertone.features.covarep.sinusoids import Sinusoids
 

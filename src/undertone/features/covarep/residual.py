@@ -9,8 +9,8 @@ Source: specification, LP residual.
 """
 
 import numpy as np
-from numba import njit
 
+from undertone.compiled import njit
 from undertone.features.covarep.kernels import filter_fir, predict_linearly
 from undertone.features.covarep.matlab import hanning, round_int
 

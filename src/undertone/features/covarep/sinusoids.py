@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from scipy import fft
 
+from undertone.compiled import njit
 from undertone.features.covarep.matlab import blackman, round_half_away
 from undertone.features.covarep.srh import Pitch
 from undertone.features.covarep.tilt import peak_bins

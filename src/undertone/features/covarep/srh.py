@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
-from numba import njit
 from scipy import signal
 
+from undertone.compiled import njit
 from undertone.features.covarep import zoom
 from undertone.features.covarep.matlab import blackman, round_half_away, round_int
 from undertone.features.covarep.residual import compute_residual

@@ -6,8 +6,8 @@ Source: Hanson, Glottal characteristics of female speakers, JASA 101, 1997.
 """
 
 import numpy as np
-from numba import njit
 
+from undertone.compiled import njit
 from undertone.features.covarep import zoom
 from undertone.features.covarep.matlab import hamming, round_half_away
 

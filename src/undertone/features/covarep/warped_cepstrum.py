@@ -9,7 +9,8 @@ The linear amplitudes are interpolated, not their logarithms. These are not SPTK
 from functools import lru_cache
 
 import numpy as np
-from numba import njit
+
+from undertone.compiled import njit
 
 MEL_CORNER_HZ = 700.0
 MEL_FACTOR = 1000 / np.log(1 + 1000 / MEL_CORNER_HZ)

@@ -13,9 +13,9 @@ Fessler & Sutton, IEEE Transactions on Signal Processing 51(2), 2003.
 from functools import lru_cache
 
 import numpy as np
-from numba import njit
 from scipy import fft
 
+from undertone.compiled import njit
 from undertone.features.covarep.kernels import REASSOCIATE
 
 TAPS = 14

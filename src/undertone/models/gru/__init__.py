@@ -5,7 +5,7 @@ gradients, ``library.py`` builds and loads ``kernel.cpp``, which holds the mathe
 C++ compiler everything still runs, on ``torch.nn.GRU``.
 """
 
-from undertone.models.gru.library import available
+from undertone.models.gru.library import available, in_use
 from undertone.models.gru.module import GRU
 
-__all__ = ["GRU", "available"]
+__all__ = ["GRU", "available", "in_use"]

@@ -8,7 +8,9 @@ The library lies in ``$UNDERTONE_CACHE/kernels/<key>`` (``~/.cache/undertone`` b
 key being a hash of source, flags, compiler, torch version and processor. It is built in a private
 folder and moved into place by one rename, so that two processes may build at once; its own hash
 lies beside it, so that a damaged file is built again rather than loaded. A failed build is
-remembered for a day.
+remembered for a day. A library is a program: it is loaded only from a place in which nobody but
+its user and root can write, all folders above it included. Where the cache is shared the user's own
+cache takes its place, or else a folder of the user's in that of temporary files.
 
 Environment: ``UNDERTONE_KERNEL=off`` switches the kernel off and ``UNDERTONE_KERNEL=float32``
 keeps it from bfloat16; ``CXX`` names the compiler.
@@ -28,10 +30,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISVTX, S_IWGRP, S_IWOTH
 
 import torch
 
 from undertone.config import cache_folder
+from undertone.errors import UndertoneError
 
 SOURCE = Path(__file__).with_name("kernel.cpp")  # includes products.cpp
 FLAGS = ("-std=gnu++17", "-O3", "-march=native", "-shared", "-fPIC", "-w")
@@ -61,17 +65,30 @@ def available(precision: str = "float32") -> bool:
     return kernel is not None and precision in kernel.forward
 
 
+def in_use() -> str:
+    """What trains a GRU here: ``torch``, or the precision of the kernel's products."""
+    kernel = load()
+    return "torch" if kernel is None else permitted("bfloat16", kernel)
+
+
 def load() -> Kernel | None:
     """The kernel, built if need be; None where it is switched off or cannot be had."""
     if os.environ.get("UNDERTONE_KERNEL") == "off":
         return None
-    return _load_from(cache_folder() / "kernels", os.environ.get("CXX", ""))
+    return _load_from(_cache(), os.environ.get("CXX", ""))
+
+
+def _cache() -> Path:
+    try:
+        return cache_folder() / "kernels"
+    except UndertoneError:  # a user without a home
+        return _of_user()
 
 
 @functools.cache
 def _load_from(cache: Path, compiler: str) -> Kernel | None:
     try:
-        return _open(_built_library(cache, _found_compiler(compiler)))
+        return _open(_built_library(_private(cache), _found_compiler(compiler)))
     except (_NoKernelError, OSError, subprocess.SubprocessError) as error:
         _log.info("training runs on torch.nn.GRU, several times slower: %s", error)
         return None
@@ -90,6 +107,42 @@ def _found_compiler(named: str) -> str:
     raise _NoKernelError(f"no C++ compiler found ({named or ', '.join(COMPILERS)}); install g++")
 
 
+def _private(cache: Path) -> Path:
+    """The folder of libraries, or another in whose place nobody else can write."""
+    places = [cache, _of_user()]
+    with contextlib.suppress(RuntimeError):
+        places.insert(1, Path.home() / ".cache" / "undertone" / "kernels")
+    for place in places:
+        with contextlib.suppress(OSError):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.mkdir(mode=0o700, exist_ok=True)
+            if _is_mine(place):
+                return place
+    raise _NoKernelError(f"others can write to {', '.join(map(str, places))}, or nobody can")
+
+
+def _of_user() -> Path:
+    name = f"undertone-{_user()}" if _user() is not None else "undertone"
+    return Path(tempfile.gettempdir()) / name / "kernels"
+
+
+def _is_mine(path: Path) -> bool:
+    """Whether nobody but this user and root can put anything at this path."""
+    if (user := _user()) is None:
+        return True
+    resolved = path.resolve(strict=True)
+    for stat in (place.stat() for place in (resolved, *resolved.parents)):
+        others = stat.st_mode & (S_IWGRP | S_IWOTH) and not stat.st_mode & S_ISVTX
+        if stat.st_uid not in (user, 0) or others:
+            return False
+    return True
+
+
+def _user() -> int | None:
+    """Number of the user; None where the system has none."""
+    return os.getuid() if hasattr(os, "getuid") else None
+
+
 def _built_library(cache: Path, compiler: str) -> Path:
     folder = cache / _key(compiler)
     if _is_whole(folder):
@@ -97,7 +150,7 @@ def _built_library(cache: Path, compiler: str) -> Path:
     failure = folder.with_suffix(".failed")
     if failure.exists() and time.time() - failure.stat().st_mtime < FAILURE_REMEMBERED_S:
         raise _NoKernelError(f"an earlier build failed; delete {failure} to try again")
-    cache.mkdir(parents=True, exist_ok=True)
+    cache.mkdir(mode=0o700, parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache, prefix="building-") as temporary:
         built = Path(temporary) / "built"
         built.mkdir()
@@ -124,10 +177,13 @@ def _processor() -> str:
 
 
 def _is_whole(folder: Path) -> bool:
+    """Whether a library of ours is there, as it was built; raises where it cannot be opened."""
     try:
+        if not _is_mine(folder / "gru.so"):
+            return False
         digest = hashlib.sha256((folder / "gru.so").read_bytes()).hexdigest()
         return digest == (folder / "gru.sha256").read_text()
-    except OSError:
+    except (FileNotFoundError, UnicodeDecodeError):
         return False
 
 

@@ -9,9 +9,9 @@ TASLP 16(1), 2008.
 from functools import lru_cache
 
 import numpy as np
-from numba import njit
 from scipy import signal
 
+from undertone.compiled import njit
 from undertone.features.covarep.creak.frames import (
     FRAMES_A_BATCH,
     autocorrelate,

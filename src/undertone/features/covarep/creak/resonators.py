@@ -8,9 +8,9 @@ Interspeech 2012.
 """
 
 import numpy as np
-from numba import njit
 from scipy import signal
 
+from undertone.compiled import njit
 from undertone.features.covarep.creak.frames import (
     FRAMES_A_BATCH,
     autocorrelate,
