@@ -49,7 +49,7 @@ from undertone.experiment.remarks import remarks_on
 from undertone.experiment.settings import ALL, CurveSettings
 from undertone.experiment.stored import Sweep, layer_notes
 from undertone.experiment.sweep import run as run_sweep
-from undertone.experiment.weights import weight_notes
+from undertone.experiment.word_notes import word_notes
 from undertone.features.name import parse
 from undertone.features.store import FrameTable
 from undertone.features.upstream.source import Upstream, find
@@ -449,9 +449,7 @@ class Run:
                 *filter(None, [describe(self.folds, self.corpus, self.task)]),
                 *layer_notes(sweep),
                 *self._teacher_note(),
-                *(self.data.words.notes if self.data.words else ()),
-                *weight_notes(sweep),
-                *self._said_in_test(),
+                *word_notes(sweep, self.data, self.folds),
             ),
             paper=paper,
             unit=self.corpus.unit,
@@ -501,14 +499,6 @@ class Run:
                 synthetic=corpus.synthetic,
                 n_utterances=len(corpus),
                 n_speakers=len(corpus.speakers),
-            )
-
-    def _said_in_test(self) -> Iterator[str]:
-        """How many utterances the folds do without, so that no tested words are learned."""
-        if repeated := sum(len(self.data.said_in_test(fold)) for fold in self.folds):
-            yield (
-                f"{repeated} utterances of training speakers (sum over folds) say a sentence of "
-                "their fold's test: they were neither learned from nor heard without labels."
             )
 
     def _corpora(self) -> list[Corpus]:

@@ -1,18 +1,33 @@
-"""What the fits on voice and words chose: how often which weights, told for the report.
+"""What a report says of words: who read them, which were missing, how much they counted.
 
-In:  a finished sweep.
-Out: sentences; none where no system weighs voice against words.
+In:  a finished sweep, its data and folds.
+Out: sentences; none where no words are used.
 """
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from undertone.corpora.folds import Fold
 from undertone.experiment.sweep import Sweep
+from undertone.systems.plan import Data
 
 CHOOSING = "audio_text"  # the system whose choice is told
+
+
+def word_notes(sweep: Sweep, data: Data, folds: Sequence[Fold]) -> Iterator[str]:
+    """All that is said of words."""
+    if data.words is None:
+        return
+    yield from data.words.notes
+    if repeated := sum(len(data.said_in_test(fold)) for fold in folds):
+        yield (
+            f"{repeated} utterances of training speakers (sum over folds) say a sentence of their "
+            "fold's test: they were neither learned from nor heard without labels."
+        )
+    yield from weight_notes(sweep)
 
 
 def weight_notes(sweep: Sweep) -> Iterator[str]:
