@@ -121,15 +121,23 @@ def curve(
 
 @app.command()
 def reproduce(
-    recipe: Annotated[str, typer.Argument(help="masked-gru or wav2vec-cnn.")],
+    recipe: Annotated[str, typer.Argument(help="masked-gru, wav2vec-cnn or audio-textual.")],
     *,
     corpus: Annotated[
         list[str] | None, typer.Option(help="mosei=DIR, shemo=DIR, or NAME=PATH; repeatable.")
     ] = None,
     unlabelled: Unlabelled = None,
     upstream: Annotated[
-        str | None, typer.Option(help="Encoder of wav2vec-cnn: a folder, or a name on the hub.")
+        str | None, typer.Option(help="Encoder of voice: a folder, or a name on the hub.")
     ] = None,
+    layers: Annotated[
+        str | None, typer.Option(help="Of small encoders of audio-textual, as 1,2.")
+    ] = None,
+    text: Text = None,
+    transcripts: Transcripts = None,
+    text_prior: TextPrior = None,
+    task: Task = None,
+    proxy: Proxy = None,
     study: Annotated[
         str | None, typer.Option(help="masking of masked-gru, segments of wav2vec-cnn.")
     ] = None,
@@ -157,6 +165,10 @@ def reproduce(
         "corpus": corpus[0] if corpus and len(corpus) == 1 else corpus,
         "unlabelled": unlabelled,
         "upstream": upstream,
+        "layers": options.numbers_of("layers", layers),
+        "text": options.text_of(text, transcripts=transcripts, prior=text_prior),
+        "task": task,
+        "proxy": proxy,
         "study": study,
         "against": against,
         "budgets": options.budgets_of(budgets),

@@ -62,6 +62,18 @@ def names_of(text: str | None) -> list[str] | None:
     return None if text is None else [name.strip() for name in text.split(",")]
 
 
+def numbers_of(name: str, text: str | None) -> list[int] | None:
+    """Whole numbers with commas between."""
+    if text is None:
+        return None
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise UndertoneError(
+            f"--{name} takes whole numbers with commas between, such as 1,2; found {text!r}"
+        ) from None
+
+
 def with_teacher(teacher: str | None, assignments: list[str] | None) -> list[str]:
     """The assignments of settings, that of the teacher before them."""
     named = [] if teacher is None else [f"taught.teacher={json.dumps(teacher)}"]

@@ -134,13 +134,20 @@ class Curves:
         one, other = (reference, system) if lower else (system, reference)
         return self.difference(one, other, budget=budget, metric=metric, outputs=outputs)
 
-    def mean_gain(self, system: str, reference: str, metric: str | None = None) -> Estimate:
-        """How much better ``system`` is, as the mean of all budgets that both have."""
+    def mean_gain(
+        self,
+        system: str,
+        reference: str,
+        metric: str | None = None,
+        *,
+        outputs: Sequence[str] = (MEAN,),
+    ) -> Estimate:
+        """How much better ``system`` is over some outputs, as the mean of all budgets of both."""
         lower = self.task.metrics[metric or self.task.headline].lower_is_better
         one, other = (reference, system) if lower else (system, reference)
         budgets = self.budgets_of(system, reference)
         terms = [
-            (sign / len(budgets), (name, budget), (MEAN,))
+            (sign / len(budgets), (name, budget), outputs)
             for budget in budgets
             for sign, name in ((1, one), (-1, other))
         ]

@@ -11,11 +11,20 @@ from typing import Any
 
 from undertone.errors import UndertoneError
 from undertone.pipeline import Resources
-from undertone.recipes import against, masked_gru, masking, segments, several, wav2vec_cnn
+from undertone.recipes import (
+    against,
+    audio_textual,
+    masked_gru,
+    masking,
+    segments,
+    several,
+    wav2vec_cnn,
+)
 from undertone.recipes.command import command_of
 from undertone.recipes.reproduction import Reproduction
 
 Reproduce = Callable[..., Reproduction]
+OPTIONS = ("text", "layers")  # of one recipe alone
 
 
 @dataclass(frozen=True)
@@ -27,12 +36,14 @@ class Recipe:
         published: its own protocol.
         studies: by name, comparisons that the paper names as its next, or claims.
         against: beside an encoder of raw audio.
+        options: values that no other recipe takes.
     """
 
     name: str
     published: Reproduce
     studies: Mapping[str, Reproduce] = field(default_factory=dict)
     against: Reproduce | None = None
+    options: tuple[str, ...] = ()
 
     def __call__(
         self,
@@ -47,6 +58,10 @@ class Recipe:
         On several corpora each has its own run, and the claims stand side by side.
         """
         command, values = command_of(self.name, values, quick=quick), dict(values)
+        if foreign := [n for n in OPTIONS if values.get(n) and n not in self.options]:
+            raise UndertoneError(
+                f"the recipe {self.name} has no --{', --'.join(foreign)}; audio-textual has"
+            )
         study, against = str(values.pop("study", "") or ""), bool(values.get("against"))
         reproduce = self._asked(study, against=against)
         out, resources = Path(out), resources or Resources()
@@ -70,7 +85,8 @@ class Recipe:
             return self.published
         if study not in self.studies:
             raise UndertoneError(
-                f"the recipe {self.name} has no study {study!r}; it has {', '.join(self.studies)}"
+                f"the recipe {self.name} has no study {study!r}; it has "
+                f"{', '.join(self.studies) or 'none: leave --study out'}"
             )
         return self.studies[study]
 
@@ -85,5 +101,6 @@ RECIPES: Mapping[str, Callable[..., Reproduction]] = {
             against=against.reproduce,
         ),
         Recipe("wav2vec-cnn", wav2vec_cnn.reproduce, studies={"segments": segments.reproduce}),
+        Recipe("audio-textual", audio_textual.reproduce, options=OPTIONS),
     )
 }

@@ -9,7 +9,10 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-OPTIONS = ("corpus", "unlabelled", "upstream", "study", "against", "budgets", "draws", "seed")
+OPTIONS = (
+    *("corpus", "unlabelled", "upstream", "layers", "proxy", "task", "study", "against"),
+    *("budgets", "draws", "seed"),
+)
 REPEATED = ("corpus", "unlabelled")
 
 

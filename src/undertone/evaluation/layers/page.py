@@ -14,6 +14,7 @@ from undertone.evaluation.layers.plots import Line
 from undertone.evaluation.layers.result import LayersResult
 from undertone.evaluation.report import plots as report_plots
 from undertone.evaluation.report.page import filled, of_method
+from undertone.evaluation.report.tables import Table
 
 
 def render(result: LayersResult) -> str:
@@ -38,13 +39,26 @@ def _context(result: LayersResult) -> dict[str, Any]:
         "outputs_figure": _along_outputs(result) if has_outputs else None,
         "scores": [tables.scores(result, metric) for metric in _metrics(result)],
         "behind": tables.behind(result),
-        "by_output": [tables.by_output(result), tables.from_depth(result)] if has_outputs else [],
+        "by_output": _of_outputs(result),
         "weights": tables.weights(result) if result.weights else None,
+        "elsewhere": [
+            (
+                *(part, sentences.everything(of_part)),
+                [tables.scores(of_part, of_part.task.headline), *_of_outputs(of_part)],
+            )
+            for part, of_part in result.of_elsewhere()
+        ],
         "encoder": sentences.of_encoder(result.encoder),
         "probes": _probes(result),
         "looks": {},
         "differences": [],
     }
+
+
+def _of_outputs(result: LayersResult) -> list[Table]:
+    if len(result.task.outputs) < 2:
+        return []
+    return [tables.by_output(result), tables.from_depth(result)]
 
 
 def _metrics(result: LayersResult) -> list[str]:

@@ -41,15 +41,9 @@ def record(result: LayersResult) -> dict[str, Any]:
         "draws": curve.n_draws,
         "folds": len(curve.folds),
         "seed": curve.seeds["run"],
-        "utterances": curve.curves.n_utterances,
-        f"{curve.unit}s": curve.curves.n_speakers,
-        "chance": curve.curves.chance(),
-        "sentences": sentences.everything(result),
         "warnings": list(curve.warnings),
-        "findings": [_finding(result, budget) for budget in result.budgets],
-        "scores": list(_scores(result)),
-        "behind_the_best": list(_behind(result)),
-        "gains_from_depth": list(_gains(result)),
+        **_found(result),
+        "elsewhere": {part: _found(of_part) for part, of_part in result.of_elsewhere()},
         "weights": {
             str(budget): {
                 "mean": values.mean(axis=0).tolist(),
@@ -59,6 +53,22 @@ def record(result: LayersResult) -> dict[str, Any]:
             for budget, values in result.weights.items()
         },
         "least_labels_for_weights": result.least_labels,
+    }
+
+
+def _found(result: LayersResult) -> dict[str, Any]:
+    """What was measured on one test part."""
+    curve = result.curve
+    return {
+        "part": curve.part or None,
+        "utterances": curve.curves.n_utterances,
+        f"{curve.unit}s": curve.curves.n_speakers,
+        "chance": curve.curves.chance(),
+        "sentences": sentences.everything(result),
+        "findings": [_finding(result, budget) for budget in result.budgets],
+        "scores": list(_scores(result)),
+        "behind_the_best": list(_behind(result)),
+        "gains_from_depth": list(_gains(result)),
     }
 
 

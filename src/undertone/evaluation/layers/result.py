@@ -4,8 +4,8 @@ In:  the curves of the probes, which encoder they look into, and what was read a
 Out: ``LayersResult``.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -76,6 +76,11 @@ class LayersResult:
     def metrics(self) -> tuple[str, ...]:
         """What layers are shown in: the headline, and the metric that the task sets beside it."""
         return tuple(name for name in (self.task.headline, self.task.beside) if name)
+
+    def of_elsewhere(self) -> "Iterator[tuple[str, LayersResult]]":
+        """The same fits on each other official test part."""
+        for part, curve in self.curve.of_elsewhere():
+            yield part, replace(self, curve=curve)
 
     @cached_property
     def probes(self) -> Probes:

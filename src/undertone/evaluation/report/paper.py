@@ -1,7 +1,8 @@
 """What a paper printed and claimed, and what an answer to a claim is.
 
 In:  numbers and sentences of a paper.
-Out: ``Paper`` with its ``Claims``; ``Answer``: a question, a word (yes, no, open), a sentence.
+Out: ``Paper`` with its ``Claims``; ``Answer``: a question, a word (yes, no, open, or that it cannot
+     be asked), a sentence.
 """
 
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from undertone.tasks import Task
 from undertone.tasks.names import canonical_emotion
 
 YES, NO, OPEN = "yes", "no", "open"
+NOT_HERE = "cannot be asked here"  # of what the corpus or the run has nothing to answer with
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class Answer:
 
     Attributes:
         question: in full, with systems and budgets.
-        verdict: ``YES``, ``NO`` or ``OPEN``.
+        verdict: ``YES``, ``NO``, ``OPEN`` or ``NOT_HERE``.
         evidence: the numbers behind it.
         claim: what is asked, in words that are the same on every corpus.
     """

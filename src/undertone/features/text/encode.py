@@ -48,6 +48,12 @@ def encode(texts: Sequence[str], source: TextEncoder) -> np.ndarray:
     return (sums / counts[:, None]).astype(np.float32)
 
 
+def count_parameters(source: TextEncoder) -> int:
+    """Of the part of the encoder that reads texts."""
+    model, *_ = _load(source)
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
 def _sums(model: Any, windows: Sequence[Sequence[int]], padding: int) -> np.ndarray:
     """(n_windows, width) sums over tokens of the last hidden state."""
     longest = max(map(len, windows))
