@@ -175,6 +175,8 @@ def test_amounts_of_some_emotions_alone_are_told(table):
 def test_a_table_of_a_million_columns_is_refused_at_once(tmp_path, header):
     (tmp_path / "wide.csv").write_text(f"{header}\n" * 3)
     began = time.process_time()
-    with pytest.raises(UndertoneError, match="has 10,000 columns or more in its first line"):
+    few = "where at most 10,000 are read|has no column file"
+    with pytest.raises(UndertoneError, match=few) as told:
         csv.read(tmp_path / "wide.csv")
+    assert len(str(told.value)) < 2000
     assert time.process_time() - began < 5

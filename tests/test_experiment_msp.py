@@ -11,7 +11,8 @@ from undertone.evaluation.compare import compare, parse
 from undertone.evaluation.report.tables import along_budgets
 from undertone.evaluation.score import score
 from undertone.experiment import CurveSettings
-from undertone.experiment.run import open_run, run_curve
+from undertone.experiment.complete import run_curve
+from undertone.experiment.run import open_run
 from undertone.pipeline import Resources, finetune
 from undertone.recogniser.build import FinetuneSettings
 

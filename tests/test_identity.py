@@ -224,7 +224,7 @@ def test_a_report_that_cannot_be_drawn_costs_neither_fits_nor_tables(
     def fail(result, path):
         raise ZeroDivisionError("a fault of ours")
 
-    monkeypatch.setattr("undertone.experiment.run.write_report", fail)
+    monkeypatch.setattr("undertone.experiment.complete.write_report", fail)
     (copy / "results.parquet").unlink()
     with pytest.raises(UndertoneError, match=r"could not be drawn \(ZeroDivisionError: .* stay"):
         curve(settings, copy, resources)

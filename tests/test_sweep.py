@@ -25,7 +25,7 @@ from sklearn.metrics import balanced_accuracy_score, confusion_matrix
 
 from undertone import seals
 from undertone.errors import UndertoneError
-from undertone.experiment import run as runs
+from undertone.experiment import complete as runs
 from undertone.experiment import sweep as sweeps
 from undertone.experiment.run import Run
 from undertone.experiment.sweep import run as run_sweep

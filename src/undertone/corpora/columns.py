@@ -31,6 +31,7 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "utterance": ("utterance", "utterance_id", "utt", "key"),
     "rater": ("rater", "rater_id", "annotator", "annotator_id", "worker", "workerid"),
 }
+MOST_NAMED, LONGEST_NAME = 30, 40  # columns that a message names, letters of each
 UNKNOWN = ("", "nan", "na", "n/a", "none", "null", "nat", "<na>", "unknown")
 SEXES: Mapping[str, str] = {
     **dict.fromkeys(("f", "female", "woman", "w", "weiblich"), "female"),
@@ -87,7 +88,9 @@ def require(cells: pd.DataFrame, needed: tuple[str, ...], where: Path) -> None:
     missing = [name for name in needed if name not in cells]
     if not missing:
         return
-    present = ", ".join(map(str, cells.columns))
+    present = ", ".join(_shortened(str(name)) for name in cells.columns[:MOST_NAMED])
+    if (more := len(cells.columns) - MOST_NAMED) > 0:
+        present += f" and {more:,} more"
     accepted = "; ".join(
         f"{name} may be called {', '.join(SYNONYMS.get(name, (name,)))}" for name in missing
     )
@@ -95,6 +98,10 @@ def require(cells: pd.DataFrame, needed: tuple[str, ...], where: Path) -> None:
         f"{where} has no column {' and no column '.join(missing)}; it has {present} "
         f"({accepted}). Where it is not known, add the column and leave its cells empty."
     )
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…"
 
 
 def standardise(cells: pd.DataFrame, where: Path | str = "the table") -> pd.DataFrame:

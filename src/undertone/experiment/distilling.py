@@ -32,8 +32,8 @@ from undertone.features.upstream.batches import build
 from undertone.features.upstream.cut import Distilled
 from undertone.features.upstream.shrink import find_whole, shrink, write_trained
 from undertone.features.upstream.source import Upstream, find
-from undertone.pipeline import Resources, extract, read_data, settle
 from undertone.progress import Progress
+from undertone.reading import Resources, extract, read_data, settle
 from undertone.systems.layers import Layers
 from undertone.training import distil as training
 from undertone.training.distil import Crops, DistilConfig

@@ -28,7 +28,8 @@ from undertone.evaluation.layers.record import record
 from undertone.evaluation.layers.result import Encoder, LayersResult
 from undertone.evaluation.predictions import predictions_table, results_table
 from undertone.experiment import folder
-from undertone.experiment.run import SCORING, Run, open_run
+from undertone.experiment.complete import SCORING
+from undertone.experiment.run import Run, open_run
 from undertone.experiment.settings import CurveSettings, check_draws
 from undertone.experiment.stored import Sweep
 from undertone.experiment.sweep import run as run_sweep

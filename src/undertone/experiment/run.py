@@ -1,9 +1,7 @@
-"""A learning curve of any task, run or gone on with.
+"""A learning curve whose corpora are read: its folds, draws, plan, and what its report shows.
 
 In:  one labelled corpus, any number of unlabelled ones, settings, the folder of the run.
-Out: in that folder ``report.html``, ``curve.png``, ``results.parquet`` (one row a fit and metric),
-     ``predictions.parquet``, ``config.toml`` that reruns it, and ``test_looks.jsonl``, a line for
-     each time that the test speakers' truth was read. A run that was stopped goes on where it was.
+Out: ``Run``; ``open_run`` refuses what cannot be met before anything is computed.
 
 A corpus with official folds is tested on them: labels are drawn from its training part, encoders
 are pre-trained on it, and its validation part is not used, because whatever is chosen is chosen
@@ -11,7 +9,6 @@ inside the label budget.
 """
 
 import os
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +19,7 @@ from shlex import quote
 import numpy as np
 import pandas as pd
 
-from undertone import atomic, config, corpora
+from undertone import config, corpora
 from undertone.corpora import emobox
 from undertone.corpora.audit import Finding, audit_fold, check, refuse
 from undertone.corpora.corpus import Corpus
@@ -32,23 +29,19 @@ from undertone.corpora.official import folds_of, parts_of
 from undertone.corpora.pool import Pool, pool
 from undertone.corpora.proxy import with_proxy
 from undertone.corpora.transcripts import with_transcripts
-from undertone.errors import UndertoneError, describe_some, tell
+from undertone.errors import describe_some, tell
 from undertone.evaluation.apart import ceilings_apart, trace_apart
 from undertone.evaluation.ceiling import Ceiling
 from undertone.evaluation.curves import Curves, Key
-from undertone.evaluation.predictions import Tested, predictions_table, results_table
-from undertone.evaluation.report.page import write_report
+from undertone.evaluation.predictions import Tested, results_table
 from undertone.evaluation.report.paper import Paper
 from undertone.evaluation.report.result import CurveResult, Source
 from undertone.evaluation.vault import Looked, Vault, look_at_curves, open_vault
 from undertone.experiment import folder
 from undertone.experiment.distilling import refuse_heard
-from undertone.experiment.forecast import forecast
 from undertone.experiment.pretrained import pretraining_table, unbeaten
-from undertone.experiment.remarks import remarks_on
 from undertone.experiment.settings import ALL, CurveSettings
 from undertone.experiment.stored import Sweep, layer_notes
-from undertone.experiment.sweep import run as run_sweep
 from undertone.experiment.word_notes import word_notes
 from undertone.features.name import parse
 from undertone.features.store import FrameTable
@@ -64,101 +57,14 @@ from undertone.pipeline import (
     tell_of,
     without_frames,
 )
-from undertone.processes import available_cores
-from undertone.progress import Progress
 from undertone.systems.plan import Cell, Data, Draws, Plan
 from undertone.systems.table import contrasts_among, pairs_among, systems_of
 from undertone.tasks import Task
 
-SCORING = "scores"
 BY_VIDEO = (
     "The corpus does not say who speaks: videos are resampled, and one person in several videos "
     "would make the intervals too narrow."
 )
-
-
-def curve(settings: CurveSettings, out: Path | str, resources: Resources | None = None) -> Path:
-    """Run, or go on with, a learning curve; its folder is new or holds the same run.
-
-    Returns:
-        The report.
-
-    Raises:
-        UndertoneError: the corpora cannot be read, a budget cannot be met, or the folder holds
-            another run.
-    """
-    run_curve(settings, out, resources)
-    return Path(out) / "report.html"
-
-
-def run_curve(
-    settings: CurveSettings,
-    out: Path | str,
-    resources: Resources | None = None,
-    *,
-    paper: Paper | None = None,
-    announce: Callable[[str], None] | None = None,
-) -> CurveResult:
-    """The same, set beside what a paper published and claims; returns what the report shows.
-
-    ``announce`` is told how long it will take, from a calibration, before it begins.
-    """
-    with atomic.held(Path(out)):
-        return _run(settings, Path(out), resources or Resources(), paper=paper, announce=announce)
-
-
-def _run(
-    settings: CurveSettings,
-    out: Path,
-    resources: Resources,
-    *,
-    paper: Paper | None,
-    announce: Callable[[str], None] | None,
-) -> CurveResult:
-    """Everything that is written is written while the folder is held."""
-    moments, workers = [time.monotonic()], resources.workers or available_cores()
-    run = open_run(settings, out, resources)
-    moments.append(time.monotonic())
-    plan = run.plan()
-    folder.claim(run.out, run.settings, plan.digest())
-    sweep = run.sweep(plan)
-    if announce and (expected := forecast(sweep, n_replicates=run.settings.replicates)):
-        announce(expected.text(workers))
-    with Progress(shown=resources.progress) as progress:
-        run_sweep(sweep, workers=workers, progress=progress)
-        moments.append(time.monotonic())
-        folder.log_look(run.out)
-        predictions, tested = run.predictions(sweep), run.tested(plan)
-        progress.add(SCORING, len(predictions) * len(tested.apart()))
-        curves, table, looked = run.score(
-            predictions, tested, workers, lambda n: progress.advance(SCORING, n)
-        )
-        moments.append(time.monotonic())
-    folder.write_json(run.out / "audit.json", [finding.to_dict() for finding in run.findings])
-    folder.write_parquet(run.out / "results.parquet", table)
-    folder.write_parquet(run.out / "predictions.parquet", predictions_table(predictions, tested))
-    stages = ("features", "training", "evaluation")
-    seconds = dict(zip(stages, np.diff(moments).tolist(), strict=True))
-    result = run.result(sweep, curves, seconds, paper)
-    if looked is None:
-        result = replace(result, notes=(*result.notes, *remarks_on(result, predictions, tested)))
-    else:
-        result = replace(result, warnings=(looked.sentence(), *result.warnings))
-    _draw(result, run.out / "report.html")
-    return result
-
-
-def _draw(result: CurveResult, path: Path) -> None:
-    """Write the report; a fault of it costs neither fits nor tables."""
-    try:
-        write_report(result, path)
-    except UndertoneError:
-        raise
-    except Exception as error:
-        raise UndertoneError(
-            f"{path} could not be drawn ({type(error).__name__}: {error}; please report it). The "
-            f"fits and the tables in {path.parent} are whole, and stay"
-        ) from error
 
 
 def open_run(

@@ -1,0 +1,118 @@
+"""A learning curve of any task, from settings to a finished folder; gone on with where it stopped.
+
+In:  settings, the folder of the run.
+Out: in that folder ``report.html``, ``curve.png``, ``results.parquet`` (one row a fit and metric),
+     ``predictions.parquet``, ``config.toml`` that reruns it, and ``test_looks.jsonl``, a line for
+     each time that the test speakers' truth was read.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from undertone import atomic
+from undertone.errors import UndertoneError
+from undertone.evaluation.predictions import predictions_table
+from undertone.evaluation.report.page import write_report
+from undertone.evaluation.report.paper import Paper
+from undertone.evaluation.report.result import CurveResult
+from undertone.experiment import folder
+from undertone.experiment.forecast import forecast
+from undertone.experiment.remarks import remarks_on
+from undertone.experiment.run import open_run
+from undertone.experiment.settings import CurveSettings
+from undertone.experiment.sweep import run as run_sweep
+from undertone.pipeline import (
+    Resources,
+)
+from undertone.processes import available_cores
+from undertone.progress import Progress
+
+SCORING = "scores"
+
+
+def curve(settings: CurveSettings, out: Path | str, resources: Resources | None = None) -> Path:
+    """Run, or go on with, a learning curve; its folder is new or holds the same run.
+
+    Returns:
+        The report.
+
+    Raises:
+        UndertoneError: the corpora cannot be read, a budget cannot be met, or the folder holds
+            another run.
+    """
+    run_curve(settings, out, resources)
+    return Path(out) / "report.html"
+
+
+def run_curve(
+    settings: CurveSettings,
+    out: Path | str,
+    resources: Resources | None = None,
+    *,
+    paper: Paper | None = None,
+    announce: Callable[[str], None] | None = None,
+) -> CurveResult:
+    """The same, set beside what a paper published and claims; returns what the report shows.
+
+    ``announce`` is told how long it will take, from a calibration, before it begins.
+    """
+    with atomic.held(Path(out)):
+        return _run(settings, Path(out), resources or Resources(), paper=paper, announce=announce)
+
+
+def _run(
+    settings: CurveSettings,
+    out: Path,
+    resources: Resources,
+    *,
+    paper: Paper | None,
+    announce: Callable[[str], None] | None,
+) -> CurveResult:
+    """Everything that is written is written while the folder is held."""
+    moments, workers = [time.monotonic()], resources.workers or available_cores()
+    run = open_run(settings, out, resources)
+    moments.append(time.monotonic())
+    plan = run.plan()
+    folder.claim(run.out, run.settings, plan.digest())
+    sweep = run.sweep(plan)
+    if announce and (expected := forecast(sweep, n_replicates=run.settings.replicates)):
+        announce(expected.text(workers))
+    with Progress(shown=resources.progress) as progress:
+        run_sweep(sweep, workers=workers, progress=progress)
+        moments.append(time.monotonic())
+        folder.log_look(run.out)
+        predictions, tested = run.predictions(sweep), run.tested(plan)
+        progress.add(SCORING, len(predictions) * len(tested.apart()))
+        curves, table, looked = run.score(
+            predictions, tested, workers, lambda n: progress.advance(SCORING, n)
+        )
+        moments.append(time.monotonic())
+    folder.write_json(run.out / "audit.json", [finding.to_dict() for finding in run.findings])
+    folder.write_parquet(run.out / "results.parquet", table)
+    folder.write_parquet(run.out / "predictions.parquet", predictions_table(predictions, tested))
+    stages = ("features", "training", "evaluation")
+    seconds = dict(zip(stages, np.diff(moments).tolist(), strict=True))
+    result = run.result(sweep, curves, seconds, paper)
+    if looked is None:
+        result = replace(result, notes=(*result.notes, *remarks_on(result, predictions, tested)))
+    else:
+        result = replace(result, warnings=(looked.sentence(), *result.warnings))
+    _draw(result, run.out / "report.html")
+    return result
+
+
+def _draw(result: CurveResult, path: Path) -> None:
+    """Write the report; a fault of it costs neither fits nor tables."""
+    try:
+        write_report(result, path)
+    except UndertoneError:
+        raise
+    except Exception as error:
+        raise UndertoneError(
+            f"{path} could not be drawn ({type(error).__name__}: {error}; please report it). The "
+            f"fits and the tables in {path.parent} are whole, and stay"
+        ) from error

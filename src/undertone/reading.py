@@ -1,0 +1,287 @@
+"""A corpus with its frames: what every step begins with.
+
+In:  a corpus by specification (``emodb=PATH``) or as an object, the name of features.
+Out: ``Data``: what is usable of it, counted where it is not, frames and layers; or a refusal before
+     any of it is computed.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from undertone import corpora
+from undertone.audio import FRAMES_PER_SECOND
+from undertone.corpora.audit import Finding, left_out_of_copies, refuse
+from undertone.corpora.audit.checks import speakers
+from undertone.corpora.audit.copies import identical
+from undertone.corpora.audit.encoders import heard
+from undertone.corpora.corpus import Corpus
+from undertone.corpora.disjoint import SENTENCE, SPEAKER, known_sentences
+from undertone.corpora.folds import known_speakers, labelled_rows
+from undertone.corpora.official import in_official_folds
+from undertone.errors import UndertoneError, tell
+from undertone.features import mosei, store
+from undertone.features.name import FeatureName, parse
+from undertone.features.store import FrameTable
+from undertone.features.text.reader import TextSettings
+from undertone.features.upstream.source import find
+from undertone.features.vectors import summarise
+from undertone.systems.layers import Layers
+from undertone.systems.plan import Data, prefix_of
+from undertone.systems.words import read_words
+from undertone.tasks import Dimensions, Task
+
+USUAL_FEATURES = "log_mel"
+TOLD_BY_CORPUS = ("left out", "words")  # findings that ``tell_of`` says
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a step may use of the machine; it never changes a number."""
+
+    cache: Path | None = None  # folder of the frame store; the user's cache folder by default
+    workers: int | None = None  # processes; one a core by default
+    progress: bool = True
+
+
+def settle(corpus: Corpus, task: str, features: str) -> tuple[Task, FeatureName]:
+    """What is predicted and from which frames, where one of them or both are left to the corpus."""
+    task = task or (Dimensions.name if corpus.proxy else "")
+    usual = mosei.NAME_OF_FRAMES if mosei.holds_frames(corpus) else USUAL_FEATURES
+    try:
+        chosen = corpus.task(task)
+    except UndertoneError as error:
+        raise UndertoneError(". ".join([str(error), *corpus.notes])) from None
+    return chosen, parse(features or usual).settled()
+
+
+def tell_of(corpus: Corpus, told: Iterable[str] = ()) -> list[str]:
+    """Say on standard error how a corpus was read and what was left out of it; return the lines.
+
+    Args:
+        corpus: which was read.
+        told: lines that were said before.
+    """
+    lines = [line for line in corpus.told() if line not in told]
+    for line in lines:
+        tell(line)
+    return lines
+
+
+@dataclass(frozen=True)
+class Guard:
+    """What is asked of the data before anything is learned from it.
+
+    Attributes:
+        allow: findings of the audit that stop nothing.
+        disjoint: what folds keep apart.
+        frozen: speakers whose labels a vault withholds.
+    """
+
+    allow: Sequence[str] = ()
+    disjoint: Sequence[str] = (SPEAKER,)
+    frozen: Sequence[str] = ()
+
+
+def read_data(
+    corpus: Corpus,
+    features: FeatureName,
+    task: Task,
+    resources: Resources,
+    *,
+    teacher: FeatureName | None = None,
+    others: Sequence[Corpus] = (),
+    text: TextSettings | None = None,
+    guard: Guard | None = None,
+) -> Data:
+    """A labelled corpus with its frames, and those of all layers where an encoder gives them.
+
+    Args:
+        corpus: opened.
+        features: which frames.
+        task: what is predicted.
+        resources: of the machine.
+        teacher: another encoder, which hears the same utterances.
+        others: unlabelled corpora that it may guess.
+        text: what reads transcripts; without an encoder of text in it nobody does.
+        guard: what is allowed, kept apart and frozen.
+
+    Raises:
+        UndertoneError: a score on it would be a lie, and that is not among what is allowed.
+    """
+    guard = guard or Guard()
+    refuse([*speakers(corpus), *heard(corpus, str(features))], guard.allow)
+    own = _hear(in_official_folds(corpus), features, teacher, resources)
+    refuse(list(identical(own.corpus, own.table.keys)), guard.allow)
+    read = left_out_of_copies(own.corpus, own.table.keys)
+    told = tell_of(read)
+    labelled = usable(read, task, frozen=guard.frozen)
+    unlabelled = _unlabelled(read, labelled)
+    if SENTENCE in guard.disjoint:
+        labelled = known_sentences(labelled)
+        unlabelled = {}  # nobody looks what is said there
+    tell_of(labelled, told)
+    words = None
+    if text is not None and text.model:
+        folder, progress = resources.cache, resources.progress
+        words = read_words(read, text, folder=folder, progress=progress)
+    data = Data(
+        *(task, labelled, own.table, own.layers, unlabelled), teacher=own.teacher, words=words
+    )
+    beside = [_hear(other, features, teacher, resources) for other in others]
+    for other in beside:
+        tell_of(other.corpus)
+    return _beside(data, beside)
+
+
+@dataclass(frozen=True)
+class _Heard:
+    """A corpus without the utterances that have no frames, and its frames."""
+
+    corpus: Corpus
+    table: FrameTable
+    layers: Layers | None
+    teacher: Layers | None
+
+
+def _hear(
+    corpus: Corpus, features: FeatureName, teacher: FeatureName | None, resources: Resources
+) -> _Heard:
+    layers = _open_layers(corpus, features, resources) if features.is_upstream else None
+    read, table = read_frames(corpus, features, resources)
+    if teacher is None:
+        return _Heard(read, table, layers, None)
+    teaching = _open_layers(read, teacher, resources)
+    return _Heard(read.drop(teaching.table.failures), table, layers, teaching)
+
+
+def _beside(data: Data, others: Sequence[_Heard]) -> Data:
+    """The same with the utterances of other corpora among its frames."""
+    if not others:
+        return data
+    by_prefix = {prefix_of(i, other.corpus): other for i, other in enumerate(others)}
+    layers = {prefix: h.layers for prefix, h in by_prefix.items() if h.layers is not None}
+    teacher = {prefix: h.teacher for prefix, h in by_prefix.items() if h.teacher is not None}
+    return replace(
+        data,
+        frames=data.frames.with_others({prefix: h.table for prefix, h in by_prefix.items()}),
+        layers=data.layers and data.layers.with_others(layers),
+        teacher=data.teacher and data.teacher.with_others(teacher),
+        others=tuple((other.corpus, other.table) for other in others),
+    )
+
+
+def tell_findings(findings: Sequence[Finding]) -> None:
+    """Say on standard error what an audit found beside what ``tell_of`` says."""
+    for finding in findings:
+        if finding.name not in TOLD_BY_CORPUS:
+            tell(finding.what)
+
+
+def without_frames(corpus: Corpus, task: Task, others: Sequence[Corpus] = ()) -> Data:
+    """A labelled corpus before its frames are there: whether labels suffice can be told of it."""
+    nothing = FrameTable("", 0, float(FRAMES_PER_SECOND), (), {})
+    used = in_official_folds(corpus)
+    labelled = usable(used, task)
+    return Data(
+        task,
+        labelled,
+        nothing,
+        unlabelled=_unlabelled(used, labelled),
+        others=tuple((other, nothing) for other in others),
+    )
+
+
+def check_encoders(*names: FeatureName | None) -> None:
+    """Refuse encoders that are not there or have no such layer, before anything is read."""
+    for name in names:
+        if name is not None and name.is_upstream:
+            find(name.every_layer() if name.chooses_layer else name)
+
+
+def _unlabelled(corpus: Corpus, labelled: Corpus) -> dict[str, str]:
+    """Speaker by utterance without a label."""
+    rest = corpus.table[corpus.table["speaker"].notna()]
+    rest = rest[~rest["utterance"].isin(labelled.table["utterance"])]
+    return dict(zip(rest["utterance"], rest["speaker"], strict=True))
+
+
+def read_frames(
+    corpus: Corpus, features: FeatureName | str, resources: Resources
+) -> tuple[Corpus, FrameTable]:
+    """Frames of a corpus, and the corpus without the utterances that have none."""
+    features = parse(features)
+    every = features.every_layer() if features.chooses_layer else features
+    table = extract(corpus, every, resources)
+    return corpus.drop(table.failures), table
+
+
+def extract(
+    corpus: str | Corpus,
+    features: FeatureName | str = USUAL_FEATURES,
+    resources: Resources | None = None,
+) -> FrameTable:
+    """Frames of every utterance of a corpus, from the store or computed into it."""
+    resources = resources or Resources()
+    read = opened(corpus)
+    if mosei.holds_frames(read):
+        return _read_frames_given(read, parse(features), resources)
+    return store.extract(
+        read,
+        parse(features),
+        folder=resources.cache,
+        workers=resources.workers,
+        progress=resources.progress,
+    )
+
+
+def _open_layers(corpus: Corpus, features: FeatureName, resources: Resources) -> Layers:
+    """All layers of the encoder that ``features`` names, and the vectors of them."""
+    every = features.every_layer()
+    table, model = extract(corpus, every, resources), find(every)
+    candidates = model.layers if features.chooses_layer else find(features).layers
+    return Layers(table, summarise(table), model.n_layers, candidates, model.n_layers_of_whole)
+
+
+def _read_frames_given(corpus: Corpus, features: FeatureName, resources: Resources) -> FrameTable:
+    """The frames that a corpus without recordings brings, and what was repaired in them."""
+    if str(features) != mosei.NAME_OF_FRAMES:
+        raise UndertoneError(
+            f"{corpus.name} holds covarep frames and no recordings: ask for --features covarep, "
+            f"or take an encoder that was pre-trained on them; found {features}"
+        )
+    table, repairs = mosei.read(corpus, folder=resources.cache, progress=resources.progress)
+    for line in repairs.lines() if resources.progress else ():
+        tell(f"{corpus.name}: {line}")
+    return table
+
+
+def usable(corpus: Corpus, task: Task, *, frozen: Sequence[str] = ()) -> Corpus:
+    """The utterances with label and speaker; the others are counted in ``left_out``.
+
+    Args:
+        corpus: as it was read.
+        task: whose labels count.
+        frozen: speakers whose labels a vault withholds: they are predicted all the same.
+    """
+    task.check_truth(corpus.table, corpus.name)
+    withheld = corpus.table["speaker"].isin(frozen)
+    names = corpus.table["utterance"][~task.is_labelled(corpus.table) & ~withheld]
+    if len(names) == len(corpus):
+        raise UndertoneError(
+            f"no utterance of {corpus.name} has a label for the task {task.name}: it can only be a "
+            "pool"
+        )
+    labelled = corpus.drop(dict.fromkeys(names, "no emotion label"))
+    labelled_rows(labelled, task)  # refuses one of which no speaker is known
+    return known_speakers(labelled)
+
+
+def opened(corpus: str | Path | Corpus) -> Corpus:
+    if isinstance(corpus, str | Path):
+        return corpora.open(str(corpus))
+    if not isinstance(corpus, Corpus):
+        raise UndertoneError(
+            f"a corpus is a text such as emodb=PATH, a path or a Corpus, found {corpus!r:.60}"
+        )
+    return corpus
