@@ -34,7 +34,8 @@ from turns import Table, Way, cost, rows, save, take_turns
 from undertone import corpora
 from undertone.models.encoder import EncoderConfig
 from undertone.models.gru import available
-from undertone.pipeline import Resources, read_data, settle
+from undertone.pipeline import Resources
+from undertone.reading import read_data, settle
 from undertone.systems.fits import fit_frozen
 from undertone.systems.problem import RANDOM, Problem
 from undertone.training.supervised import FinetuneConfig

@@ -13,7 +13,7 @@ from undertone.experiment.run import Run
 from undertone.features import log_mel
 from undertone.features.name import parse
 from undertone.features.store import FrameTable
-from undertone.pipeline import usable
+from undertone.reading import usable
 from undertone.recogniser.build import Build, FinetuneSettings
 from undertone.recogniser.folder import PretrainedEncoder
 from undertone.systems.fitted import Fitted, View

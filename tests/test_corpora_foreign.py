@@ -9,7 +9,7 @@ from corpora_fakes import write_audio
 from undertone import corpora
 from undertone.corpora import kaldi
 from undertone.errors import UndertoneError
-from undertone.pipeline import settle
+from undertone.reading import settle
 
 FILES = [f"w/s{speaker}_{number}.wav" for speaker in range(3) for number in range(4)]
 EMOTIONS = ("anger", "happiness", "neutral", "sadness")

@@ -18,7 +18,7 @@ from undertone.corpora.official import (
 )
 from undertone.corpora.pool import pool
 from undertone.errors import UndertoneError
-from undertone.pipeline import usable
+from undertone.reading import usable
 from undertone.tasks import Classes
 
 PARTS = ("train",) * 4 + ("valid", "test1", "test2", "test3")

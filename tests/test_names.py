@@ -21,7 +21,8 @@ from undertone.corpora import open as open_corpus
 from undertone.corpora.corpus import COLUMNS
 from undertone.errors import UndertoneError, as_path, printable
 from undertone.experiment import CurveSettings, curve
-from undertone.pipeline import Resources, extract
+from undertone.pipeline import Resources
+from undertone.reading import extract
 from undertone.recogniser.card import Facts, escaped, write_card
 
 ODD = (  # as the file system has them

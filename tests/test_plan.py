@@ -24,7 +24,8 @@ from undertone.corpora.pool import pool
 from undertone.experiment.settings import ALL
 from undertone.features.name import parse
 from undertone.models.encoder import EncoderConfig
-from undertone.pipeline import Resources, read_data
+from undertone.pipeline import Resources
+from undertone.reading import read_data
 from undertone.systems import table
 from undertone.systems.layers import Layers
 from undertone.systems.plan import Data, Draws, Plan

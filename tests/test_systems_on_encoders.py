@@ -17,7 +17,8 @@ from undertone.features.text.reader import Reader
 from undertone.features.upstream import batches
 from undertone.models.discriminant import Crowd, DiscriminantConfig, fit_discriminant
 from undertone.models.encoder import EncoderConfig
-from undertone.pipeline import Resources, finetune, read_data
+from undertone.pipeline import Resources, finetune
+from undertone.reading import read_data
 from undertone.recogniser.build import FinetuneSettings
 from undertone.serving.predict import predict
 from undertone.systems import layers as layer_choice

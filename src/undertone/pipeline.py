@@ -58,8 +58,12 @@ from undertone.training.pretrain import PretrainConfig, check_pool
 from undertone.training.pretrain import pretrain as pretrain_encoder
 
 __all__ = [
-    *("FinetuneSettings", "PretrainSettings", "Resources", "USUAL_FEATURES"),
-    *("extract", "extract_corpora", "finetune", "pretrain", "read_data", "settle", "usable"),
+    "FinetuneSettings",
+    "PretrainSettings",
+    "Resources",
+    "extract_corpora",
+    "finetune",
+    "pretrain",
 ]
 FROZEN_OF = 5  # groups of speakers, of which a vault freezes one where ``folds`` is 0
 

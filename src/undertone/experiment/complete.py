@@ -25,9 +25,7 @@ from undertone.experiment.remarks import remarks_on
 from undertone.experiment.run import open_run
 from undertone.experiment.settings import CurveSettings
 from undertone.experiment.sweep import run as run_sweep
-from undertone.pipeline import (
-    Resources,
-)
+from undertone.pipeline import Resources
 from undertone.processes import available_cores
 from undertone.progress import Progress
 

@@ -29,8 +29,9 @@ from undertone.evaluation.estimate import Estimate
 from undertone.features.upstream.cut import Chosen
 from undertone.features.upstream.shrink import find_whole
 from undertone.models.encoder import EncoderConfig
-from undertone.pipeline import Resources, read_data, settle
+from undertone.pipeline import Resources
 from undertone.progress import Progress
+from undertone.reading import read_data, settle
 from undertone.systems.layers import Layers
 from undertone.systems.plan import Cell, Data, Draws, Plan
 from undertone.systems.settings import bag_of

@@ -46,9 +46,9 @@ from undertone.experiment.word_notes import word_notes
 from undertone.features.name import parse
 from undertone.features.store import FrameTable
 from undertone.features.upstream.source import Upstream, find
-from undertone.pipeline import (
+from undertone.pipeline import Resources
+from undertone.reading import (
     Guard,
-    Resources,
     check_encoders,
     read_data,
     read_frames,
