@@ -116,13 +116,14 @@ def test_each_output_is_told_by_its_name_to_six_digits(recording):
         "p_fear": 0.654321,
         "p_joy": 0.222222,
         "error": None,
+        "note": None,
     }
     values = (0.1234567, 2.6543211, 0, 1.5, 3, 0.25)
     task = Intensities()
     (told,) = predict(model_of(task, values), [str(recording)])
     assert told.emotion is None
     expected = dict(zip(task.outputs, (0.123457, 2.654321, 0, 1.5, 3, 0.25), strict=True))
-    assert told.to_dict() == {"file": str(recording), **expected, "error": None}
+    assert told.to_dict() == {"file": str(recording), **expected, "error": None, "note": None}
 
 
 def test_one_recording_may_stand_alone(recording):
@@ -143,6 +144,7 @@ def test_what_cannot_be_read_is_told_in_its_place(recording, tmp_path):
         "file": str(tmp_path / "absent.wav"),
         "emotion": None,
         "error": first.error,
+        "note": None,
     }
     assert second == Prediction(str(recording), {"anger": 0.25, "fear": 0.75}, "fear")
 

@@ -132,8 +132,7 @@ def test_a_curve_scores_what_was_said_and_tells_each_finding_once(
     run, sweep = swept(data, tmp_path, "spy", budgets=(12,), replicates=7)
     monkeypatch.setattr(runs, "open_run", lambda *_: run)
     monkeypatch.setattr(
-        runs,
-        "audit_fold",
+        "undertone.experiment.run.audit_fold",
         lambda corpus, fold: SimpleNamespace(findings=lambda: [next(texts), next(texts)]),
     )
     result = runs.run_curve(run.settings, tmp_path, Resources(workers=1, progress=False))

@@ -14,7 +14,7 @@ from plan_fakes import data_of
 from text_fakes import WORDS, write_text_encoder
 from typer.testing import CliRunner
 
-from undertone import audio, cli, config
+from undertone import audio, cli, config, seals
 from undertone.corpora.folds import Fold
 from undertone.errors import UndertoneError
 from undertone.evaluation.report import tables
@@ -166,7 +166,7 @@ def test_how_many_recordings_had_no_words_is_said(model, home):
     assert "1 of 2 recordings had no transcript: the voice alone answered" in done.stderr
     done = run("predict", model, *files, "--format", "csv")
     rows = list(csv.DictReader(io.StringIO(done.stdout)))
-    assert [set(row) for row in rows] == [{"file", "arousal", "valence", "error"}] * 2
+    assert [set(row) for row in rows] == [{"file", "arousal", "valence", "error", "note"}] * 2
     assert "2 of 2 recordings had no transcript" in done.stderr
 
 
@@ -209,9 +209,9 @@ def test_what_is_told_of_words_must_fit(model, home, options, message):
 def test_an_encoder_of_text_that_was_changed_is_told(model, home, tmp_path):
     folder, encoder = home
     moved = shutil.copytree(model, tmp_path / "model")
-    settings = json.loads((moved / "config.json").read_text())
+    settings = seals.unseal((moved / "config.json").read_text())
     settings["reader"]["name"] = f"text:{tmp_path / 'other'}"
-    (moved / "config.json").write_text(json.dumps(settings))
+    (moved / "config.json").write_text(json.dumps(seals.seal(settings)))
     write_text_encoder(tmp_path / "other", seed=5, window=64, words=(*WORDS, *numbers()))
     (told,) = predict(moved, folder / "s1-00.wav", What(("i am happy",)))
     assert "was trained with other files of text:" in told.error
@@ -245,6 +245,7 @@ def test_options_that_need_each_other_are_told(home):
     silent = pd.read_csv(folder / "labels.csv").drop(columns="transcript")
     silent.to_csv(folder / "silent.csv", index=False)
     options = ["--corpus", f"w={folder / 'silent.csv'}", "--text", encoder, "--quiet"]
+    options += ["--budgets", "12"]
     with pytest.raises(UndertoneError, match="no utterance of w has a transcript for --text"):
         run("curve", *options, "--cache", folder / "cache", "--out", folder / "x")
     plain = folder / "plain"
@@ -312,7 +313,7 @@ def test_speakers_who_all_say_the_same_are_refused_with_the_number_of_sentences(
         UndertoneError, match=r"5 sentences of fake are said by training and test speakers of fold"
     ):
         curve_plan(silly, tmp_path)
-    with pytest.raises(UndertoneError, match=r"Leave --text out.*--set folds=0"):
+    with pytest.raises(UndertoneError, match=r"leave --text out.*--set folds=0"):
         _ = finetune_build(silly, system="audio_text").plan
     everyone = finetune_build(silly, system="audio_text", folds=0).plan
     assert len(everyone.folds[0].crowd) == len(said)
