@@ -4,14 +4,11 @@ In:  a finished sweep, its data and folds.
 Out: sentences; none where no words are used.
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-import numpy as np
-
 from undertone.corpora.folds import Fold
-from undertone.experiment.sweep import Sweep
+from undertone.experiment.stored import Sweep
 from undertone.systems.plan import Data
 
 CHOOSING = "audio_text"  # the system whose choice is told
@@ -36,8 +33,7 @@ def weight_notes(sweep: Sweep) -> Iterator[str]:
         return
     counts: dict[tuple[int, str], Counter[str]] = {}
     for cell in sweep.plan.cells:
-        with np.load(sweep.path(CHOOSING, cell), allow_pickle=False) as stored:
-            weights = json.loads(str(stored["notes"]))["weights"]
+        weights = sweep.fit(CHOOSING, cell).notes["weights"]
         for output, pair in weights.items():
             counts.setdefault((cell.budget, output), Counter())[pair] += 1
     yield (

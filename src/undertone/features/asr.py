@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from undertone.errors import UndertoneError, describe_some, needs
-from undertone.features.hub import digest_of
+from undertone.features.hub import digest_of, reach_hub
 
 WEIGHTS, CONFIG = "model.bin", "config.json"
 FILES = (WEIGHTS, CONFIG, "tokenizer.json", "vocabulary.json", "vocabulary.txt")
@@ -116,7 +116,9 @@ def load(name: str) -> FasterWhisper:
     digest = digest_of([folder / file for file in FILES if (folder / file).is_file()])
     try:
         model = WhisperModel(str(folder), device="auto", compute_type="float32")
-    except (RuntimeError, ValueError, OSError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # a stranger's files may fail anywhere in what reads them
         raise UndertoneError(
             f"the speech recogniser in {folder} cannot be loaded: {error}"
         ) from None
@@ -135,10 +137,11 @@ def _locate(name: str) -> Path:
         return Path(download_model(name, local_files_only=True))
     except Exception:  # not in the cache, or only in part
         try:
+            reach_hub(name if "/" in name else f"Systran/faster-whisper-{name}")
             return Path(download_model(name))
         except Exception as error:
             raise UndertoneError(
                 f"{name} is no folder here, and could not be fetched from the hub "
-                f"({type(error).__name__}: {str(error).splitlines()[0]}); give the folder of a "
+                f"({type(error).__name__}: {str(error).strip()[:200]}); give the folder of a "
                 "model, or a name such as small or Systran/faster-whisper-small"
             ) from None

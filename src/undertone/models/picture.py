@@ -23,6 +23,7 @@ from undertone.errors import UndertoneError, needs
 from undertone.models import padding
 from undertone.models.schedule import SegmentSchedule
 
+HUB_S = 4.0  # that the hub has to answer at all
 SHORTEST = 32  # frames; shorter segments are repeated until they fill it
 
 
@@ -74,19 +75,35 @@ def load_backbone(model: str | Path) -> Any:
         UndertoneError: the extra is not installed, or there is no such ResNet.
     """
     needs("transformers", extra="upstream", what="picture networks")
+    import huggingface_hub as hub
     import transformers
 
     local = Path(model).expanduser().is_dir()
     try:
+        if not (local or _is_fetched(str(model))):  # or the hub's own patience is half a minute
+            hub.HfApi().model_info(str(model), timeout=HUB_S)
         config = transformers.AutoConfig.from_pretrained(model, local_files_only=local)
         if config.model_type != "resnet":
             raise UndertoneError(f"{model} is a {config.model_type}, expected a resnet")
         return transformers.ResNetModel.from_pretrained(model, local_files_only=local)
-    except (OSError, ValueError) as error:
+    except (UndertoneError, MemoryError):
+        raise
+    except Exception as error:  # a stranger's files may fail anywhere in what reads them
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UndertoneError(
-            f"there is no ResNet {model}: {str(error).splitlines()[0]}; give a folder with "
-            "config.json and weights, or a name such as microsoft/resnet-18"
+            f"there is no ResNet {model}: {said}; give a folder with config.json and "
+            "model.safetensors, or a name such as microsoft/resnet-18"
         ) from None
+
+
+def _is_fetched(name: str) -> bool:
+    import huggingface_hub as hub
+
+    try:
+        hub.snapshot_download(name, allow_patterns=["config.json"], local_files_only=True)
+    except Exception:  # of many kinds
+        return False
+    return True
 
 
 def empty_backbone(shape: Mapping[str, Any]) -> Any:

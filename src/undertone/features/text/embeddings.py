@@ -9,7 +9,7 @@ a machine's) are stored apart.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -56,14 +56,18 @@ def embed(
     keys = {text: _key(text) for text in dict.fromkeys(texts)}
     assert all(map(holds_words, keys)), "a gap has no vector"
     home = Path(folder or default_folder()) / _home_name(encoder)
-    known = shards.find(home, encoder.width)
-    if missing := [text for text, key in keys.items() if key not in known]:
-        _fill(home, missing, encoder, progress=progress)
-        known = shards.find(home, encoder.width)
+    wanted = set(keys.values())
+    known = shards.find(home, encoder.width, wanted)
+    if any(key not in known for key in wanted):
+        _fill(home, list(keys), encoder, known=known, progress=progress)
+        known = shards.find(home, encoder.width, wanted)
     return {text: np.array(shards.read(known[key])[0]) for text, key in keys.items()}
 
 
-def _fill(home: Path, texts: list[str], encoder: TextEncoder, *, progress: bool) -> None:
+def _fill(
+    home: Path, texts: list[str], encoder: TextEncoder, *, known: Container[str], progress: bool
+) -> None:
+    """Add the vectors that are missing; which texts share a batch hangs on all of them."""
     from undertone.features.text.encode import encode  # it brings torch
 
     try:
@@ -74,9 +78,12 @@ def _fill(home: Path, texts: list[str], encoder: TextEncoder, *, progress: bool)
         ) from None
     name = f"transcripts through {encoder.folder.name}"
     with Progress(shown=progress) as shown:
-        shown.add(name, len(texts))
+        n_missing = sum(_key(text) not in known for text in texts)
+        shown.add(name, len(texts), len(texts) - n_missing)
         for first in range(0, len(texts), CHUNK):
-            chunk = texts[first : first + CHUNK]
+            chunk = [text for text in texts[first : first + CHUNK] if _key(text) not in known]
+            if not chunk:
+                continue
             vectors = encode(chunk, encoder)
             rows = {_key(text): vectors[i : i + 1] for i, text in enumerate(chunk)}
             shards.write(home, rows)
@@ -84,8 +91,8 @@ def _fill(home: Path, texts: list[str], encoder: TextEncoder, *, progress: bool)
 
 
 def _key(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def _home_name(encoder: TextEncoder) -> str:
-    return f"text-{encoder.family}-v{VERSION}-{encoder.digest[:12]}"
+    return f"text-{encoder.family}-v{VERSION}.{shards.VERSION}-{encoder.digest[:12]}"

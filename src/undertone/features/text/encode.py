@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 
 from undertone.errors import UndertoneError
+from undertone.features.hub import check_size, damage_told
 from undertone.features.text.source import TextEncoder
 from undertone.features.upstream.batches import one_thread, quiet
 
@@ -69,18 +69,16 @@ def _load(source: TextEncoder) -> tuple[Any, Any, int]:
     """The model, its tokenizer, and how many tokens its window holds."""
     import transformers
 
-    with quiet(transformers):
-        try:
-            tokenizer = transformers.AutoTokenizer.from_pretrained(
-                source.folder, local_files_only=True, use_fast=True
-            )
-            model, info = transformers.AutoModel.from_pretrained(
-                source.folder, dtype=torch.float32, local_files_only=True, output_loading_info=True
-            )
-        except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
-            raise UndertoneError(
-                f"the encoder of text in {source.folder} cannot be loaded: {error}"
-            ) from None
+    with quiet(transformers), damage_told(source.folder, "encoder of text"):
+        tokenizer = transformers.AutoTokenizer.from_pretrained(
+            source.folder, local_files_only=True, use_fast=True
+        )
+        config = transformers.AutoConfig.from_pretrained(source.folder, local_files_only=True)
+        with torch.device("meta"):
+            check_size(source.folder, transformers.AutoModel.from_config(config))
+        model, info = transformers.AutoModel.from_pretrained(
+            source.folder, dtype=torch.float32, local_files_only=True, output_loading_info=True
+        )
     if missing := sorted(key for key in info["missing_keys"] if MAY_BE_MISSING not in key):
         raise UndertoneError(
             f"the weights in {source.folder} lack {', '.join(missing[:3])}"

@@ -16,7 +16,16 @@ import numpy as np
 
 from undertone import audio
 from undertone.errors import UndertoneError, needs
-from undertone.features.hub import CONFIG, digest_of, locate, read_json, weights_in
+from undertone.features.hub import (
+    AGAIN,
+    CONFIG,
+    digest_of,
+    locate,
+    read_json,
+    weights_in,
+    whole_number,
+    whole_numbers,
+)
 from undertone.features.name import CHOSEN, EVERY, PREFIX, FeatureName, Options, parse
 from undertone.features.upstream import cut
 from undertone.features.upstream.cut import Cut
@@ -26,6 +35,7 @@ LAYOUT = f"{CONFIG}, {PREPROCESSOR} and weights"
 WAVEFORM_FAMILIES = ("wav2vec2", "hubert", "wavlm", "data2vec-audio")  # DistilHuBERT is a hubert
 FAMILIES = (*WAVEFORM_FAMILIES, "whisper")
 LAYERS_KEY = dict.fromkeys(WAVEFORM_FAMILIES, "num_hidden_layers") | {"whisper": "encoder_layers"}
+MOST_LAYERS, MOST_UNITS = 1000, 65_536  # of any encoder that there is, by far
 WHISPER_HOP = 160  # samples a frame of its log-mel input
 COLUMN = re.compile(r"[0-9a-f]{8}_(\d\d)_\d{4}")  # weights, layer, unit
 
@@ -147,36 +157,45 @@ def n_frames(config: Mapping[str, Any], n_samples: int) -> int:
 
 def _shape(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
     family = config.get("model_type")
-    if family not in FAMILIES:
+    if not isinstance(family, str) or family not in FAMILIES:
         raise UndertoneError(
-            f"{folder / CONFIG} is of model_type {family!r}; encoders are {', '.join(FAMILIES)}"
+            f"{folder / CONFIG} is of model_type {family!r:.60}; encoders are {', '.join(FAMILIES)}"
         )
     inputs = read_json(folder / PREPROCESSOR, LAYOUT)
     if (rate := inputs.get("sampling_rate", audio.SAMPLE_RATE)) != audio.SAMPLE_RATE:
         raise UndertoneError(
-            f"the encoder in {folder} expects {rate} Hz; only {audio.SAMPLE_RATE} Hz is supported"
+            f"the encoder in {folder} expects {rate!r:.60} Hz; only {audio.SAMPLE_RATE} Hz is "
+            "supported"
         )
+    where = folder / CONFIG
+    n_layers = 1 + whole_number(config, LAYERS_KEY[family], where, most=MOST_LAYERS)
     if family == "whisper":
         if (inputs.get("hop_length", WHISPER_HOP), inputs.get("n_fft", 400)) != (WHISPER_HOP, 400):
             raise UndertoneError(f"{folder / PREPROCESSOR} is not Whisper's: 400 and 160 samples")
         return {
             "family": family,
-            "n_layers": config[LAYERS_KEY[family]] + 1,
-            "width": config["d_model"],
+            "n_layers": n_layers,
+            "width": whole_number(config, "d_model", where, most=MOST_UNITS),
             "hop_length": 2 * WHISPER_HOP,
             "first_centre": 0.0,
             "normalise": bool(inputs.get("do_normalize", False)),
         }
+    kernels, strides = (
+        whole_numbers(config, name, where, most=audio.SAMPLE_RATE)
+        for name in ("conv_kernel", "conv_stride")
+    )
+    if len(kernels) != len(strides):
+        raise UndertoneError(
+            f"{where} tells of {len(kernels)} kernels and {len(strides)} strides; {AGAIN}"
+        )
     field_length = 1
-    for kernel, stride in zip(
-        reversed(config["conv_kernel"]), reversed(config["conv_stride"]), strict=True
-    ):
+    for kernel, stride in zip(reversed(kernels), reversed(strides), strict=True):
         field_length = (field_length - 1) * stride + kernel
     return {
         "family": family,
-        "n_layers": config[LAYERS_KEY[family]] + 1,
-        "width": config["hidden_size"],
-        "hop_length": math.prod(config["conv_stride"]),
+        "n_layers": n_layers,
+        "width": whole_number(config, "hidden_size", where, most=MOST_UNITS),
+        "hop_length": math.prod(strides),
         "first_centre": (field_length - 1) / 2,
         "normalise": bool(inputs.get("do_normalize", True)),  # the default of transformers
     }
