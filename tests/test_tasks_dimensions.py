@@ -150,3 +150,14 @@ def test_a_proxy_that_cannot_be_is_refused(columns, name, task, message):
 def test_a_scale_that_no_one_knows_has_no_ends():
     assert (Dimensions().low, Dimensions().high) == (-math.inf, math.inf)
     assert Dimensions().on((1, 5)).on(None).high == 5
+
+
+def test_a_corpus_without_ratings_is_told_what_it_has_and_what_can_stand_in():
+    table = pd.DataFrame({"emotion": ["anger", "fear"]})
+    ways = r"this has no labels for the task dimensions: take --task classes, .*or --proxy pad"
+    with pytest.raises(UndertoneError, match=ways):
+        task_of(table, "this", "dimensions")
+    with pytest.raises(UndertoneError, match="task intensities: take --task classes, for which"):
+        task_of(table, "this", "intensities")
+    with pytest.raises(UndertoneError, match="it can only be a pool"):
+        task_of(table.iloc[:0].drop(columns="emotion"), "this", "dimensions")

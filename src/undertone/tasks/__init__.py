@@ -53,5 +53,21 @@ def task_of(table: pd.DataFrame, where: str, name: str = "") -> Task:
     if errors:
         raise errors[0]
     if name:
-        raise UndertoneError(f"{where} has no labels for the task {name}")
+        raise UndertoneError(f"{where} has no labels for the task {name}{_ways_out(table, name)}")
     raise UndertoneError(f"{where} has no emotion labels: it can only be a pool")
+
+
+def _ways_out(table: pd.DataFrame, name: str) -> str:
+    """What can be done where a corpus has no labels for a task."""
+    others = [kind.name for kind in TASKS.values() if kind.name != name and _has(kind, table)]
+    ways = [f"--task {other}, for which it has labels" for other in others]
+    if name == Dimensions.name and Classes.name in others:
+        ways.append("--proxy pad, which gives each emotion a place")
+    return f": take {', or '.join(ways)}" if ways else ": it can only be a pool"
+
+
+def _has(kind: type[Task], table: pd.DataFrame) -> bool:
+    try:
+        return kind.of(table) is not None
+    except UndertoneError:  # labels that will not do
+        return False
