@@ -14,8 +14,9 @@ from plan_fakes import data_of
 from text_fakes import WORDS, write_text_encoder
 from typer.testing import CliRunner
 
-from undertone import audio, cli, config, seals
+from undertone import audio, cli, config, corpora, seals
 from undertone.corpora.folds import Fold
+from undertone.corpora.sentences import sentence_of
 from undertone.errors import UndertoneError
 from undertone.evaluation.report import tables
 from undertone.experiment import CurveSettings, run_curve
@@ -24,8 +25,9 @@ from undertone.pipeline import Resources
 from undertone.recogniser.folder import load
 from undertone.serving.predict import predict
 from undertone.serving.said import What
+from undertone.systems.plan import Data
 from undertone.systems.words import Words
-from undertone.tasks import CHOICE
+from undertone.tasks import CHOICE, task_of
 
 GOOD, BAD = ("happy", "fine"), ("sad", "angry")
 N_SPEAKERS, N_EACH = 6, 12
@@ -258,9 +260,13 @@ def test_options_that_need_each_other_are_told(home):
 # --- sentences are kept apart
 
 
-def with_words(data, sentences):
+def with_sentences(sentences):
     values = {name: np.ones(2, np.float32) for name, said in sentences.items() if said}
-    return replace(data, words=Words(Reader("text:x", "", 2), values, sentences))
+    return Words(Reader("text:x", "", 2), values, sentences)
+
+
+def with_words(data, sentences):
+    return replace(data, words=with_sentences(sentences))
 
 
 @pytest.fixture
@@ -319,6 +325,17 @@ def test_speakers_who_all_say_the_same_are_refused_with_the_number_of_sentences(
     assert len(everyone.folds[0].crowd) == len(said)
     fold = Fold(0, ("s00",), tuple(f"s{i:02d}" for i in range(1, 8)))
     assert data.said_in_test(fold) == set()
+
+
+@pytest.mark.corpora
+@pytest.mark.parametrize(("name", "n"), [("emodb", 10), ("ravdess", 2)])
+def test_corpora_of_ten_sentences_and_of_two_are_refused(corpora_root, name, n):
+    corpus = corpora.open(f"{name}={corpora_root / name}").labelled
+    sentences = dict(zip(corpus.table["utterance"], sentence_of(corpus.table), strict=True))
+    data = Data(task_of(corpus.table, name), corpus, None, words=with_sentences(sentences))
+    first, *others = corpus.speakers
+    with pytest.raises(UndertoneError, match=f"^{n} sentences of {name} are said by training"):
+        data.said_in_test(Fold(0, (first,), tuple(others)))
 
 
 # --- rated sentences
