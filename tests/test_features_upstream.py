@@ -1,6 +1,7 @@
 import importlib.util
 import itertools
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -282,7 +283,9 @@ def test_a_name_on_the_hub_is_fetched_once(monkeypatch, folders):
         return str(folders["hubert-group"])
 
     monkeypatch.setattr(hub, "snapshot_download", snapshot_download)
-    monkeypatch.setattr(hub, "list_repo_files", lambda name: ["config.json", "model.safetensors"])
+    there = [SimpleNamespace(rfilename=name) for name in ("config.json", "model.safetensors")]
+    told = SimpleNamespace(siblings=there)
+    monkeypatch.setattr(hub.HfApi, "model_info", lambda self, name, **options: told)
     assert upstream.find("upstream:somebody/hubert@1").folder == folders["hubert-group"]
     assert [local for local, _ in asked] == [True, False]
     assert not any(".bin" in pattern for pattern in asked[1][1])
