@@ -262,7 +262,7 @@ def test_what_can_be_mended_is_told(home, tmp_path, monkeypatch, arguments, said
     assert not (tmp_path / "run").exists()
 
 
-def test_an_encoder_of_one_layer_has_nothing_to_compare(home, tmp_path):
+def test_an_encoder_without_layers_is_refused(home, tmp_path):
     folder = tmp_path / "shallow"
     folder.mkdir()
     for file in (home / "hubert").iterdir():
@@ -270,8 +270,8 @@ def test_an_encoder_of_one_layer_has_nothing_to_compare(home, tmp_path):
     values = json.loads((folder / "config.json").read_text()) | {"num_hidden_layers": 0}
     (folder / "config.json").write_text(json.dumps(values))
     done = run(home, "--corpus", home / "labels.csv", "--upstream", folder)
-    assert "has one layer: there is nothing to compare" in str(done.exception)
-    assert f"--features upstream:{folder}@0" in str(done.exception)
+    assert "as a whole number from 1 to 1,000, found 0" in str(done.exception)
+    assert str(folder / "config.json") in str(done.exception)
 
 
 def test_a_cut_folder_is_shown_with_its_own_layers(home, tmp_path):

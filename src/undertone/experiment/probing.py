@@ -169,14 +169,9 @@ def look_up(features: FeatureName) -> Encoder:
     """The encoder that is looked into.
 
     Raises:
-        UndertoneError: there is none, or it has one layer.
+        UndertoneError: there is none, or it has no layers.
     """
     model = find(features)
-    if model.n_layers < 2:
-        raise UndertoneError(
-            f"the encoder in {model.folder} has one layer: there is nothing to compare; score it "
-            f"with `undertone curve --features {features.one_layer(0)}`"
-        )
     return Encoder(
         str(features),
         model.family,
