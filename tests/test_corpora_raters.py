@@ -80,7 +80,7 @@ def test_raters_who_contradict_each_other_are_refused(table, row, message):
 
 
 def test_without_raters_a_segment_stands_there_once(table):
-    with pytest.raises(UndertoneError, match=r"the same segment of the file a\.wav in the rows 2"):
+    with pytest.raises(UndertoneError, match=r"the same segment of the file a\.wav in the lines 2"):
         csv.read(table("file,speaker,emotion\na.wav,1,sad\na.wav,1,hap\n"))
 
 

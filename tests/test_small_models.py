@@ -193,7 +193,7 @@ def test_only_training_speakers_choose(home, monkeypatch):
 
     plans = []
     monkeypatch.setattr(
-        keep._Trial, "predict", lambda self, layers, tell: plans.append(self) or 1 / 0
+        keep.Trial, "predict", lambda self, layers, tell: plans.append(self) or 1 / 0
     )
     settings = KeepSettings(budgets=(8,), draws=1, folds=2, speakers=("s1", "s3"))
     resources = Resources(home / "cache", workers=1, progress=False)
