@@ -24,9 +24,10 @@ import numpy as np
 import torch
 
 from undertone import audio, corpora
+from undertone.features.hub import weights_in
 from undertone.features.upstream import batches
 from undertone.features.upstream.shrink import find_whole, shrink
-from undertone.features.upstream.source import Upstream, weight_files
+from undertone.features.upstream.source import Upstream
 
 SECONDS = 60.0  # of audio, about
 LONGEST_S = 15.0
@@ -114,7 +115,7 @@ def _measure(
             "ratio": round(whole_s / median(times), 3),
             "processor_s": [round(one, 3) for one in times],
             "parameters": loaded[name].n_parameters,
-            "file_bytes": sum(p.stat().st_size for p in weight_files(encoders[name].folder)),
+            "file_bytes": sum(p.stat().st_size for p in weights_in(encoders[name].folder)),
             "distance_of_int8": round(
                 _distance(heard[name], heard[name.removesuffix(", int8")]), 5
             ),

@@ -190,7 +190,7 @@ def use_store(corpus: str, features: str) -> Callable[[Path], Any]:
     """All frames of a corpus, from the store in the folder."""
 
     def use(folder: Path) -> Any:
-        from undertone.pipeline import Resources, extract
+        from undertone.reading import Resources, extract
 
         table = extract(corpus, features, Resources(folder, workers=1, progress=False))
         together = hashlib.sha256()

@@ -200,5 +200,5 @@ def test_a_short_name_whose_cells_are_no_numbers_is_another_column(corpus, tmp_p
     assert opened.task().name == "classes"
     assert "arousal" not in opened.table
     table.assign(valence="pleasant").to_csv(tmp_path / "words.csv", index=False)
-    with pytest.raises(UndertoneError, match=r"'pleasant' in the column valence, row 2"):
+    with pytest.raises(UndertoneError, match=r"'pleasant' in the column valence, line 2"):
         undertone.corpora.open(str(tmp_path / "words.csv"))

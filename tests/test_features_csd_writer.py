@@ -62,8 +62,11 @@ def test_what_does_not_fit_is_refused_and_nothing_is_left(tmp_path, frames):
 
 def test_a_missing_extra_says_what_installs_it(tmp_path, frames, monkeypatch):
     monkeypatch.setitem(sys.modules, "h5py", None)
-    with pytest.raises(UndertoneError, match=r"h5py; .*undertone\[mosei\]"):
+    with pytest.raises(UndertoneError, match=r"h5py; .*undertone-ser\[mosei\]"):
         csd_writer.write(tmp_path / "own.csd", frames, columns=COLUMNS)
-    with pytest.raises(UndertoneError, match=r"undertone\[mosei\]"), opened(tmp_path / "own.csd"):
+    with (
+        pytest.raises(UndertoneError, match=r"undertone-ser\[mosei\]"),
+        opened(tmp_path / "own.csd"),
+    ):
         pass
     assert list(tmp_path.iterdir()) == []

@@ -189,7 +189,7 @@ def test_what_is_no_speech_recogniser_is_told(tmp_path):
 
 def test_without_the_extra_its_command_is_told(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(UndertoneError, match=r"pip install 'undertone\[asr\]'"):
+    with pytest.raises(UndertoneError, match=r"pip install 'undertone-ser\[asr\]'"):
         asr_module.load("base")
 
 
