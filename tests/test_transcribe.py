@@ -173,9 +173,12 @@ def test_the_command_prints_where_the_table_is(corpus, tmp_path, monkeypatch, ca
     monkeypatch.setattr(asr_module, "load", lambda name: Listener())
     out = tmp_path / "said.csv"
     arguments = ["transcribe", "--corpus", f"small={corpus.root}", "--asr", "x", "--quiet"]
+    (corpus.root / "lost.wav").symlink_to(corpus.root / "nowhere.wav")
     app([*arguments, "--out", str(out)], standalone_mode=False)
-    assert capsys.readouterr().out.splitlines()[-1] == f"transcripts: {out}"
+    printed = capsys.readouterr()
+    assert printed.out.splitlines()[-1] == f"transcripts: {out}"
     assert pd.read_csv(out)["language"].tolist() == ["en"] * 4
+    assert "1 left out: a link to a file that is not there (lost.wav)" in printed.err
 
 
 def test_what_is_no_speech_recogniser_is_told(tmp_path):

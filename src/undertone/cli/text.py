@@ -27,8 +27,10 @@ def transcribe(
     from undertone import corpora
     from undertone.features.asr import load
     from undertone.features.transcribe import transcribe as run
+    from undertone.reading import tell_of
 
     opened = corpora.open(corpus)
+    tell_of(opened)
     done = run(opened, load(asr), out=out, language=language, folder=cache, progress=not quiet)
     for line in done.lines(opened.name):
         print(line)

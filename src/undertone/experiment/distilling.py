@@ -33,7 +33,7 @@ from undertone.features.upstream.cut import Distilled
 from undertone.features.upstream.shrink import find_whole, shrink, write_trained
 from undertone.features.upstream.source import Upstream, find
 from undertone.progress import Progress
-from undertone.reading import Resources, extract, read_data, settle
+from undertone.reading import Resources, extract, read_data, settle, tell_of
 from undertone.systems.layers import Layers
 from undertone.training import distil as training
 from undertone.training.distil import Crops, DistilConfig
@@ -97,7 +97,10 @@ def distill(
     targets = _targets(settings.distil, teacher)
     work = out.with_name(f".{out.name}.distilling")
     start = _start(name, work / "start", layers)
-    pools = [_in_pieces(corpora.open(text), settings.distil.crop_s) for text in unlabelled]
+    opened = [corpora.open(text) for text in unlabelled]
+    for corpus in opened:
+        tell_of(corpus)
+    pools = [_in_pieces(corpus, settings.distil.crop_s) for corpus in opened]
     crops = _Pool(pools, teacher, targets, resources).crops()
     encoder = build(start)
     with Progress(shown=resources.progress) as progress:

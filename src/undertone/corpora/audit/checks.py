@@ -62,7 +62,8 @@ def refuse(findings: Sequence[Finding], allow: Sequence[str] = ()) -> None:
             more = len(finding.rows) - 3
             raise UndertoneError(
                 f"{finding.what} ({shown}{f'; and {more} more' if more > 0 else ''}). Mend the "
-                f"table, or go on with --allow {finding.name}: {ALLOWED[finding.name]}"
+                f"table; `curve` and `finetune` also go on with --allow {finding.name}: "
+                f"{ALLOWED[finding.name]}"
             )
 
 
