@@ -39,7 +39,7 @@ KNOWN: tuple[Trained, ...] = (  # the first that matches counts
     Trained(
         r"emotion2vec",
         ("iemocap", "meld", "mead", "cmu-mosei", "msp-podcast"),
-        "arXiv 2312.15185",
+        "arXiv 2312.15185, from memory, unchecked",
     ),
     Trained(
         r"wav2vec2-large-robust.*(emotion-msp|msp-dim)",
