@@ -10,6 +10,7 @@ from pathlib import Path
 
 from undertone import atomic, corpora
 from undertone.config import check_ranges, check_types
+from undertone.corpora import across
 from undertone.corpora.audit import check
 from undertone.corpora.corpus import Corpus
 from undertone.corpora.disjoint import SENTENCE
@@ -215,6 +216,8 @@ def _finetune(
     resources: Resources,
 ) -> tuple[Recogniser, Score | None]:
     heard = with_proxy(opened(corpus), settings.proxy, settings.task)
+    if settings.across.asked:
+        heard = _beside_tested(heard, settings)
     if settings.text.transcripts:
         heard = with_transcripts(heard, settings.text.transcripts)
     vault = _vault(corpus, settings)
@@ -244,9 +247,21 @@ def _finetune(
         progress.advance("fits")
     for line in teaching_warnings(recogniser.notes):
         tell(line)
-    read = [data.corpus, *(other for other, _ in data.others)]
+    joined = [m.corpus for m in data.corpus.members]
+    read = [*(joined or [data.corpus]), *(other for other, _ in data.others)]
     recogniser.save(out, write_card(build.facts(score, recogniser, findings), read))
     return recogniser, score
+
+
+def _beside_tested(first: Corpus, settings: FinetuneSettings) -> Corpus:
+    """The corpora to learn from and those to test, joined."""
+    across_ = settings.across
+    others = [
+        with_proxy(corpora.open(spec), settings.proxy, settings.task)
+        for spec in (*across_.beside, *across_.test)
+    ]
+    taught = 1 + len(across_.beside)
+    return across.join([first, *others], taught, task=settings.task, settings=across_)
 
 
 def _vault(corpus: str | Corpus, settings: FinetuneSettings) -> Vault | None:

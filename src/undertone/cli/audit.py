@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from undertone.cli import printing
+from undertone.cli import options, printing
 from undertone.cli.app import app
-from undertone.cli.options import Quiet, Unlabelled, Workers
+from undertone.cli.options import Quiet, SameSpeakers, TestCorpus, Unlabelled, Workers
+from undertone.config import load
 
 if TYPE_CHECKING:
     from undertone.evaluation.audit import Audited
@@ -20,7 +21,12 @@ MOST_CONDITIONS = 40  # rows, of emotions first
 @app.command()
 def audit(
     *,
-    corpus: Annotated[str, typer.Option(help="Labelled corpus, NAME=PATH.")],
+    corpus: Annotated[
+        list[str],
+        typer.Option(help="Labelled corpus, NAME=PATH; several where others are tested."),
+    ],
+    test_corpus: TestCorpus = None,
+    same_speakers: SameSpeakers = False,
     unlabelled: Unlabelled = None,
     features: Annotated[
         str, typer.Option(help="Features, upstream:MODEL@LAYER: what has the encoder heard?")
@@ -36,11 +42,20 @@ def audit(
 ) -> None:
     """What a careful colleague would say of the data; exit status 1 if a score would be a lie."""
     from undertone import atomic, corpora
+    from undertone.corpora.across import AcrossSettings, join
     from undertone.evaluation.audit import audit as run
     from undertone.processes import available_cores
     from undertone.progress import Progress
 
-    opened = [corpora.open(name) for name in (corpus, *(unlabelled or []))]
+    settings = load(
+        AcrossSettings,
+        options.across_of(corpus, test_corpus, one_person=same_speakers) or {},
+    )
+    labelled = [corpora.open(name) for name in (*corpus, *settings.test)]
+    first = labelled[0]
+    if settings.asked:
+        first = join(labelled, len(corpus), settings=settings)
+    opened = [first, *map(corpora.open, unlabelled or [])]
     with Progress(shown=not quiet) as progress:
         progress.add("recordings heard", sum(map(len, opened)))
         found = run(

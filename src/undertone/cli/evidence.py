@@ -12,12 +12,16 @@ from undertone.cli.options import (
     Allow,
     Cache,
     Config,
+    Corpora,
     Disjoint,
+    OneOut,
     Proxy,
     Quiet,
+    SameSpeakers,
     Seed,
     Set,
     Task,
+    TestCorpus,
     Text,
     TextPrior,
     Transcripts,
@@ -48,7 +52,10 @@ def demo(
 @app.command()
 def curve(
     *,
-    corpus: Annotated[str | None, typer.Option(help="Labelled corpus, NAME=PATH.")] = None,
+    corpus: Corpora = None,
+    test_corpus: TestCorpus = None,
+    one_out: OneOut = False,
+    same_speakers: SameSpeakers = False,
     unlabelled: Unlabelled = None,
     features: Annotated[str | None, typer.Option(help="Name of the frame extractor.")] = None,
     budgets: Annotated[str | None, typer.Option(help="Numbers of labels, as 20,50,all.")] = None,
@@ -88,10 +95,11 @@ def curve(
     from undertone.experiment import curve as run
     from undertone.pipeline import Resources
 
-    if corpus is None and config is None:
+    if not corpus and config is None:
         raise UndertoneError("curve needs a labelled corpus: --corpus NAME=PATH, or --config FILE")
     given = {
-        "corpus": corpus,
+        "corpus": corpus[0] if corpus else None,
+        "across": options.across_of(corpus, test_corpus, each=one_out, one_person=same_speakers),
         "unlabelled": unlabelled,
         "features": features,
         "text": options.text_of(text, transcripts=transcripts, prior=text_prior),

@@ -42,6 +42,22 @@ Allow = Annotated[
     list[str] | None,
     typer.Option(help="What the audit refuses and you accept: speakers, copies, encoder."),
 ]
+Corpora = Annotated[
+    list[str] | None,
+    typer.Option("--corpus", help="Labelled corpus, NAME=PATH; several where others are tested."),
+]
+TestCorpus = Annotated[
+    list[str] | None,
+    typer.Option(help="Another labelled corpus, which is tested and never heard; repeatable."),
+]
+OneOut = Annotated[
+    bool,
+    typer.Option("--leave-one-corpus-out", help="Every --corpus is tested by the others in turn."),
+]
+SameSpeakers = Annotated[
+    bool,
+    typer.Option("--same-speakers", help="Speakers of one name in two corpora are one person."),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
 
 
@@ -78,6 +94,23 @@ def with_teacher(teacher: str | None, assignments: list[str] | None) -> list[str
     """The assignments of settings, that of the teacher before them."""
     named = [] if teacher is None else [f"taught.teacher={json.dumps(teacher)}"]
     return [*named, *(assignments or [])]
+
+
+def across_of(
+    corpus: list[str] | None,
+    test: list[str] | None,
+    *,
+    each: bool = False,
+    one_person: bool = False,
+) -> dict[str, Any] | None:
+    """The section ``across`` of what was given: the corpora beside the first."""
+    given = {
+        "beside": (corpus or [])[1:],
+        "test": test,
+        "each": each,
+        "one_person": one_person,
+    }
+    return {name: value for name, value in given.items() if value} or None
 
 
 def text_of(

@@ -15,9 +15,11 @@ from undertone.cli.options import (
     Disjoint,
     Proxy,
     Quiet,
+    SameSpeakers,
     Seed,
     Set,
     Task,
+    TestCorpus,
     Text,
     TextPrior,
     Transcripts,
@@ -83,8 +85,13 @@ def pretrain(
 @app.command()
 def finetune(
     *,
-    corpus: Annotated[str, typer.Option(help="Labelled corpus, NAME=PATH, or synthetic.")],
+    corpus: Annotated[
+        list[str],
+        typer.Option(help="Labelled corpus, NAME=PATH; several where others are tested."),
+    ],
     out: Annotated[Path, typer.Option(help="Folder of the model.")],
+    test_corpus: TestCorpus = None,
+    same_speakers: SameSpeakers = False,
     encoder: Annotated[Path | None, typer.Option(help="Folder that pretrain wrote.")] = None,
     labels: Annotated[int | None, typer.Option(min=2, help="Use only this many labels.")] = None,
     system: Annotated[
@@ -116,6 +123,7 @@ def finetune(
         "proxy": proxy,
         "labels": labels,
         "features": features,
+        "across": options.across_of(corpus, test_corpus, one_person=same_speakers),
         "text": options.text_of(text, transcripts=transcripts, prior=text_prior),
         "disjoint": options.names_of(disjoint),
         "vault": None if vault is None else str(vault),
@@ -124,7 +132,7 @@ def finetune(
     }
     settings = load(FinetuneSettings, options.settings_of(config, given, assignments))
     resources = Resources(cache, workers, not quiet)
-    _, measured = run(corpus, out, encoder=encoder, settings=settings, resources=resources)
+    _, measured = run(corpus[0], out, encoder=encoder, settings=settings, resources=resources)
     if measured is not None:
         printing.print_score(measured)
     printing.say(f"model in {out}")

@@ -52,6 +52,7 @@ class Corpus:
     ratings: pd.DataFrame | None = None  # what each rater heard, as ``corpora.ratings`` has it
     acted: bool = False  # its emotion is what was played, whatever raters heard
     notes: tuple[str, ...] = ()  # sentences that a reader of its scores must know
+    members: tuple["Member", ...] = ()  # what it was joined of, as ``corpora.across`` does
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "root", Path(self.root))
@@ -98,9 +99,8 @@ class Corpus:
         """``corpus/speaker`` of these utterances, or of all; None where it is unknown."""
         speaker = dict(zip(self.table["utterance"], self.table["speaker"], strict=True))
         names = speaker if utterances is None else utterances
-        return tuple(
-            None if speaker[name] is None else f"{self.name}/{speaker[name]}" for name in names
-        )
+        of = "" if self.members else f"{self.name}/"  # speakers of a joined one name theirs
+        return tuple(None if speaker[name] is None else f"{of}{speaker[name]}" for name in names)
 
     def drop(self, utterances: Mapping[str, str]) -> "Corpus":
         """The corpus without these utterances; the reason by utterance goes to ``left_out``."""
@@ -140,6 +140,21 @@ class Corpus:
         if others := list(reasons.values())[MOST_REASONS:]:
             lines.append(f"{self.name}: {sum(others)} more left out, for {len(others)} reasons")
         return lines
+
+
+@dataclass(frozen=True, eq=False)
+class Member:
+    """A corpus that was joined with others.
+
+    Attributes:
+        corpus: as it was read, without what the others have no labels for.
+        trains: whether it is learned from.
+        tested: whether it is tested.
+    """
+
+    corpus: Corpus
+    trains: bool
+    tested: bool
 
 
 def _shortened(name: object) -> str:

@@ -137,7 +137,7 @@ class Parting:
 
 def describe(folds: Sequence[Fold], corpus: Corpus, task: Task) -> str:
     """A sentence on what these folds keep apart beside speakers; "" where nothing."""
-    if all(fold.tested is None for fold in folds):
+    if not any(fold.sentences for fold in folds):
         return ""
     rows = labelled_rows(corpus, task)
     shares = [

@@ -24,6 +24,7 @@ from undertone.errors import as_path
 
 TEST_SPEAKER = "a test speaker of this fold"
 TEST_SENTENCE = "a sentence that this fold tests"
+NOT_TAUGHT = "of speakers that this fold neither tests nor learns from"
 UNKNOWN_SPEAKER = "unknown speaker in the corpus under test"
 SAME_AUDIO_BARRED = "the same file as an utterance of a test or unknown speaker"
 ALREADY_IN = "the same file as an utterance already in the pool"
@@ -72,14 +73,18 @@ def pool(
         if not transductive and (reason := _reason_by_speaker(speaker, tested))
     }
     present = fold.unused.intersection(labelled.table["utterance"])
-    barred |= dict.fromkeys(sorted(present - barred.keys()), TEST_SENTENCE)
+    whose, taught = dict(_pairs(labelled, "speaker")), set(fold.train_speakers)
+    barred |= {
+        name: TEST_SENTENCE if whose[name] in taught else NOT_TAUGHT
+        for name in sorted(present - barred.keys())
+    }
     guard = _Guard(labelled, barred, bar_left_out=not transductive)
     parts = [_part(labelled, barred)]
     for corpus in unlabelled:
         reasons = guard.by_audio(corpus)
-        if not transductive and _is_same(corpus, labelled):
+        for behind in () if transductive else _spellings(corpus, labelled):
             for utterance, speaker in _pairs(corpus, "speaker"):
-                if reason := _reason_by_speaker(speaker, tested):
+                if reason := _reason_by_speaker(speaker and f"{behind}{speaker}", tested):
                     reasons.setdefault(utterance, reason)
         for utterance in _saying(corpus, fold.sentences):
             reasons.setdefault(utterance, TEST_SENTENCE)
@@ -129,6 +134,18 @@ def _saying(corpus: Corpus, sentences: frozenset[str]) -> list[str]:
         return []
     said = sentence_of(corpus.table).isin(sentences)
     return [str(name) for name in corpus.table["utterance"][said]]
+
+
+def _spellings(corpus: Corpus, labelled: Corpus) -> list[str]:
+    """Behind what a speaker of this corpus stands in the labelled one; none of another corpus.
+
+    In a joined one speakers stand behind the name of their corpus, or as they fold where the same
+    names are the same people.
+    """
+    if not labelled.members:
+        return [""] if _is_same(corpus, labelled) else []
+    same = [m.corpus.name for m in labelled.members if _is_same(corpus, m.corpus)]
+    return [behind for name in same for behind in (f"{name}/", "")]
 
 
 def _is_same(corpus: Corpus, labelled: Corpus) -> bool:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from undertone.corpora import across
 from undertone.corpora.audit import Finding, check
 from undertone.corpora.audit.copies import contents_of, disagreement, facts_of
 from undertone.corpora.audit.findings import MOST_ROWS
@@ -127,7 +128,9 @@ def audit(
     """
     n_speakers = len(corpus.labelled.speakers)
     folds = []
-    if n_speakers > 1:
+    if corpus.members:
+        folds = across.folds(corpus)
+    elif n_speakers > 1:
         folds = speaker_folds(corpus, min(n_folds, n_speakers), seed)
     found = check(
         corpus, contents_of(corpus), unlabelled=unlabelled, folds=folds, features=features

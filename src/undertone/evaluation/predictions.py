@@ -101,6 +101,7 @@ def results_table(
         for draw, values in enumerate(tested.task.decide(draws))
         for fold in np.unique(folds)
         for part, of_part in tested.apart().items()
+        if ((folds == fold) & of_part).any()  # a fold may test one part alone
         for row in _fit_rows(
             (system, budget, draw, int(fold)),
             _measured(values, tested, (folds == fold) & of_part)

@@ -232,7 +232,9 @@ def _curves(
     predictions: Mapping[Key, np.ndarray],
     n_replicates: int,
 ) -> tuple[dict[str, Curves], pd.DataFrame, Looked]:
-    task, truth, known = _truth(vault, specification, tested.utterances)
+    task, truth, known = _truth(
+        vault, specification, tested.utterances, outputs=tested.task.outputs
+    )
     looked = _log(vault, asked)
     kept = Tested(
         task=task,
@@ -258,9 +260,12 @@ def _score(
 
 
 def _truth(
-    vault: Vault, specification: str, utterances: Sequence[str]
+    vault: Vault, specification: str, utterances: Sequence[str], *, outputs: Sequence[str] = ()
 ) -> tuple[Task, np.ndarray, list[int]]:
-    """(n_known, n_outputs) truth once the digest agrees, and which of the utterances have one."""
+    """(n_known, n_outputs) truth once the digest agrees, and which of the utterances have one.
+
+    ``outputs`` may be fewer than were frozen, where another corpus that is learned from has fewer.
+    """
     corpus = in_official_folds(corpora.open(specification))
     task = vault.as_task(corpus.task(vault.task))
     frozen = _frozen(corpus, task, vault.speakers)
@@ -269,6 +274,9 @@ def _truth(
             f"the vault {vault.path} was made of other audio or labels of its speakers "
             f"({describe_some(vault.speakers)}): undo the change, or make another vault"
         )
+    if outputs and tuple(outputs) != task.outputs:
+        task = replace(task, outputs=tuple(outputs))
+        frozen = frozen[task.is_labelled(frozen)]
     rows = frozen.set_index("utterance", drop=False)
     known = [i for i, name in enumerate(utterances) if name in rows.index]
     return task, task.truth(rows.loc[[utterances[i] for i in known]]), known

@@ -23,6 +23,7 @@ from undertone.errors import UndertoneError
 PACKAGES = ("numpy", "pandas", "scikit-learn", "scipy", "torch")
 SETTINGS, CLAIM = "config.toml", "data.sha256"
 PLACES = ("corpus", "unlabelled", "fold_files")  # may be moved: the data are known by content
+PLACES_ACROSS = ("test", "beside")  # likewise, in the section ``across``
 NOT_OURS = {
     "undertone": f"holds a run of another version of Undertone than {undertone.__version__}",
     "settings": f"holds a run with other settings than its {SETTINGS} tells: a file was changed",
@@ -64,6 +65,8 @@ def claim(out: Path, settings: object, digest: str) -> None:
     path, text = out / CLAIM, config.to_toml(settings)
     values = asdict(settings)  # type: ignore[call-overload]
     told = {name: value for name, value in values.items() if name not in PLACES}
+    if across := told.get("across"):
+        told["across"] = {name: v for name, v in across.items() if name not in PLACES_ACROSS}
     parts = {"undertone": undertone.__version__, "settings": seals.digest_of(told), "data": digest}
     claimed = "".join(f"{value}  {what}\n" for what, value in parts.items())
     if not path.exists():

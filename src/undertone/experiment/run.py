@@ -8,7 +8,6 @@ are pre-trained on it, and its validation part is not used, because whatever is 
 inside the label budget.
 """
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,15 +19,13 @@ import numpy as np
 import pandas as pd
 
 from undertone import config, corpora
-from undertone.corpora import emobox
+from undertone.corpora import across, emobox
 from undertone.corpora.audit import Finding, audit_fold, check, refuse
-from undertone.corpora.corpus import Corpus
+from undertone.corpora.corpus import Corpus, Member
 from undertone.corpora.disjoint import SENTENCE, Parting, describe
 from undertone.corpora.folds import Fold, draw_labels, largest_budget
 from undertone.corpora.official import folds_of, parts_of
 from undertone.corpora.pool import Pool, pool
-from undertone.corpora.proxy import with_proxy
-from undertone.corpora.transcripts import with_transcripts
 from undertone.errors import describe_some, tell
 from undertone.evaluation.apart import ceilings_apart, trace_apart
 from undertone.evaluation.ceiling import Ceiling
@@ -36,9 +33,15 @@ from undertone.evaluation.curves import Curves, Key
 from undertone.evaluation.predictions import Tested, results_table
 from undertone.evaluation.report.paper import Paper
 from undertone.evaluation.report.result import CurveResult, Source
-from undertone.evaluation.vault import Looked, Vault, look_at_curves, open_vault
+from undertone.evaluation.vault import Looked, Vault, look_at_curves
 from undertone.experiment import folder
 from undertone.experiment.distilling import refuse_heard
+from undertone.experiment.opened import (
+    as_named_at_home,
+    of_vault,
+    open_corpora,
+    with_absolute_paths,
+)
 from undertone.experiment.pretrained import pretraining_table, unbeaten
 from undertone.experiment.settings import ALL, CurveSettings
 from undertone.experiment.stored import Sweep, layer_notes
@@ -85,29 +88,18 @@ def open_run(
     Raises:
         UndertoneError: as ``curve``.
     """
-    files = settings.fold_files
-    settings = replace(  # its file repeats the run from any folder
-        settings,
-        fold_files=os.path.abspath(Path(files).expanduser()) if files else "",
-        vault=os.path.abspath(Path(settings.vault).expanduser()) if settings.vault else "",
-        corpus=corpora.with_absolute_path(settings.corpus),
-        unlabelled=tuple(map(corpora.with_absolute_path, settings.unlabelled)),
-        text=settings.text.settled(),
-    )
-    opened = with_proxy(corpora.open(settings.corpus), settings.proxy, settings.task)
-    if settings.text.transcripts:
-        opened = with_transcripts(opened, settings.text.transcripts)
-    vault = _vault(settings)
-    opened = vault.without_truth(opened) if vault else opened
+    settings = with_absolute_paths(settings)
+    opened, vault = open_corpora(settings)
     task, features = settle(opened, settings.task, settings.features)
-    task = vault.as_task(task) if vault else task
+    task = vault.as_task(task) if vault and not opened.members else task
     settings = settings.resolved(task, features)
     config.to_toml(settings)  # refuses a path that no settings file can hold
     folder.check(Path(out), held(settings))
     check_encoders(features, settings.teacher)
     if not settings.transductive:
-        refuse_heard(opened, encoders_of(settings))
-    frozen = vault.speakers if vault else ()
+        for tested in [m.corpus for m in opened.members if m.tested] or [opened]:
+            refuse_heard(tested, encoders_of(settings))
+    frozen = _frozen(opened, vault)
     if vault is None and SENTENCE not in settings.disjoint:
         planned = Run(settings, Path(out), without_frames(opened, task))
         planned.check_draws()
@@ -130,17 +122,11 @@ def open_run(
     return run
 
 
-def _vault(settings: CurveSettings) -> Vault | None:
-    """The vault that the settings name; made where there is none."""
-    if not settings.vault:
-        return None
-    return open_vault(
-        Path(settings.vault),
-        settings.corpus,
-        task=settings.task,
-        n_folds=settings.folds,
-        seed=settings.seed,
-    )
+def _frozen(corpus: Corpus, vault: Vault | None) -> tuple[str, ...]:
+    """Speakers whose truth a vault withholds, as the corpus names them."""
+    if vault is None:
+        return ()
+    return across.folds(corpus)[0].test_speakers if corpus.members else vault.speakers
 
 
 @dataclass(frozen=True)
@@ -171,6 +157,8 @@ class Run:
 
     @property
     def _folds_of_speakers(self) -> list[Fold]:
+        if self.corpus.members:
+            return across.folds(self.corpus)
         if self.vault:
             return [self.vault.fold(self.corpus)]
         if self.settings.fold_files:
@@ -266,7 +254,8 @@ class Run:
     def tested(self, plan: Plan) -> Tested:
         """Every test utterance, fold by fold."""
         names = [(name, number) for number, fold in plan.folds.items() for name in fold.test]
-        utterances, parts = tuple(name for name, _ in names), parts_of(self.corpus)
+        utterances, corpus = tuple(name for name, _ in names), self.corpus
+        parts = across.parts_of(corpus) if corpus.members else parts_of(corpus)
         return Tested(
             task=self.task,
             utterances=utterances,
@@ -298,9 +287,9 @@ class Run:
             return curves, results_table(predictions, tested, first), None
         curves, table, looked = look_at_curves(
             self.vault,
-            self.settings.corpus,
+            of_vault(self.settings),
             f"curve\n{config.to_toml(self.settings)}",
-            tested=tested,
+            tested=as_named_at_home(self.corpus, tested),
             predictions=predictions,
             n_replicates=n_replicates,
         )
@@ -323,7 +312,7 @@ class Run:
         findings = [what for f in self.folds for what in audit_fold(self.corpus, f).findings()]
         encoders = self.encoders
         return CurveResult(
-            title=paper.title if paper else f"Learning curve of {self.corpus.name}",
+            title=paper.title if paper else f"Learning curve of {self._name}",
             sources=tuple(self._sources()),
             curves=first,
             part=part,
@@ -351,6 +340,7 @@ class Run:
             transductive=settings.transductive,
             notes=(
                 *(f"{corpus.name}: {note}" for corpus in self._corpora() for note in corpus.notes),
+                *self._across_note(),
                 *([BY_VIDEO] if self.corpus.unit == "video" else []),
                 *filter(None, [describe(self.folds, self.corpus, self.task)]),
                 *layer_notes(sweep),
@@ -363,7 +353,7 @@ class Run:
 
     def _ceilings(self, plan: Plan) -> dict[str, tuple[Ceiling, ...]]:
         """What one rater scores; a vault does not tell what its raters heard."""
-        if self.vault:
+        if self.vault or self.corpus.members:
             return {}
         return ceilings_apart(self.corpus, self.tested(plan), self.settings.replicates)
 
@@ -372,14 +362,31 @@ class Run:
         """Pre-trained ones that are heard: of the frames, and of the teacher."""
         return encoders_of(self.settings)
 
+    @property
+    def _name(self) -> str:
+        """Of the corpus, or of all and what was done with them."""
+        if not self.corpus.members:
+            return self.corpus.name
+        if self.settings.across.each:
+            return f"{self.corpus.name}, each tested by the others"
+        taught, tested = self.corpus.name.split(" → ")
+        return f"{taught}, tested on {tested}"
+
+    def _across_note(self) -> Iterator[str]:
+        if self.corpus.members:
+            yield across.note(self.corpus, transductive=self.settings.transductive)
+
     def _chosen_on_tested(self, encoders: Sequence[Upstream]) -> Iterator[str]:
         """A sentence for each encoder whose size was chosen on labels of speakers tested here."""
         tested = {speaker for fold in self.folds for speaker in fold.test_speakers}
+        by_corpus = {self.corpus.name: tested} | {
+            m.corpus.name: set(m.corpus.speakers) for m in self.corpus.members if m.tested
+        }
         for encoder in encoders:
             chosen = encoder.cut.chosen if encoder.cut else None
-            if chosen is None or chosen.corpus != self.corpus.name:
+            if chosen is None:
                 continue
-            if known := sorted(tested & set(chosen.speakers)):
+            if known := sorted(by_corpus.get(chosen.corpus, set()) & set(chosen.speakers)):
                 yield (
                     f"the number of layers of the encoder in {encoder.folder} was chosen on "
                     f"labels of tested speakers ({describe_some(known)}): scores are optimistic"
@@ -395,14 +402,21 @@ class Run:
             )
 
     def _sources(self) -> Iterator[Source]:
-        roles = ["labelled", *["unlabelled pool"] * len(self.unlabelled)]
-        for corpus, role in zip(self._corpora(), roles, strict=True):
+        """Corpora with what was done with them; of joined ones each by itself."""
+        read = [(across.only(self.corpus, m.corpus.name), m) for m in self.corpus.members]
+        named = [(replace(part, name=m.corpus.name), m) for part, m in read]
+        roles = [
+            *([(part, role_of(m)) for part, m in named] or [(self.corpus, "labelled")]),
+            *((corpus, "unlabelled pool") for corpus, _ in self.unlabelled),
+        ]
+        for corpus, role in roles:
+            own = next((m.corpus for _, m in named if m.corpus.name == corpus.name), corpus)
             yield Source(
                 name=corpus.name,
                 role=role,
-                licence=corpus.licence,
-                citation=corpus.citation,
-                synthetic=corpus.synthetic,
+                licence=own.licence,
+                citation=own.citation,
+                synthetic=own.synthetic,
                 n_utterances=len(corpus),
                 n_speakers=len(corpus.speakers),
             )
@@ -425,6 +439,13 @@ class Run:
         )
         rows += [(name, f"{why} (sum over folds)", n) for (name, why), n in counts.items()]
         return pd.DataFrame(rows, columns=["corpus", "reason", "utterances"])
+
+
+def role_of(member: Member) -> str:
+    """What a corpus of several was there for."""
+    if member.trains and member.tested:
+        return "tested by the others"
+    return "learned from" if member.trains else "tested"
 
 
 def encoders_of(settings: CurveSettings) -> list[Upstream]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from undertone import config
 from undertone.config import check_ranges, check_types
+from undertone.corpora.across import AcrossSettings
 from undertone.corpora.audit import refuse
 from undertone.corpora.disjoint import SPEAKER, check_kinds
 from undertone.errors import UndertoneError
@@ -41,6 +42,7 @@ class CurveSettings:
     task: str = ""  # what is predicted; by default what the corpus has labels for
     proxy: str = ""  # in place of ratings of dimensions: pad, from the emotions of a corpus
     unlabelled: tuple[str, ...] = ()
+    across: AcrossSettings = field(default_factory=AcrossSettings)  # other corpora are tested
     text: TextSettings = field(default_factory=TextSettings)  # words beside the voice
     features: str = ""  # log_mel, or the frames that the corpus brings
     budgets: tuple[int | str, ...] = (20, 50, 100, 200)  # "all": what the training speakers have
@@ -70,6 +72,7 @@ class CurveSettings:
                 "a vault freezes the test speakers, with all that they say and as people labelled "
                 "it: leave --vault out, or --fold-files, --proxy and --disjoint"
             )
+        self._check_across()
         if unknown := set(self.systems) - set(known_names()):
             raise UndertoneError(
                 f"there is no system {', '.join(sorted(unknown))}; there are "
@@ -116,6 +119,23 @@ class CurveSettings:
     def bag(self, task: Task, systems: tuple[str, ...]) -> dict[str, Any]:
         """Settings of these systems by section: what is given, over what the task presets."""
         return bag_of(task, systems, self.of_systems)
+
+    def _check_across(self) -> None:
+        """What has no meaning where another corpus is tested is refused."""
+        across = self.across
+        if across.asked and self.fold_files:
+            raise UndertoneError(
+                "--fold-files are folds of one corpus: leave them out where another is tested"
+            )
+        if across.asked and self.text.transcripts:
+            raise UndertoneError(
+                "--transcripts names utterances of one corpus: where others are tested, give each "
+                "corpus a table with a column transcript"
+            )
+        if self.vault and (across.each or len(across.test) > 1):
+            raise UndertoneError(
+                "a vault freezes speakers of one corpus: name one --test-corpus beside --vault"
+            )
 
     def _check_systems(self) -> None:
         """Floors are those of the task, or of any where it is not known yet."""

@@ -19,6 +19,8 @@ import numpy as np
 
 from undertone import config
 from undertone.config import check_ranges, check_types
+from undertone.corpora import across
+from undertone.corpora.across import AcrossSettings
 from undertone.corpora.audit import Finding, refuse
 from undertone.corpora.disjoint import SENTENCE, SPEAKER, Parting, check_kinds, describe
 from undertone.corpora.folds import Fold, largest_budget
@@ -73,6 +75,7 @@ class FinetuneSettings:
     folds: int = 5  # of speakers, for the score on the card; 0 leaves it unmeasured
     features: str = ""  # where there is no encoder to say so; by default log_mel
     seed: int = 0
+    across: AcrossSettings = field(default_factory=AcrossSettings)  # other corpora are tested
     text: TextSettings = field(default_factory=TextSettings)  # words beside the voice
     disjoint: tuple[str, ...] = (SPEAKER,)  # what folds keep apart: also sentences
     vault: str = ""  # file of frozen test speakers; made where there is none
@@ -95,6 +98,14 @@ class FinetuneSettings:
             raise UndertoneError(
                 "a vault freezes speakers, with all that they say and as people labelled it: leave "
                 "--vault out, or --proxy and --disjoint"
+            )
+        if self.across.each or (
+            self.across.asked and (self.vault or self.text.transcripts or SENTENCE in self.disjoint)
+        ):
+            raise UndertoneError(
+                "finetune tests one model on other corpora, on all that they hold: leave out "
+                "--leave-one-corpus-out, --vault, --disjoint and --transcripts; `undertone curve` "
+                "takes the first three"
             )
         if self.labels is not None:
             check_ranges(self, labels=(2, math.inf))
@@ -206,6 +217,9 @@ class Build:
     def folds(self) -> list[Fold]:
         """Those of the cross-validation, and at the end the one in which everybody trains."""
         corpus, settings = self.data.corpus, self.settings
+        if corpus.members:  # the model is the one that is tested: the last fold fits it again
+            tested = across.folds(corpus)
+            return [*tested, replace(tested[0], index=len(tested))]
         tested = []
         if self.sealed:
             tested = [self.sealed.vault.fold(corpus)]
@@ -278,7 +292,8 @@ class Build:
 
     def _score(self, tested: Sequence[str], values: np.ndarray) -> Score:
         """Of the utterances tested; each official test part by itself."""
-        part = parts_of(self.data.corpus)
+        corpus = self.data.corpus
+        part = across.parts_of(corpus) if corpus.members else parts_of(corpus)
         of_row = np.array([part.get(name, "") for name in tested])
         truth = np.stack([self.plan.truth[name] for name in tested])
         speakers = np.array([self.plan.speaker[name] for name in tested])
@@ -292,7 +307,7 @@ class Build:
                 ),
                 part=str(name),
                 ceilings=ceilings_of(
-                    self.data.corpus, self.data.task, np.array(tested)[of_row == name].tolist()
+                    corpus, self.data.task, np.array(tested)[of_row == name].tolist()
                 ),
             )
             for name in np.unique(of_row)
@@ -319,7 +334,7 @@ class Build:
             reader=self.data.words.reader if self.data.words and fitted.reads_words else None,
             notes={
                 "labels": len(problem.budget),
-                "corpus": self.data.corpus.name,
+                **across.notes_of(self.data.corpus),
                 **self._teacher_notes(),
                 **fitted.notes,
             },
@@ -352,6 +367,7 @@ class Build:
             )
             if apart := describe(self.folds[:-1], self.data.corpus, task):
                 how = f"{apart} {how}"
+            how = across.of_card(self.data.corpus) or how
             if self.sealed:
                 how = (
                     "Tested on the vault's speakers, whose labels nothing was trained on; "

@@ -78,6 +78,10 @@ def training_of(features: str) -> Trained | None:
 
 def heard(corpus: Corpus, features: str) -> Iterator[Finding]:
     """Whether an encoder has heard the corpus, or been taught its labels."""
+    if corpus.members:
+        found = [finding for m in corpus.members for finding in heard(m.corpus, features)]
+        yield from {finding.what: finding for finding in found}.values()
+        return
     known = training_of(features)
     if known is None:
         if features.startswith("upstream:"):
