@@ -24,8 +24,22 @@ def say(line: str) -> None:
     print(printable(line))
 
 
+SHOWN_OF_SHIFT = 2  # tables; the page shows the others
+
+
 def show_report(report: Path) -> None:
+    if (shift := report.with_name("shift.json")).exists():
+        _print_shifts(json.loads(shift.read_text(encoding="utf-8")))
     say(f"report: {report.resolve()}")
+
+
+def _print_shifts(shifts: Iterable[dict[str, Any]]) -> None:
+    """What is lost on each tested corpus, and what wins it back."""
+    for shift in shifts:
+        for sentence in shift["sentences"]:
+            say(sentence)
+        for table in shift["tables"][:SHOWN_OF_SHIFT]:
+            _print_fitting("", table["headings"], table["rows"])
 
 
 def console() -> "Console":

@@ -2,34 +2,40 @@
 
 In:  settings, the folder of the run.
 Out: in that folder ``report.html``, ``curve.png``, ``results.parquet`` (one row a fit and metric),
-     ``predictions.parquet``, ``config.toml`` that reruns it, and ``test_looks.jsonl``, a line for
-     each time that the test speakers' truth was read.
+     ``predictions.parquet``, ``shift.json`` where other corpora are tested, ``config.toml`` that
+     reruns it, and ``test_looks.jsonl``, a line for each time that the test speakers' truth was
+     read.
 """
 
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from undertone import atomic
 from undertone.errors import UndertoneError
 from undertone.evaluation.predictions import predictions_table
+from undertone.evaluation.report import shifts as shift_report
 from undertone.evaluation.report.page import write_report
 from undertone.evaluation.report.paper import Paper
 from undertone.evaluation.report.result import CurveResult
+from undertone.evaluation.shift import Shift
 from undertone.experiment import folder
 from undertone.experiment.forecast import forecast
 from undertone.experiment.remarks import remarks_on
 from undertone.experiment.run import open_run
 from undertone.experiment.settings import CurveSettings
+from undertone.experiment.shifting import shifts
 from undertone.experiment.sweep import run as run_sweep
 from undertone.pipeline import Resources
 from undertone.processes import available_cores
 from undertone.progress import Progress
 
 SCORING = "scores"
+SHIFT = "shift.json"
 
 
 def curve(settings: CurveSettings, out: Path | str, resources: Resources | None = None) -> Path:
@@ -83,6 +89,7 @@ def _run(
         run_sweep(sweep, workers=workers, progress=progress)
         moments.append(time.monotonic())
         folder.log_look(run.out)
+        shifted = shifts(run, sweep, workers=workers, progress=progress)
         predictions, tested = run.predictions(sweep), run.tested(plan)
         progress.add(SCORING, len(predictions) * len(tested.apart()))
         curves, table, looked = run.score(
@@ -99,8 +106,25 @@ def _run(
         result = replace(result, notes=(*result.notes, *remarks_on(result, predictions, tested)))
     else:
         result = replace(result, warnings=(looked.sentence(), *result.warnings))
+    result = replace(result, shifts=tuple(shifted))
     _draw(result, run.out / "report.html")
+    if shifted:
+        folder.write_json(run.out / SHIFT, [_told(shift) for shift in shifted])
     return result
+
+
+def _told(shift: Shift) -> dict[str, Any]:
+    """Numbers, and sentences and tables as a person reads them."""
+    return shift.to_dict() | {
+        "sentences": shift_report.sentences(shift),
+        "tables": [
+            {
+                "headings": table.headings,
+                "rows": [(row.name, *map(str, row.cells)) for row in table.rows],
+            }
+            for table in shift_report.tables(shift)
+        ],
+    }
 
 
 def _draw(result: CurveResult, path: Path) -> None:

@@ -132,6 +132,11 @@ class CurveSettings:
                 "--transcripts names utterances of one corpus: where others are tested, give each "
                 "corpus a table with a column transcript"
             )
+        if across.system and self.systems and across.system not in self.systems:
+            raise UndertoneError(
+                f"across.system is one of the systems of the run, {', '.join(self.systems)}; found "
+                f"{across.system}"
+            )
         if self.vault and (across.each or len(across.test) > 1):
             raise UndertoneError(
                 "a vault freezes speakers of one corpus: name one --test-corpus beside --vault"

@@ -24,10 +24,13 @@ from undertone import atomic
 from undertone.errors import printable
 from undertone.evaluation.estimate import Estimate, decimal
 from undertone.evaluation.intervals import tail_probability
-from undertone.evaluation.report import plots, tables
+from undertone.evaluation.report import plots, shift_plot, tables
 from undertone.evaluation.report.result import CurveResult
+from undertone.evaluation.report.shifts import sentences
+from undertone.evaluation.report.shifts import tables as tables_of_shift
 from undertone.evaluation.report.tables import Table
 from undertone.evaluation.report.verdict import summarise
+from undertone.evaluation.shift import Shift
 from undertone.tasks import CHOICE
 
 
@@ -88,6 +91,7 @@ def _context(result: CurveResult) -> dict[str, Any]:
             (part, of_part.curves, _along(of_part, metrics), list(tables.leads(of_part)))
             for part, of_part in result.of_elsewhere()
         ],
+        "shifts": [_shift(shift) for shift in result.shifts],
         "gain_figure": _gain_figure(result) if has_gains else None,
         "differences": [
             tables.differences(result, metric) for metric in (task.headline, *hard) if has_gains
@@ -126,6 +130,20 @@ def _gain_figure(result: CurveResult) -> tuple[Markup, ...]:
     )
     figures = (plots.difference_figure(result, narrow=n) for n in (False, True))
     return tuple(Markup(plots.svg(figure, description)) for figure in figures)
+
+
+def _shift(shift: Shift) -> tuple[Any, ...]:
+    """What the page shows of a tested corpus: sentences, tables, a picture and its legend."""
+    description = (
+        f"{shift.names.system} on {shift.names.tested} against the number of its labels, beside "
+        f"labels of {shift.names.taught} and alone; the numbers are in the table below"
+    )
+    figures = (
+        Markup(plots.svg(shift_plot.shift_figure(shift, narrow=narrow), description))
+        for narrow in (False, True)
+    )
+    picture = tuple(figures) if len(shift.back) > 1 else ()
+    return shift, sentences(shift), tables_of_shift(shift), picture, shift_plot.legend(shift)
 
 
 def _by_output(result: CurveResult, hard: list[str]) -> list[Table]:

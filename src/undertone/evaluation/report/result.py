@@ -19,6 +19,7 @@ from undertone.evaluation.ceiling import Ceiling
 from undertone.evaluation.curves import Curves
 from undertone.evaluation.report.claims import answers
 from undertone.evaluation.report.paper import Answer, Paper
+from undertone.evaluation.shift import Shift
 from undertone.evaluation.worth import Worth, worth
 from undertone.tasks import Task
 from undertone.tasks.task import Metric
@@ -111,6 +112,7 @@ class CurveResult:
     elsewhere: Mapping[str, Curves] = field(default_factory=dict)  # of the other parts, by name
     fold_names: tuple[str, ...] = ()  # where folds have names
     ceilings: Mapping[str, tuple[Ceiling, ...]] = field(default_factory=dict)  # by test part
+    shifts: tuple[Shift, ...] = ()  # where other corpora are tested: what that costs
 
     def __post_init__(self) -> None:
         announced = [system.name for system in self.systems]
@@ -180,7 +182,7 @@ class CurveResult:
     def of_elsewhere(self) -> "Iterator[tuple[str, CurveResult]]":
         """The same run on each other test part."""
         for part, curves in self.elsewhere.items():
-            yield part, replace(self, curves=curves, part=part, elsewhere={})
+            yield part, replace(self, curves=curves, part=part, elsewhere={}, shifts=())
 
     @cached_property
     def worths(self) -> tuple[tuple[Pair, tuple[Worth, ...]], ...]:
