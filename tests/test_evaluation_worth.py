@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.isotonic import IsotonicRegression
 
 from undertone.evaluation.curves import Curves, Scored
+from undertone.evaluation.estimate import decimal
 from undertone.evaluation.worth import budget_reaching, rising, worth
 from undertone.tasks import Classes, Intensities
 
@@ -83,7 +86,12 @@ def test_what_scratch_never_reaches_is_worth_at_least_the_budgets_tried():
 
 def test_no_difference_is_no_measurable_gain_and_a_loss_is_called_one():
     same = constructed(pretrained=(0.31, 0.4, 0.5, 0.6), scratch=(0.3, 0.4, 0.5, 0.6), spread=0.02)
-    assert worth_at(same, 20).phrase() == "no gain is measurable"
+    high = worth_at(same, 20).difference.high
+    assert high > same.task.negligible
+    phrase = f"no gain measurable; at most {decimal(high, signed=True)}"
+    assert worth_at(same, 20).phrase() == phrase
+    told = replace(worth_at(same, 20), negligible=high + 0.001).phrase()
+    assert told.startswith("worth nothing here (less than ")
     worse = constructed(pretrained=(0.3, 0.3, 0.3, 0.3), scratch=(0.4, 0.5, 0.6, 0.7))
     assert worth_at(worse, 40).verdict == "loss"
     assert worth_at(worse, 40).labels == pytest.approx(-20)  # the smallest budget suffices

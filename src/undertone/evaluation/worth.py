@@ -2,7 +2,8 @@
 
 In:  paired curves of a pre-trained system and of the same network from scratch.
 Out: ``Worth``: from the budget b, scratch needs b + N labels to score what the pre-trained system
-     scores at b; N with its interval, or the plain statement that no gain is measurable.
+     scores at b; N with its interval, or the plain statement that no gain is measurable, and
+     how large one may still be.
 
 The scratch curve is made to rise by isotonic regression (equal weights) and joined by straight
 lines over the logarithm of the budget; b' is the first budget where it reaches the pre-trained
@@ -18,7 +19,7 @@ from typing import Literal
 import numpy as np
 
 from undertone.evaluation.curves import Curves
-from undertone.evaluation.estimate import Estimate
+from undertone.evaluation.estimate import Estimate, decimal
 from undertone.evaluation.intervals import interval
 
 ROUNDING = 1e-12  # scores this close are equal: means are summed in another order
@@ -43,6 +44,7 @@ class Worth:
     high: float
     difference: Estimate  # gain in the headline, paired
     verdict: Verdict
+    negligible: float = 0.0  # below it a gain is not worth naming
 
     @property
     def at_least(self) -> int:
@@ -57,7 +59,7 @@ class Worth:
             return f"at least {_labels(self.at_least)}"
         return {
             "beyond": "a gain, but no larger budget was tried",
-            "none": "no gain is measurable",
+            "none": no_gain(self.difference, self.negligible),
             "loss": "less than nothing: it does harm",
             "unknown": "not known: one speaker gives no interval",
         }[self.verdict]
@@ -95,7 +97,21 @@ def worth(curves: Curves, *, pretrained: str, scratch: str, budget: int) -> Wort
         high=high,
         difference=difference,
         verdict=_verdict(difference, labels),
+        negligible=curves.task.negligible,
     )
+
+
+def no_gain(difference: Estimate, negligible: float) -> str:
+    """What an interval that does not lie above zero says.
+
+    >>> no_gain(Estimate(0.0, -0.01, 0.012, 10), 0.02)
+    'worth nothing here (less than .020)'
+    >>> no_gain(Estimate(0.01, -0.01, 0.034, 10), 0.02)
+    'no gain measurable; at most +.034'
+    """
+    if difference.high < negligible:
+        return f"worth nothing here (less than {decimal(negligible)})"
+    return f"no gain measurable; at most {decimal(difference.high, signed=True)}"
 
 
 def budget_reaching(

@@ -26,6 +26,7 @@ from undertone.config import check_ranges
 from undertone.corpora.corpus import Corpus
 from undertone.errors import UndertoneError, describe_some
 from undertone.evaluation.estimate import Estimate
+from undertone.evaluation.worth import no_gain
 from undertone.experiment.keep import KeepSettings, Trial
 from undertone.features.name import EVERY, PREFIX
 from undertone.features.upstream.batches import build
@@ -158,17 +159,19 @@ def beside_start(
     return [
         *rows,
         ("distilled − untouched start", *(gain.signed() for gain in gains)),
-        ("worth it", *map(verdict, gains)),
+        ("worth it", *(verdict(gain, trials[0].data.task.negligible) for gain in gains)),
     ]
 
 
-def verdict(gain: Estimate) -> str:
-    """Whether a paired gain is one.
+def verdict(gain: Estimate, negligible: float) -> str:
+    """Whether a paired gain is one; below ``negligible`` it would not be worth naming.
 
-    >>> verdict(Estimate(0.03, 0.01, 0.05, 10)), verdict(Estimate(0.03, -0.01, 0.05, 10))
-    ('worth it', 'not worth it')
+    >>> verdict(Estimate(0.03, 0.01, 0.05, 10), 0.02), verdict(Estimate(0.0, -0.03, 0.01, 10), 0.02)
+    ('worth it', 'worth nothing here (less than .020)')
     """
-    return "worth it" if gain.has_interval and gain.low > 0 else "not worth it"
+    if not gain.has_interval:
+        return "not known"
+    return "worth it" if gain.low > 0 else no_gain(gain, negligible)
 
 
 def refuse_heard(corpus: Corpus, encoders: Sequence[Upstream]) -> None:

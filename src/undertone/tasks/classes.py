@@ -27,6 +27,7 @@ from undertone.tasks.draws import Asked, LabelDraw, draw_balanced
 from undertone.tasks.rows import Rows, mean_of_those_that_exist, share, weigh
 from undertone.tasks.task import CHOICE, Floor, Metric, Task
 
+GAIN_WORTH_NAMING = 0.02  # in UAR: what ten draws of labels can just tell from nothing
 CountsMetric = Callable[[np.ndarray], np.ndarray]
 Names = Sequence[str] | np.ndarray | pd.Series  # (n_utterances,)
 
@@ -159,7 +160,7 @@ class Classes(Task):
         "macro_f1": Metric("macro-F1", "macro-F1", of_output="F1"),
     }
     headline = "uar"
-    negligible = 0.03
+    negligible = GAIN_WORTH_NAMING
     floors: ClassVar = {
         "constant": Floor(
             "constant",

@@ -86,7 +86,8 @@ class Task(ABC):
         metrics: by name, in the order of their axis.
         headline: the metric that a curve is drawn of and a verdict rests on.
         also_by_output: metrics that a table shows by output beside the headline.
-        negligible: a gain in it that nobody would pre-train for.
+        negligible: below it a gain is not worth naming: only where an interval ends below it may
+            something be called worth nothing.
         beside: a second metric that is drawn and asked after, one that no constant wins; or "".
         each: what one output is called.
         floors: by name.

@@ -174,6 +174,23 @@ class CurveResult:
         )
 
     @property
+    def where(self) -> str:
+        """The corpora that every claim of this run was measured on."""
+        by_role: dict[str, list[str]] = {}
+        for source in self.sources:
+            by_role.setdefault(source.role, []).append(source.name)
+        told = [
+            ("tested by the others", "tested in turn on {}, each by labels of the others"),
+            ("labelled", "measured on {}"),
+            ("tested", "measured on {}"),
+            ("learned from", "with labels of {}"),
+            ("unlabelled pool", "with {} heard without labels"),
+        ]
+        parts = [text.format(", ".join(by_role[role])) for role, text in told if role in by_role]
+        text = ", ".join(parts)
+        return text[:1].upper() + text[1:]
+
+    @property
     def ceiling(self) -> Ceiling | None:
         """What one rater scores on the truth that the systems are scored on."""
         of_part = self.ceilings.get(self.part, ())
@@ -204,7 +221,8 @@ class CurveResult:
         if self.paper is None:
             return ()
         labels = {system.name: system.label for system in self.systems}
-        return tuple(answers(self.curves, self.paper.claims, labels))
+        found = answers(self.curves, self.paper.claims, labels)
+        return tuple(replace(one, evidence=f"{one.evidence} {self.where}.") for one in found)
 
     def system(self, name: str) -> Compared:
         return next(system for system in self.systems if system.name == name)

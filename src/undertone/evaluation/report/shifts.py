@@ -13,6 +13,7 @@ from undertone.evaluation.estimate import Estimate, decimal
 from undertone.evaluation.report.result import count
 from undertone.evaluation.report.tables import NOTHING, Row, Table
 from undertone.evaluation.shift import ACROSS, INSIDE, MIXED, Shift
+from undertone.evaluation.worth import no_gain
 from undertone.tasks import MEAN
 
 
@@ -22,7 +23,7 @@ def sentences(shift: Shift) -> tuple[str, ...]:
         filter(
             None,
             [
-                _loss(shift),
+                loss(shift),
                 _won_back(shift),
                 _alone(shift),
                 _hearing(shift),
@@ -37,7 +38,8 @@ def tables(shift: Shift) -> tuple[Table, ...]:
     return (_by_labels(shift), _back(shift), _by_output(shift), *_by_sex(shift), _by_speaker(shift))
 
 
-def _loss(shift: Shift) -> str:
+def loss(shift: Shift) -> str:
+    """How good across, how good inside, and what is lost."""
     names, at, metric = shift.names, shift.at, _label(shift)
     lost = shift.lost(at)
     inside, across = (shift.curves.estimate(arm, at) for arm in (INSIDE, ACROSS))
@@ -79,6 +81,8 @@ def _alone(shift: Shift) -> str:
     what = f"what {shift.at} of {names.taught} give on it"
     if needed.phrase().startswith("not within"):
         return f"{names.tested} alone does not reach {what}: {needed.phrase()}."
+    if needed.high <= first:
+        return f"{names.tested} alone reaches {what} with {first} labels or fewer."
     few = " or fewer" * (round(needed.labels) <= first)
     return f"{names.tested} alone reaches {what} with {needed.phrase()}{few}."
 
@@ -87,11 +91,12 @@ def _hearing(shift: Shift) -> str:
     gain, names = shift.hearing, shift.names
     if not gain.has_interval:
         return ""
-    told = {True: "helps", False: "harms"}[gain.value > 0] if gain.excludes_zero else "is open"
-    return (
-        f"Whether hearing {names.tested}'s other speakers without labels helps the {shift.at} "
-        f"labels of {names.taught}: it {told} ({gain.signed()})."
-    )
+    who = f"{names.tested}'s other speakers without labels"
+    beside = f"beside {shift.at} labels of {names.taught}"
+    if gain.excludes_zero:
+        told = "adds" if gain.value > 0 else "does harm"
+        return f"Hearing {who}, {beside}, {told} ({_label(shift)} {gain.signed()})."
+    return f"Hearing {who}, {beside}: {no_gain(gain, shift.curves.task.negligible)}."
 
 
 def _where(shift: Shift) -> str:

@@ -5,13 +5,15 @@ Out: a verdict on pre-training, and findings: who leads at each end, which rival
 
 A gain is claimed only where the interval of the paired difference lies above zero, written so
 that above zero is better. Where it lies so at no budget, the verdict says so, and says "worth
-nothing" only where the intervals also exclude a gain that the task does not count as negligible.
+nothing" only where the intervals also exclude a gain worth naming (the task's ``negligible``), else
+how large one may be. The verdict ends with the corpora that it was measured on.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from undertone.evaluation.estimate import Estimate, decimal
+from undertone.evaluation.report import shifts
 from undertone.evaluation.report.paper import series
 from undertone.evaluation.report.result import Compared, Contrast, CurveResult, Pair, count
 from undertone.evaluation.worth import Worth
@@ -35,7 +37,7 @@ class Summary:
 def summarise(result: CurveResult) -> Summary:
     """The sentences of a result, the most important first."""
     return Summary(
-        verdict=_verdict(result) + _caveat(result),
+        verdict=f"{_verdict(result)}{_caveat(result)} {result.where}.",
         findings=(
             *(_recommended(result, system) for system in result.systems if system.recommended),
             *(_best(result, budget) for budget in _ends(result)),
@@ -55,8 +57,11 @@ def _verdict(result: CurveResult) -> str:
     pairs = [(pair, worths) for pair, worths in result.worths if pair.like_with_like]
     worths = [worth for _, all_worths in pairs for worth in all_worths]
     if not worths:
-        return _standings(result) or (
-            "This sweep holds no pre-trained system beside the same network from scratch."
+        lost = [shifts.loss(shift) for shift in result.shifts]
+        return (
+            " ".join(lost)
+            or _standings(result)
+            or ("This sweep holds no pre-trained system beside the same network from scratch.")
         )
     if all(worth.verdict == "unknown" for worth in worths):
         return (
@@ -104,9 +109,9 @@ def _no_gain(result: CurveResult, worths: Sequence[Worth]) -> str:
             f"without it reaches {decimal(result.task.negligible)} in {metric}.{harm}"
         )
     return (
-        f"No gain from pre-training is measurable here: {between} no interval of the "
-        f"difference to the same network without it lies above zero; the largest gain that the "
-        f"data leave possible is {decimal(largest, signed=True)} in {metric}.{harm}"
+        f"No gain from pre-training is measurable here; at most "
+        f"{decimal(largest, signed=True)} in {metric}: {between} no interval of the difference to "
+        f"the same network without it lies above zero.{harm}"
     )
 
 
@@ -120,7 +125,7 @@ def _at_the_end(result: CurveResult, first: Worth) -> str:
     """What the same pair shows at its largest budget, where it no longer gains."""
     last = next(worths for _, worths in result.worths if first in worths)[-1]
     return {
-        "none": f"; with {count(last.budget, 'label')} no gain is measurable",
+        "none": f"; with {count(last.budget, 'label')} {last.phrase()}",
         "loss": f"; with {count(last.budget, 'label')} it does harm",
     }.get(last.verdict, "")
 
