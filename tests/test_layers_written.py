@@ -217,6 +217,24 @@ def test_the_command_prints_one_table_and_the_sentences(home, tmp_path):
     assert "holds a run with other settings" in str(refused.exception)
 
 
+def test_layers_can_be_asked_what_they_carry_to_another_corpus(home, tmp_path):
+    """The same kinds of noise, half as loud, are the other corpus."""
+    there = tmp_path / "there"
+    there.mkdir()
+    table = pd.read_csv(home / "labels.csv")
+    for name in table["file"]:
+        samples, rate = soundfile.read(home / name)
+        soundfile.write(there / name, samples / 2, rate)
+    table.to_csv(there / "labels.csv", index=False)
+    tested = ("--corpus", f"here={home / 'labels.csv'}", "--test-corpus")
+    given = ask(home, tmp_path / "run", "--set", "across.shift=false")[2:]
+    done = run(home, *tested, f"there={there / 'labels.csv'}", *given)
+    assert done.exit_code == 0, done.output
+    assert json.loads((tmp_path / "run" / "layers.json").read_text())["corpus"] == "here → there"
+    predicted = pd.read_parquet(tmp_path / "run" / "predictions.parquet")
+    assert set(predicted["speaker"]) == {f"there/s{i}" for i in range(6)}
+
+
 def test_the_function_does_what_the_command_does(home, tmp_path):
     settings = undertone.LayersSettings(
         corpus=str(home / "labels.csv"),

@@ -7,7 +7,20 @@ import typer
 
 from undertone.cli import options, printing
 from undertone.cli.app import app
-from undertone.cli.options import Cache, Config, Proxy, Quiet, Seed, Set, Task, Workers
+from undertone.cli.options import (
+    Cache,
+    Config,
+    Corpora,
+    OneOut,
+    Proxy,
+    Quiet,
+    SameSpeakers,
+    Seed,
+    Set,
+    Task,
+    TestCorpus,
+    Workers,
+)
 from undertone.config import load
 from undertone.errors import UndertoneError
 
@@ -15,7 +28,10 @@ from undertone.errors import UndertoneError
 @app.command()
 def layers(
     *,
-    corpus: Annotated[str | None, typer.Option(help="Labelled corpus, NAME=PATH.")] = None,
+    corpus: Corpora = None,
+    test_corpus: TestCorpus = None,
+    one_out: OneOut = False,
+    same_speakers: SameSpeakers = False,
     upstream: Annotated[
         str | None, typer.Option(help="Encoder: a folder, or a name on the hub.")
     ] = None,
@@ -39,13 +55,14 @@ def layers(
     from undertone.experiment.probing import PAGE, LayersSettings, run_layers
     from undertone.pipeline import Resources
 
-    if config is None and None in (corpus, upstream):
+    if config is None and not (corpus and upstream):
         raise UndertoneError(
             "layers needs a labelled corpus and an encoder: --corpus NAME=PATH --upstream MODEL, "
             "or --config FILE"
         )
     given = {
-        "corpus": corpus,
+        "corpus": corpus[0] if corpus else None,
+        "across": options.across_of(corpus, test_corpus, each=one_out, one_person=same_speakers),
         "upstream": upstream,
         "budgets": options.budgets_of(budgets),
         "draws": draws,

@@ -20,6 +20,7 @@ import numpy as np
 
 from undertone import atomic, config
 from undertone.config import check_types
+from undertone.corpora.across import AcrossSettings
 from undertone.errors import UndertoneError
 from undertone.evaluation.apart import trace_apart
 from undertone.evaluation.curves import Curves
@@ -55,6 +56,7 @@ class LayersSettings:
     upstream: str  # folder of an encoder, or its name on the hub
     task: str = ""  # what is predicted; by default what the corpus has labels for
     proxy: str = ""  # in place of ratings of dimensions: pad, from the emotions of a corpus
+    across: AcrossSettings = field(default_factory=AcrossSettings)  # other corpora are tested
     budgets: tuple[int | str, ...] = (20, 50, 100, 200)  # "all": what the training speakers have
     draws: int = 10
     folds: int = 5
@@ -88,7 +90,7 @@ class LayersSettings:
 
     def settled(self, curve: CurveSettings) -> "LayersSettings":
         """The same as a curve's that were settled: their file repeats the run from any folder."""
-        shared = ("corpus", "task", "fold_files", "replicates")
+        shared = ("corpus", "across", "task", "fold_files", "replicates")
         values = {name: getattr(curve, name) for name in shared}
         return replace(self, **values, upstream=str(parse(curve.features)))
 

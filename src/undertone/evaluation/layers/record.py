@@ -32,7 +32,7 @@ def record(result: LayersResult) -> dict[str, Any]:
             "width": result.encoder.width,
             "cut_from": result.encoder.cut_from,
         },
-        "corpus": curve.sources[0].name,
+        "corpus": " → ".join(s.name for s in curve.sources if s.role != "unlabelled pool"),
         "task": task.name,
         "outputs": list(task.outputs),
         "headline": task.headline,
