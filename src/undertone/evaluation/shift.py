@@ -88,7 +88,7 @@ class Needed:
         ('35 labels [12, more than 200]', 'not within 200 labels [90, more than 200]')
         """
         ends = f" [{self._number(self.low)}, {self._number(self.high)}]"
-        bracket = "" if math.isnan(self.low) else ends
+        bracket = ends if math.isfinite(self.low) else ""
         if not math.isfinite(self.labels):
             return f"not within {self.most} labels{bracket}"
         return f"{round(self.labels)} label{'' if round(self.labels) == 1 else 's'}{bracket}"
