@@ -40,7 +40,7 @@ from undertone.systems.fits import temperature_within
 from undertone.systems.fitted import Fitted
 from undertone.systems.plan import Cell, Data, Draws, Plan
 from undertone.systems.problem import Material, Problem
-from undertone.systems.settings import Bag, bag_of, plain_bag, teacher_in
+from undertone.systems.settings import Bag, bag_of, makes_copies, plain_bag, teacher_in
 from undertone.systems.table import (
     ENCODER,
     FRAMES,
@@ -201,6 +201,12 @@ class Build:
                 f"{', '.join(rows)}"
             )
         return rows[name]
+
+    @property
+    def makes_copies(self) -> bool:
+        """Whether the system learns what recordings do to a voice."""
+        section = self.row.settings
+        return section is not None and makes_copies({section.name: self._settings})
 
     @cached_property
     def folds(self) -> list[Fold]:
