@@ -314,6 +314,16 @@ class Build:
             if temperature is None:
                 temperature = temperature_untested(fitted.predict(material, problem.budget))
             fitted = fitted.cooled(temperature)
+        return self._served(fitted, problem)
+
+    def recogniser_of(self, cell: Cell) -> Recogniser:
+        """The system on the training speakers of one cell; its probabilities are as they come."""
+        problem = self.plan.problem(cell, self._material(cell))
+        return self._served(self.row.fit(problem, self._settings), problem)
+
+    def _served(self, fitted: Fitted, problem: Problem) -> Recogniser:
+        """What can be saved and served of a fit."""
+        material = problem.material
         start = fitted.view.start
         return Recogniser(
             Inputs.of(features_read(self.features, fitted), material.normaliser),
@@ -326,10 +336,17 @@ class Build:
             notes={
                 "labels": len(problem.budget),
                 "corpus": self.data.corpus.name,
+                "heard": self._heard(material),
+                "recipe": config.to_toml(self.settings),
                 **self._teacher_notes(),
                 **fitted.notes,
             },
         )
+
+    def _heard(self, material: Material) -> list[str]:
+        """Names of the audio of the speakers that it was fitted on, whatever reads it."""
+        keys = self.data.frames.keys
+        return sorted({short_name(keys.get(n, n).rpartition(" ")[2]) for n in material.crowd})
 
     def _teacher_notes(self) -> dict[str, Any]:
         if (teacher := self.settings.teacher) is None:
