@@ -219,6 +219,16 @@ def test_no_copy_of_a_test_speaker_is_learned_from(tmp_path):
         assert not set(names) & set(plan.folds[cell.fold].test)
 
 
+def test_what_a_teacher_hears_of_copies_is_not_asked(tmp_path):
+    data = data_of("choice")
+    plan = curve_plan(replace(data, copies=copied(data)), tmp_path)
+    material = plan.material(0, unchanged(len(plan.frames.columns), stride=4))
+    problem = plan.problem(plan.cells[0], material)
+    assert copies_of(problem, View(("teacher",))) is None
+    assert copies_of(problem, View(("descriptors", "words"))) is None
+    assert copies_of(problem, View(("descriptors", "pooled"), "random", "mean_sd")) is not None
+
+
 def test_a_plan_with_other_copies_is_another(tmp_path):
     data = data_of("choice")
     copies_made = copied(data)

@@ -37,6 +37,7 @@ from undertone.training.supervised import FinetuneConfig, finetune
 from undertone.training.supervised import fit as fit_network
 
 POOLING = "mean_sd"  # of an encoder's outputs beside descriptors
+OF_COPIES = {DESCRIPTORS, "pooled"}  # blocks that copies have
 N_GROUPS = 5  # of speakers, to find how sure probabilities may be
 
 
@@ -288,9 +289,12 @@ def crowd_of(problem: Problem, view: View, lesson: Lesson | None = None) -> Crow
 def copies_of(problem: Problem, view: View) -> Copies | None:
     """Copies of the training speakers' speech beside what they are copies of, where there are any.
 
-    Whose utterance is not in the crowd, of that no copy is looked at.
+    Whose utterance is not in the crowd, of that no copy is looked at. What a teacher or a
+    transcript says of a copy nobody knows.
     """
     material = problem.material
+    if not set(view.blocks) <= OF_COPIES:
+        return None
     pairs = [(name, own) for name in material.crowd for own in material.copies.get(name, ())]
     if not pairs:
         return None
