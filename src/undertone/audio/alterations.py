@@ -1,8 +1,9 @@
 """What rooms, lines and recorders do to speech, as functions of a waveform.
 
 In:  a waveform (n_samples,) at ``audio.SAMPLE_RATE``; a random generator where chance is in it.
-Out: another waveform, float32. Levels are relative to the speech: its power is that of its powerful
-     parts, sum p^2 / sum p over stretches of 10 ms, so that silence counts nothing.
+Out: another waveform, float32. Levels are relative to the speech, of which silence is no part: its
+     power is the mean over stretches of 10 ms that are active, at most ``ACTIVE_DB`` below
+     sum p^2 / sum p (after the active speech level of ITU-T P.56, which is 15.9 dB below itself).
 """
 
 import numpy as np
@@ -15,6 +16,7 @@ STRETCH = 160  # samples, 10 ms
 LINE_RATE = 8_000  # Hz, of a telephone
 LOWEST_TILT_HZ = 50.0  # below, noise of a slope is flat
 LEAST = 1e-12  # power
+ACTIVE_DB = 20.0
 MU = 255.0  # ITU-T G.711
 GATE_DB = 35.0  # below the speech, a gate closes
 
@@ -22,8 +24,10 @@ GATE_DB = 35.0  # below the speech, a gate closes
 def speech_power(waveform: np.ndarray) -> float:
     """Mean square of the speech; that of all samples where there are few."""
     powers = _powers(waveform)
-    total = float(powers.sum())
-    return float((powers**2).sum() / total) if total > 0 else LEAST
+    if (total := float(powers.sum())) <= 0:
+        return LEAST
+    weighted = float((powers**2).sum()) / total
+    return float(powers[powers >= weighted / 10 ** (ACTIVE_DB / 10)].mean())
 
 
 def with_noise(
