@@ -4,10 +4,13 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test check clean
+.PHONY: demo stress test check clean
 
 demo: $(VENV)/.installed
 	$(BIN)/undertone demo
+
+stress: $(VENV)/.installed
+	$(BIN)/python benchmarks/stress.py
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile

@@ -38,6 +38,6 @@ class Described(Material):
 def describe(
     plan: Plan, fold: int, vectors: Mapping[str, np.ndarray], counts: np.ndarray
 ) -> Described:
-    """A fold of the plan with these descriptors."""
+    """A fold of the plan with these descriptors; of copies nobody has any."""
     material = plan.material(fold, unchanged(len(plan.frames.columns)))
-    return Described(**vars(material), vectors=vectors, counts=counts)
+    return Described(**vars(material) | {"copies": {}}, vectors=vectors, counts=counts)

@@ -130,7 +130,10 @@ def test_rivals_have_the_draws_of_the_run(script, run, tmp_path, monkeypatch):
     for _, rows in table.groupby("system"):
         assert len(rows) == 2 * 72  # every utterance is tested once a draw
         assert (rows["prediction"] == rows["truth"]).mean() > 0.8  # chance is .33
-    rivals = [f"{name}={tmp_path / 'out'}:egemaps_{name}" for name in ("logistic", "discriminant")]
+    rivals = [
+        f"{name}={tmp_path / 'out'}:egemaps_{name}"
+        for name in ("logistic", "discriminant", "trimmed_discriminant")
+    ]
     assert compare(list(map(parse, rivals))).budgets == (9,)
 
 

@@ -5,7 +5,7 @@ Out: a filled frame store, an encoder folder, a model folder.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from undertone import atomic, corpora
@@ -33,6 +33,7 @@ from undertone.reading import (
     settle,
     tell_findings,
     tell_of,
+    with_copies,
     without_frames,
 )
 from undertone.recogniser.build import (
@@ -238,6 +239,8 @@ def _finetune(
     )
     sealed = Sealed(vault, str(corpus)) if vault else None
     build = Build(data, features, pretrained, settings, sealed)
+    if build.makes_copies:
+        build = replace(build, data=with_copies(data, features, resources))
     findings = check(data.corpus, data.frames.keys, folds=build.folds[:-1], features=str(features))
     tell_findings(findings)
     with Progress(shown=resources.progress) as progress:

@@ -21,6 +21,7 @@ from undertone.corpora.folds import known_speakers, labelled_rows
 from undertone.corpora.official import in_official_folds
 from undertone.errors import UndertoneError, tell
 from undertone.features import mosei, store
+from undertone.features.copies import copy
 from undertone.features.name import FeatureName, parse
 from undertone.features.store import FrameTable
 from undertone.features.text.reader import TextSettings
@@ -169,6 +170,19 @@ def _beside(data: Data, others: Sequence[_Heard]) -> Data:
         teacher=data.teacher and data.teacher.with_others(teacher),
         others=tuple((other.corpus, other.table) for other in others),
     )
+
+
+def with_copies(data: Data, features: FeatureName, resources: Resources) -> Data:
+    """The same with copies of the corpus's recordings, where its features are quick to compute."""
+    if mosei.holds_frames(data.corpus):
+        return data
+    copied = copy(
+        *(data.corpus, features),
+        folder=resources.cache,
+        workers=resources.workers,
+        progress=resources.progress,
+    )
+    return replace(data, copies=copied)
 
 
 def tell_findings(findings: Sequence[Finding]) -> None:

@@ -58,9 +58,11 @@ from undertone.reading import (
     settle,
     tell_findings,
     tell_of,
+    with_copies,
     without_frames,
 )
 from undertone.systems.plan import Cell, Data, Draws, Plan
+from undertone.systems.settings import makes_copies
 from undertone.systems.table import contrasts_among, pairs_among, systems_of
 from undertone.tasks import Task
 
@@ -111,6 +113,8 @@ def open_run(
         text=settings.text,
         guard=Guard(settings.allow, settings.disjoint, frozen),
     )
+    if makes_copies(settings.of_systems):
+        data = with_copies(data, features, resources)
     unlabelled = tuple(
         read_frames(corpora.open(name), features, resources) for name in settings.unlabelled
     )

@@ -97,7 +97,7 @@ EXTRACTORS = {
         covarep.VERSION,
         settings=covarep.PUBLISHED.settings(),
     ),
-    "log_mel": Extractor(log_mel.extract, log_mel.COLUMNS, version=1, settings=log_mel.SETTINGS),
+    "log_mel": Extractor(log_mel.extract, log_mel.COLUMNS, version=2, settings=log_mel.SETTINGS),
 }
 
 

@@ -5,17 +5,19 @@ Out: (n_features * len(STATISTICS),) float32, column by column: mean, standard d
      percentiles and the mean absolute change from one frame to the next.
 
 Values that are not finite are left out; a column without any finite value gives zeros. Where a
-column is called ``voiced``, ``log_f0`` is described over voiced frames alone (over all frames where
-none is voiced), so that interpolated gaps carry no weight.
+column is called ``voiced``, ``log_f0`` and the formants are described over voiced frames alone
+(over all frames where none is voiced), so that interpolated gaps carry no weight.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
 
+from undertone.features import formants
+
 PERCENTILES = (5, 25, 50, 75, 95)
 STATISTICS = ("mean", "sd", *(f"p{percent:02d}" for percent in PERCENTILES), "change")
-OVER_VOICED = ("log_f0",)
+OVER_VOICED = ("log_f0", *formants.COLUMNS)
 
 
 def functionals(frames: np.ndarray, columns: Sequence[str] = ()) -> np.ndarray:
@@ -27,7 +29,7 @@ def functionals(frames: np.ndarray, columns: Sequence[str] = ()) -> np.ndarray:
         described = np.stack([_describe_finite(column) for column in frames.T])
     if "voiced" in columns:
         voiced = frames[:, columns.index("voiced")] > 0.5
-        for name in OVER_VOICED if voiced.any() else ():
+        for name in set(OVER_VOICED) & set(columns) if voiced.any() else ():
             index = columns.index(name)
             described[index] = _describe_finite(frames[voiced, index])
     return described.ravel().astype(np.float32)

@@ -24,6 +24,7 @@ from undertone.config import cache_folder
 from undertone.corpora.corpus import Corpus
 from undertone.errors import UndertoneError, as_path, printable, raise_if_exhausted
 from undertone.features import extractors, shards
+from undertone.features.altered import VERSION as ALTERATIONS
 from undertone.features.extractors import Extractor
 from undertone.features.name import FeatureName, parse
 from undertone.features.workers import Recording, compute, fill
@@ -102,6 +103,7 @@ def extract(
     folder: Path | str | None = None,
     workers: int | None = None,
     progress: bool = True,
+    altered: str = "",
 ) -> FrameTable:
     """Compute the frames that are missing, and return all of them.
 
@@ -111,6 +113,7 @@ def extract(
         folder: of the store; ``default_folder()`` by default.
         workers: processes; one a core by default.
         progress: whether to show it on standard error.
+        altered: a row of ``features.altered``; recordings as they are by default.
 
     Raises:
         UndertoneError: nothing could be read, the folder cannot be written, or the disk is full.
@@ -118,7 +121,10 @@ def extract(
     extractor = parse(extractor)
     chosen = extractors.get(extractor)
     home = Path(folder or default_folder()) / _home_name(extractor, chosen)
-    recordings = recordings_of(corpus)
+    recordings = {
+        name: replace(recording, altered=altered)
+        for name, recording in recordings_of(corpus).items()
+    }
     with Progress(shown=progress) as shown:
         keys, unreadable = keys_of(recordings, shown)
         by_key = {key: recordings[u] for u, key in keys.items()}
@@ -126,7 +132,7 @@ def extract(
         missing = {key: recording for key, recording in by_key.items() if key not in known}
         failed = {}
         if missing:
-            name = f"{extractor} of {corpus.name}"
+            name = f"{extractor} of {corpus.name}" + f", {altered}" * bool(altered)
             shown.add(name, len(by_key), len(by_key) - len(missing))
             failed = fill(
                 home,
@@ -226,6 +232,8 @@ def _find(home: Path, extractor: Extractor, keys: Container[str]) -> dict[str, s
 
 def _key(recording: Recording, content: str) -> str:
     segment = f"{content} {recording.start_s!r} {recording.end_s!r}"
+    if recording.altered:
+        segment += f" {recording.altered} {ALTERATIONS}"
     return hashlib.sha256(segment.encode()).hexdigest()[:32]
 
 

@@ -19,6 +19,7 @@ import numpy as np
 from undertone import audio
 from undertone.errors import ExhaustedError, UndertoneError
 from undertone.features import shards
+from undertone.features.altered import ALTERED
 from undertone.features.extractors import Extractor, Stack
 from undertone.processes import one_thread, process_pool
 
@@ -32,11 +33,12 @@ OTHER_FOLDER = "--cache or the environment variable UNDERTONE_CACHE chooses anot
 
 @dataclass(frozen=True)
 class Recording:
-    """A file or a segment of one."""
+    """A file or a segment of one, as it is or altered."""
 
     path: Path
     start_s: float = 0.0
     end_s: float | None = None
+    altered: str = ""  # a row of ``ALTERED``; as it is by default
 
 
 @dataclass(frozen=True)
@@ -160,7 +162,8 @@ def _compute_stack(
 
 
 def _read(recording: Recording) -> np.ndarray:
-    return audio.read(recording.path, start_s=recording.start_s, end_s=recording.end_s)
+    waveform = audio.read(recording.path, start_s=recording.start_s, end_s=recording.end_s)
+    return ALTERED[recording.altered](waveform) if recording.altered else waveform
 
 
 def _write(chunk: Chunk, frames: Mapping[str, np.ndarray]) -> None:

@@ -29,6 +29,7 @@ from scipy.special import log_softmax, softmax
 from undertone.config import check_ranges
 from undertone.models.crowd import Crowd, scaled
 from undertone.models.heads import NEVER, Head
+from undertone.models.nuisance import Copies, nuisance_rows
 
 SMALLEST = 1e-37  # probability that float32 still holds
 NO_SCATTER = 1e-9  # of z-scores
@@ -45,6 +46,7 @@ class DiscriminantConfig:
     crowd_share: float = 0.6  # of the crowd that joins the labels
     label_weight: int = 3
     encoder_emphasis: float = 0.5  # of an encoder's outputs beside descriptors
+    nuisance_weight: float = 0.1  # of the covariance of recordings; 0: no copies are made
 
     def __post_init__(self) -> None:
         check_ranges(
@@ -55,6 +57,7 @@ class DiscriminantConfig:
             crowd_share=(1e-3, 1),
             label_weight=(1, 10_000),
             encoder_emphasis=(0, 100),
+            nuisance_weight=(0, math.inf),
         )
 
 
@@ -152,6 +155,7 @@ def fit_discriminant(
     settings: DiscriminantConfig,
     emphasis: np.ndarray | None = None,
     weights: np.ndarray | None = None,
+    copies: Copies | None = None,
 ) -> Discriminant:
     """Fit to labels and a crowd.
 
@@ -163,12 +167,17 @@ def fit_discriminant(
         settings: of the analysis.
         emphasis: (n_values,) of the z-scores; all equal by default.
         weights: (n_labels,) what each counts; ``label_weight`` by default.
+        copies: of the crowd's utterances, which differ from them by the recording alone.
     """
     mean, sd = crowd.mean_and_sd()
     emphasis = np.ones_like(mean) if emphasis is None else emphasis
     of_crowd = partial(scaled, mean=mean, sd=sd, emphasis=emphasis)
     labelled, others = of_crowd(vectors), of_crowd(crowd.vectors[crowd.unlabelled])
-    prior = _Prior(settings, _speaker_means(of_crowd(crowd.vectors), crowd.speakers))
+    prior = _Prior(
+        settings,
+        _speaker_means(of_crowd(crowd.vectors), crowd.speakers),
+        nuisance=nuisance_rows(copies, of_crowd, weight=settings.nuisance_weight),
+    )
     if weights is None:
         weights = np.full(len(truth), float(settings.label_weight))
     weight, bias = prior.fit(labelled, truth, weights=weights, n_outputs=n_outputs)
@@ -266,6 +275,7 @@ class _Prior:
     settings: DiscriminantConfig
     speaker_means: np.ndarray = field(repr=False)  # (n_speakers, n_values), centred
     n_values: int = 0  # where the rows are coordinates in fewer
+    nuisance: np.ndarray = field(repr=False, default_factory=lambda: np.zeros((0, 0)))
 
     def fit(
         self, vectors: np.ndarray, truth: np.ndarray, *, weights: np.ndarray, n_outputs: int
@@ -295,7 +305,8 @@ class _Prior:
             spread = 1.0
         level = share * spread
         speakers = np.sqrt(weight / len(self.speaker_means)) * self.speaker_means
-        rows = np.concatenate([np.sqrt(1 - share) * residuals, speakers])
+        known = [speakers, self.nuisance] if len(self.nuisance) else [speakers]
+        rows = np.concatenate([np.sqrt(1 - share) * residuals, *known])
         if len(rows) < n_values:
             inner = _with_added_to_diagonal(rows @ rows.T, level)
             return (means - solve(inner, rows @ means.T, assume_a="pos").T @ rows) / level

@@ -42,7 +42,7 @@ from undertone.systems.fits import temperature_within
 from undertone.systems.fitted import Fitted
 from undertone.systems.plan import Cell, Data, Draws, Plan
 from undertone.systems.problem import Material, Problem
-from undertone.systems.settings import Bag, bag_of, plain_bag, teacher_in
+from undertone.systems.settings import Bag, bag_of, makes_copies, plain_bag, teacher_in
 from undertone.systems.table import (
     ENCODER,
     FRAMES,
@@ -213,6 +213,12 @@ class Build:
             )
         return rows[name]
 
+    @property
+    def makes_copies(self) -> bool:
+        """Whether the system learns what recordings do to a voice."""
+        section = self.row.settings
+        return section is not None and makes_copies({section.name: self._settings})
+
     @cached_property
     def folds(self) -> list[Fold]:
         """Those of the cross-validation, and at the end the one in which everybody trains."""
@@ -323,6 +329,16 @@ class Build:
             if temperature is None:
                 temperature = temperature_untested(fitted.predict(material, problem.budget))
             fitted = fitted.cooled(temperature)
+        return self._served(fitted, problem)
+
+    def recogniser_of(self, cell: Cell) -> Recogniser:
+        """The system on the training speakers of one cell; its probabilities are as they come."""
+        problem = self.plan.problem(cell, self._material(cell))
+        return self._served(self.row.fit(problem, self._settings), problem)
+
+    def _served(self, fitted: Fitted, problem: Problem) -> Recogniser:
+        """What can be saved and served of a fit."""
+        material = problem.material
         start = fitted.view.start
         return Recogniser(
             Inputs.of(features_read(self.features, fitted), material.normaliser),
@@ -335,10 +351,18 @@ class Build:
             notes={
                 "labels": len(problem.budget),
                 **across.notes_of(self.data.corpus),
+                "corpus": self.data.corpus.name,
+                "heard": self._heard(material),
+                "recipe": config.to_toml(self.settings),
                 **self._teacher_notes(),
                 **fitted.notes,
             },
         )
+
+    def _heard(self, material: Material) -> list[str]:
+        """Names of the audio of the speakers that it was fitted on, whatever reads it."""
+        keys = self.data.frames.keys
+        return sorted({short_name(keys.get(n, n).rpartition(" ")[2]) for n in material.crowd})
 
     def _teacher_notes(self) -> dict[str, Any]:
         if (teacher := self.settings.teacher) is None:

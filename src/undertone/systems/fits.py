@@ -23,6 +23,7 @@ from undertone.models.discriminant import DiscriminantConfig, fit_discriminant, 
 from undertone.models.heads import Head
 from undertone.models.linear_and_svm import fit_logistic, fit_ridge, fit_svm
 from undertone.models.network import DenseHead
+from undertone.models.nuisance import Copies
 from undertone.models.picture import PictureConfig, load_backbone
 from undertone.systems.fitted import Fitted, OnPictures, OnSegments, OnSteps, OnVectors, View
 from undertone.systems.problem import DESCRIPTORS, Problem
@@ -36,6 +37,7 @@ from undertone.training.supervised import FinetuneConfig, finetune
 from undertone.training.supervised import fit as fit_network
 
 POOLING = "mean_sd"  # of an encoder's outputs beside descriptors
+OF_COPIES = {DESCRIPTORS, "pooled"}  # blocks that copies have
 N_GROUPS = 5  # of speakers, to find how sure probabilities may be
 
 
@@ -131,6 +133,7 @@ def fit_combined(
         settings=settings,
         emphasis=np.append(of_block, of_encoder),
         weights=lesson.weights,
+        copies=copies_of(problem, view),
     )
     return OnVectors(view, discriminant)
 
@@ -281,6 +284,22 @@ def crowd_of(problem: Problem, view: View, lesson: Lesson | None = None) -> Crow
         speakers=np.array([who if knows(who) else None for who in crowd.values()], dtype=object),
         unlabelled=np.array([name not in seen for name in crowd]),
     )
+
+
+def copies_of(problem: Problem, view: View) -> Copies | None:
+    """Copies of the training speakers' speech beside what they are copies of, where there are any.
+
+    Whose utterance is not in the crowd, of that no copy is looked at. What a teacher or a
+    transcript says of a copy nobody knows.
+    """
+    material = problem.material
+    if not set(view.blocks) <= OF_COPIES:
+        return None
+    pairs = [(name, own) for name in material.crowd for own in material.copies.get(name, ())]
+    if not pairs:
+        return None
+    clean, altered = zip(*pairs, strict=True)
+    return Copies(vectors_of(problem, view, clean), vectors_of(problem, view, altered))
 
 
 def _emphasis(problem: Problem, block: str) -> np.ndarray:

@@ -19,6 +19,7 @@ from undertone.corpora.folds import Fold, draw_labels, largest_budget
 from undertone.corpora.pool import Pool
 from undertone.corpora.sentences import said_on_both_sides
 from undertone.errors import UndertoneError
+from undertone.features.copies import Copied
 from undertone.features.store import FrameTable
 from undertone.models.encoder import Encoder, EncoderConfig
 from undertone.systems.layers import Layers
@@ -98,6 +99,7 @@ class Plan:
         shape: of the encoders.
         seed: names all randomness.
         words: of the transcripts, where they are to be used.
+        copies: of utterances, which differ from them by the recording alone, where they are used.
     """
 
     task: Task
@@ -111,6 +113,7 @@ class Plan:
     seed: int
     teacher: Layers | None = None
     words: Words | None = None
+    copies: Copied | None = None
 
     def digest(self) -> str:
         """What the fits depend on beside the settings: truth, speakers, content of the audio."""
@@ -136,14 +139,17 @@ class Plan:
         )
         if self.words is not None:
             parts += (self.words.digest,)
+        if self.copies is not None:
+            parts += (sorted(self.copies.table.keys.items()),)
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
     def material(
         self, fold: int, normaliser: Normaliser, pretrained: Encoder | None = None
     ) -> Material:
         """What a fold offers to all its cells."""
+        copies = self.copies
         return Material(
-            frames=self.frames.frames,
+            frames=self.frames.frames if copies is None else self._frames_or_copy,
             columns=self.frames.columns,
             normaliser=normaliser,
             shape=self.shape,
@@ -156,8 +162,16 @@ class Plan:
             teacher=self.teacher,
             elsewhere=self.folds[fold].elsewhere,
             words=self.words,
-            together=_of_like_length(self.frames.lengths),
+            copies={} if copies is None else copies.of,
+            together=_of_like_length(self.frames.lengths)
+            | ({} if copies is None else _of_like_length(copies.table.lengths)),
         )
+
+    def _frames_or_copy(self, name: str) -> np.ndarray:
+        """(n_frames, n_features) of an utterance or of a copy."""
+        assert self.copies is not None
+        table = self.copies.table if name in self.copies.table.source else self.frames
+        return table.frames(name)
 
     def problem(self, cell: Cell, material: Material) -> Problem:
         """What every system is given in a cell: the labels of its budget and no others."""
@@ -213,6 +227,7 @@ class Data:
         teacher: all layers of an encoder that teaches, where one does.
         others: unlabelled corpora that a teacher may guess, with their frames; the utterances are
             in ``frames``, ``layers`` and ``teacher`` too, behind ``prefix_of``.
+        copies: of utterances, which differ from them by the recording alone, where they are used.
         words: of the transcripts, where they are to be used: folds then keep sentences apart, too.
     """
 
@@ -224,6 +239,7 @@ class Data:
     teacher: Layers | None = None
     others: tuple[tuple[Corpus, FrameTable], ...] = ()
     words: Words | None = None
+    copies: Copied | None = None
 
     def plan(
         self,
@@ -254,6 +270,7 @@ class Data:
             seed=seed,
             teacher=self.teacher,
             words=self.words,
+            copies=self.copies,
         )
 
     def said_in_test(self, fold: Fold) -> set[str]:

@@ -47,6 +47,7 @@ class Material:
         teacher: all layers of another encoder, which teaches these frames.
         elsewhere: speaker by utterance, of unlabelled speech of other corpora.
         words: of the transcripts, where they are to be used.
+        copies: by utterance, names of its copies that differ by the recording alone.
         together: by utterance, those that go through an encoder with it: sums are rounded otherwise
             in other company, and which labels a process meets first must change no number.
     """
@@ -64,6 +65,7 @@ class Material:
     teacher: Layers | None = None
     elsewhere: Mapping[str, str] = field(default_factory=dict)
     words: Words | None = None
+    copies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     together: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     _steps: dict[str, np.ndarray] = field(default_factory=dict)
     _vectors: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)

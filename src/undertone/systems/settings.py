@@ -12,7 +12,8 @@ from typing import Any
 from undertone import config
 from undertone.errors import UndertoneError
 from undertone.features.name import FeatureName, parse
-from undertone.systems.system import TAUGHT, System
+from undertone.models.discriminant import DiscriminantConfig
+from undertone.systems.system import DISCRIMINANT, TAUGHT, System
 from undertone.systems.table import sections, systems_of
 from undertone.systems.taught import TaughtConfig
 from undertone.tasks import Task
@@ -51,6 +52,15 @@ def teacher_in(bag: Bag) -> FeatureName | None:
     """The features of the teacher that is named among settings of systems, if one is."""
     text = bag.get(TAUGHT.name, {}).get("teacher", "")
     return parse(config.load(TaughtConfig, {"teacher": text}).teacher) if text else None
+
+
+def makes_copies(bag: Mapping[str, Any]) -> bool:
+    """Whether a system with these settings learns what recordings do to a voice."""
+    if DISCRIMINANT.name not in bag:
+        return False
+    given = bag[DISCRIMINANT.name]
+    own = given if isinstance(given, DiscriminantConfig) else config.load(DiscriminantConfig, given)
+    return own.nuisance_weight > 0
 
 
 def bag_of(task: Task, systems: tuple[str, ...], given: Bag) -> dict[str, Any]:

@@ -1,0 +1,65 @@
+"""What makes recordings of one voice alike: no hum, no offset, powers relative to the speech.
+
+In:  a waveform (n_samples,); powers (n_frames,) or (n_frames, n_bands) on the frame grid.
+Out: the waveform without what lies below speech; levels in natural logarithms of power.
+
+A level of speech is that of its powerful frames, each counting as much as its power: silence has
+none and counts nothing, however much of it there is. A percentile over all frames would move with
+every second of silence.
+"""
+
+import numpy as np
+import scipy.fft
+
+from undertone import audio
+
+CORNER_HZ = 60.0  # below the voice, above hum and offset
+RING_S = 0.2  # after which the filter has died away
+CLICK = 7  # frames: what sounds in fewer than half of them raises no level
+LEAST = 1e-30  # power that float32 still holds
+
+
+def high_pass(waveform: np.ndarray) -> np.ndarray:
+    """The waveform less its mean, through a high-pass filter without delay.
+
+    It is a Butterworth filter of order 2, run forwards and backwards, which weighs the frequency f
+    by |H(f)|^2 = 1 / (1 + (60 Hz / f)^4). Beyond both ends there is silence.
+
+    Args:
+        waveform: (n_samples,)
+
+    Returns:
+        (n_samples,) float32.
+    """
+    ring = round(RING_S * audio.SAMPLE_RATE)
+    size = scipy.fft.next_fast_len(len(waveform) + ring, real=True)
+    spectrum = scipy.fft.rfft((waveform - waveform.mean()).astype(np.float32), size)
+    hz = np.arange(len(spectrum)) * (audio.SAMPLE_RATE / size)
+    hz[0] = 1e-3
+    gain = (1 / (1 + (CORNER_HZ / hz) ** 4)).astype(np.float32)
+    filtered: np.ndarray = scipy.fft.irfft(spectrum * gain, size)[: len(waveform)]
+    return filtered
+
+
+def level(powers: np.ndarray) -> np.ndarray:
+    """L = sum p ln p / sum p over the frames, of powers p without clicks, a band at a time.
+
+    Args:
+        powers: (n_frames, n_bands) not negative.
+
+    Returns:
+        (n_bands,) natural logarithms; that of ``LEAST`` where there is no power at all.
+    """
+    steady = without_clicks(powers)
+    steady = np.where(steady.any(axis=0), steady, powers)
+    weights = np.maximum(steady, LEAST)
+    levels: np.ndarray = (weights * np.log(weights)).sum(axis=0) / weights.sum(axis=0)
+    return levels
+
+
+def without_clicks(powers: np.ndarray) -> np.ndarray:
+    """(n_frames, n_bands) running medians over ``CLICK`` frames, with silence beyond both ends."""
+    padded = np.pad(powers, ((CLICK // 2, CLICK // 2), (0, 0)))
+    around = np.lib.stride_tricks.sliding_window_view(padded, CLICK, axis=0)
+    middle: np.ndarray = np.partition(around, CLICK // 2, axis=2)[:, :, CLICK // 2]
+    return middle
