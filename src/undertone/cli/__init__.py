@@ -10,11 +10,14 @@ import os
 import sys
 from typing import NoReturn
 
-from undertone.cli import audit, encoders, evidence, small, steps, stress, text
+from undertone.cli import audit, encoders, evidence, small, steps, stress, text, timeline
 from undertone.cli.app import StoppedError, app
 from undertone.errors import UndertoneError, printable
 
-__all__ = ["app", "audit", "encoders", "evidence", "main", "small", "steps", "stress", "text"]
+__all__ = [
+    *("app", "audit", "encoders", "evidence", "main", "small", "steps", "stress", "text"),
+    "timeline",
+]
 KEPT = "what is finished is kept"
 NO_MEMORY = (
     f"the memory that this process may use does not suffice (ulimit -v, or the machine's); {KEPT}: "

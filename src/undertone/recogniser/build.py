@@ -351,7 +351,6 @@ class Build:
             notes={
                 "labels": len(problem.budget),
                 **across.notes_of(self.data.corpus),
-                "corpus": self.data.corpus.name,
                 "heard": self._heard(material),
                 "recipe": config.to_toml(self.settings),
                 **self._teacher_notes(),

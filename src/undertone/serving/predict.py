@@ -78,7 +78,7 @@ def predict(
     from undertone.recogniser.folder import Recogniser, load
 
     recogniser = model if isinstance(model, Recogniser) else load(model)
-    _check_features(recogniser)
+    check_features(recogniser)
     if isinstance(files, str | Path):
         files = [files]
     said, paths = said or What(), [Path(file) for file in files]
@@ -130,7 +130,7 @@ def _note_on_silence(silent_s: float, lasts_s: float) -> str | None:
     )
 
 
-def _check_features(recogniser: "Recogniser") -> None:
+def check_features(recogniser: "Recogniser") -> None:
     from undertone.features.extractors import get
 
     inputs = recogniser.inputs

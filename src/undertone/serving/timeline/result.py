@@ -1,0 +1,146 @@
+"""What a recogniser says of a recording over time.
+
+In:  windows and what was predicted of each.
+Out: ``Timeline``: its windows as a table, its steps and spells for people.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from undertone.serving.timeline.speech import Stretch
+from undertone.serving.timeline.windows import Step, Window, WindowConfig, steps_of
+from undertone.tasks import CHOICE
+from undertone.tasks.task import Task
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Track:
+    """One channel of the recording, or all of them averaged.
+
+    Attributes:
+        channel: counted from 1, or ``mix``.
+        stretches: of speech.
+        windows: inside them.
+        values: (n_windows, n_outputs) probabilities, or amounts; NaN of what is not judged.
+    """
+
+    channel: str
+    stretches: Sequence[Stretch]
+    windows: Sequence[Window]
+    values: np.ndarray
+
+
+@dataclass(frozen=True)
+class Spell:
+    """Steps in a row of which the same emotion is the likeliest.
+
+    Attributes:
+        start_s: in the recording.
+        end_s: in the recording.
+        emotion: the likeliest; "" of amounts.
+        value: its mean probability.
+    """
+
+    start_s: float
+    end_s: float
+    emotion: str
+    value: float
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """A recording, window by window.
+
+    Attributes:
+        file: of the recording.
+        lasts_s: in seconds.
+        task: what is predicted.
+        settings: how the windows lie.
+        tracks: one, or one a channel.
+        detector: what found the speech: ``silero``, ``energy``, or the name of a file of turns.
+        notes: what weakens it.
+    """
+
+    file: Path
+    lasts_s: float
+    task: Task
+    settings: WindowConfig
+    tracks: tuple[Track, ...]
+    detector: str
+    notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        n = sum(len(track.windows) for track in self.tracks)
+        return f"Timeline({self.file.name}: {n} windows in {self.speech_s:.0f} s of speech)"
+
+    @cached_property
+    def speech_s(self) -> float:
+        """Seconds of speech, of all channels together."""
+        return sum(s.end_s - s.start_s for track in self.tracks for s in track.stretches)
+
+    def steps(self, track: Track) -> list[Step]:
+        """What is said of each moment of a channel."""
+        return steps_of(track.windows, track.values, self.settings)
+
+    def spells(self, track: Track) -> list[Spell]:
+        """Steps in a row with the same likeliest emotion, across pauses shorter than a window."""
+        if self.task.kind != CHOICE:
+            return []
+        spells: list[list[Any]] = []
+        for step in self.steps(track):
+            if np.isnan(step.values).any():
+                continue
+            likeliest = int(step.values.argmax())
+            near = spells and step.start_s - spells[-1][1] < self.settings.window_s
+            if near and spells[-1][2] == likeliest:
+                spells[-1][1] = step.end_s
+                spells[-1][3].append(step.values[likeliest])
+            else:
+                spells.append([step.start_s, step.end_s, likeliest, [step.values[likeliest]]])
+        return [
+            Spell(start, end, str(self.task.outputs[k]), float(np.mean(values)))
+            for start, end, k, values in spells
+        ]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Plain values, a row a window, as the table holds them."""
+        return [
+            self._row(track, window, values)
+            for track in self.tracks
+            for window, values in zip(track.windows, track.values, strict=True)
+        ]
+
+    def to_frame(self) -> "pd.DataFrame":
+        """A row a window; audformat's index ``file, start, end`` (timedeltas)."""
+        import pandas as pd
+
+        frame = pd.DataFrame(self.rows(), columns=self.columns)
+        times = {
+            name: pd.to_timedelta(frame[name].astype(float), unit="s") for name in ("start", "end")
+        }
+        frame = frame.assign(**times)
+        return frame.set_index(["file", "start", "end"])
+
+    @property
+    def columns(self) -> list[str]:
+        """Of the table."""
+        outputs = [str(name) for name in self.task.outputs]
+        chosen = ["emotion", *(f"p_{o}" for o in outputs)] if self.task.kind == CHOICE else outputs
+        return ["file", "start", "end", "channel", "speaker", *chosen]
+
+    def _row(self, track: Track, window: Window, values: np.ndarray) -> dict[str, Any]:
+        judged = not np.isnan(values).any()
+        said: list[Any] = [round(float(value), 6) if judged else None for value in values]
+        if self.task.kind == CHOICE:
+            said = [str(self.task.outputs[int(values.argmax())]) if judged else None, *said]
+        speaker = track.stretches[window.stretch].speaker
+        place = [str(self.file), window.start_s, window.end_s, track.channel, speaker]
+        return dict(zip(self.columns, [*place, *said], strict=True))
