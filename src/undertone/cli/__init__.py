@@ -15,7 +15,15 @@ from undertone.cli.app import StoppedError, app
 from undertone.errors import UndertoneError, printable
 
 __all__ = [
-    *("app", "audit", "encoders", "evidence", "main", "small", "steps", "stress", "text"),
+    "app",
+    "audit",
+    "encoders",
+    "evidence",
+    "main",
+    "small",
+    "steps",
+    "stress",
+    "text",
     "timeline",
 ]
 KEPT = "what is finished is kept"

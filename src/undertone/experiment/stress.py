@@ -175,7 +175,8 @@ def _fitted_again(
     features = parse(given.features or recogniser.inputs.features).settled()
     pretrained = None
     if PRETRAINED in recogniser.encoders:
-        encoder, nothing = recogniser.encoders[PRETRAINED], {"pool": [], "pool_audio": []}
+        nothing: dict[str, list[str]] = {"pool": [], "pool_audio": []}
+        encoder = recogniser.encoders[PRETRAINED]
         pretrained = PretrainedEncoder(recogniser.inputs, recogniser.shape, encoder, nothing)
     data = read_data(
         *(corpus, features, recogniser.task, resources), teacher=given.teacher, text=given.text
