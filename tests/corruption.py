@@ -40,7 +40,7 @@ class Finding:
     Attributes:
         file: below the folder.
         damage: what was done.
-        outcome: "refused", "the same" or "USED".
+        outcome: "refused" with a message, "traceback", "the same" result, or "USED".
         told: what was said, if anything.
     """
 
@@ -111,7 +111,7 @@ def used(findings: list[Finding]) -> list[Finding]:
 
 
 def summary(findings: list[Finding]) -> str:
-    """How often what came of what."""
+    """How often what came of files by their ending."""
     counts = Counter((Path(f.file).suffix or Path(f.file).name, f.outcome) for f in findings)
     return "\n".join(f"{kind:14} {what:9} {n}" for (kind, what), n in sorted(counts.items()))
 
@@ -125,6 +125,8 @@ def _finding(path: Path, what: str, use: Callable[[], Any], expected: Any) -> Fi
             result = use()
     except UndertoneError as error:
         return Finding(str(path), what, "refused", str(error))
+    except Exception as error:
+        return Finding(str(path), what, "traceback", f"{type(error).__name__}: {error}")
     outcome = "the same" if result == expected else "USED"
     return Finding(str(path), what, outcome, said.getvalue())
 

@@ -75,6 +75,18 @@ def read_toml(path: Path) -> dict[str, Any]:
         ) from None
 
 
+def parse_json(text: str) -> Any:
+    """What a JSON text holds.
+
+    Raises:
+        ValueError: it is none, or nested deeper than Python can follow.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
+
+
 def cache_folder() -> Path:
     """``$UNDERTONE_CACHE``, or ``undertone`` in the user's folder of caches.
 

@@ -83,11 +83,11 @@ def _print(found: "Audited") -> None:
     from undertone.evaluation.audit import cells_of
 
     for finding in found.findings:
-        print(f"{'! ' if finding.is_lie else '  '}{finding.what}.")
+        printing.say(f"{'! ' if finding.is_lie else '  '}{finding.what}.")
         if finding.rows and finding.name not in ("condition", "sentences"):
             printing.print_rows(list(finding.columns), list(finding.shown))
     if len(found.conditions):
         columns, rows = cells_of(found.conditions)
         printing.print_rows(list(columns), rows[:MOST_CONDITIONS])
         if (more := len(rows) - MOST_CONDITIONS) > 0:
-            print(f"and {more} more: --json prints all")
+            printing.say(f"and {more} more: --json prints all")

@@ -257,4 +257,4 @@ def compare(
         [f"difference in {comparison.metric_label}", *budgets], comparison.differences()
     )
     if comparison.caveat:
-        print(comparison.caveat)
+        printing.say(comparison.caveat)

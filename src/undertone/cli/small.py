@@ -83,11 +83,11 @@ def shrink(
         chosen=kept.chosen if kept else None,
     )
     assert made.cut is not None
-    print(
+    printing.say(
         f"{made.folder}: layers 0 to {made.n_layers - 1} of 0 to {made.cut.original_layers} of "
         f"{made.cut.original_name}{', int8' * made.int8}"
     )
-    print(f"use it as --features upstream:{made.folder}@all")
+    printing.say(f"use it as --features upstream:{made.folder}@all")
 
 
 def _choose(
@@ -102,7 +102,7 @@ def _choose(
     kept = choose_layers(encoder, corpus, settings, resources)
     headings = [f"layers, {kept.metric} over the whole with … labels", *map(str, settings.budgets)]
     printing.print_rows(headings, list(table_of(kept)))
-    print(f"kept: {kept.layers}, chosen on labels of {len(kept.chosen.speakers)} speakers")
+    printing.say(f"kept: {kept.layers}, chosen on labels of {len(kept.chosen.speakers)} speakers")
     return kept
 
 
@@ -145,7 +145,7 @@ def teach(
     )
     if measured is not None:
         printing.print_score(measured)
-    print(f"model in {out}")
+    printing.say(f"model in {out}")
 
 
 @app.command()
@@ -190,17 +190,17 @@ def distill(
         encoder, unlabelled, out, layers=layers, settings=settings, resources=resources
     )
     found = made.losses
-    print(
+    printing.say(
         f"held-out loss {found.held_out_loss:.4f}; untrained heads {found.start_loss:.4f}; saying "
         f"the mean {found.mean_loss:.4f}; {len(found.losses)} steps"
     )
     if corpus is None:
-        print("whether it is worth it, --corpus NAME=PATH says")
+        printing.say("whether it is worth it, --corpus NAME=PATH says")
     else:
         rows = distilling.beside_start(made, corpus, trial, resources)
         printing.print_rows(["with … labels", *map(str, trial.budgets)], rows)
     distilling.clear(out)
-    print(f"use it as --features upstream:{made.encoder.folder}@all")
+    printing.say(f"use it as --features upstream:{made.encoder.folder}@all")
 
 
 def _number(text: str | None) -> int | None:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from undertone.cli import printing
 from undertone.cli.app import app
 from undertone.cli.options import Cache, Quiet
 
@@ -33,4 +34,4 @@ def transcribe(
     tell_of(opened)
     done = run(opened, load(asr), out=out, language=language, folder=cache, progress=not quiet)
     for line in done.lines(opened.name):
-        print(line)
+        printing.say(line)

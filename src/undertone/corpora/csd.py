@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from undertone.config import parse_json
 from undertone.corpora.texts import refuse_pointer
 from undertone.errors import UndertoneError, needs
 
@@ -230,6 +231,6 @@ def _value(stored: Any) -> Any:
     value = np.ravel(stored)[0] if np.size(stored) else ""
     text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
     try:
-        return json.loads(text)
+        return parse_json(text)
     except ValueError:
         return text

@@ -10,15 +10,16 @@ The speaker is read off the file name by each corpus's own grammar, else from th
 in speakers: see ``corpora.audit``.
 """
 
-import json
 import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pandas as pd
 
+from undertone.config import parse_json
 from undertone.corpora import emodb, ravdess
 from undertone.corpora.corpus import Corpus
 from undertone.corpora.folds import Fold, labelled_rows
@@ -74,7 +75,7 @@ def read_folds(folder: Path) -> list[PublishedFold]:
             "name the folder of one corpus, such as data/emodb"
         )
     mapped = folder / "label_map.json"
-    labels = json.loads(read_text(mapped)) if mapped.is_file() else {}
+    labels = _json(read_text(mapped), mapped) if mapped.is_file() else {}
     listed = _listed_speakers(folder)
     return [_read_fold(places[index], index, labels, listed) for index in sorted(places)]
 
@@ -140,15 +141,19 @@ def _read_fold(
 def _records(path: Path) -> list[dict]:
     """Records with their key, from a mapping, a list, or a record a line."""
     text = read_text(path)
-    try:
-        if path.suffix == ".jsonl" and not text.lstrip().startswith("["):
-            return [json.loads(line) for line in text.splitlines() if line.strip()]
-        content = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise UndertoneError(f"{path} is not valid JSON: {error}") from None
+    if path.suffix == ".jsonl" and not text.lstrip().startswith("["):
+        return [_json(line, path) for line in text.splitlines() if line.strip()]
+    content = _json(text, path)
     if isinstance(content, Mapping):
         return [{"key": key, **record} for key, record in content.items()]
     return list(content)
+
+
+def _json(text: str, path: Path) -> Any:
+    try:
+        return parse_json(text)
+    except ValueError as error:
+        raise UndertoneError(f"{path} is not valid JSON: {error}") from None
 
 
 def _table(

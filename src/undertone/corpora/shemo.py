@@ -11,12 +11,12 @@ Fear has about thirty utterances, so that many report five emotions: ``five=True
 Source: Mohamad Nezami, Jamshid Lou and Karami (2019), Language Resources and Evaluation 53(1).
 """
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from undertone.config import parse_json
 from undertone.corpora import grammar
 from undertone.corpora.corpus import Corpus
 from undertone.corpora.texts import read_text
@@ -89,7 +89,7 @@ def read_corrections(path: Path, utterances: set[str]) -> dict[str, dict[str, st
     """
     text = read_text(path)
     try:
-        rows: dict[str, Any] = json.loads(text)
+        rows: dict[str, Any] = parse_json(text)
         by_name = {Path(name).stem: _labels(row) for name, row in rows.items()}
         by_old = {Path(row.get("speech_name", n)).stem: _labels(row) for n, row in rows.items()}
     except (ValueError, KeyError, AttributeError, TypeError) as error:

@@ -9,7 +9,6 @@ Without a column ``utterance`` it is the file's name without folder and ending, 
 share that, its whole path without ending.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -17,6 +16,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pandas as pd
 
+from undertone.config import parse_json
 from undertone.corpora.columns import SYNONYMS, read_cells
 from undertone.corpora.texts import refuse_pointer
 from undertone.errors import UndertoneError, describe_some
@@ -137,7 +137,7 @@ def _read(path: Path) -> pd.DataFrame:
 def _read_lines(path: Path) -> pd.DataFrame:
     """JSON lines, as `undertone predict` prints them."""
     try:
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
+        rows = [parse_json(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
         return pd.DataFrame(rows, dtype=object)
     except ValueError as error:
         raise UndertoneError(f"expected JSON lines at {path}; one is none: {error}") from None

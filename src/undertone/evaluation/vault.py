@@ -22,6 +22,7 @@ import pandas as pd
 
 import undertone
 from undertone import atomic, corpora
+from undertone.config import parse_json
 from undertone.corpora.audit.copies import contents_of
 from undertone.corpora.corpus import COLUMNS, Corpus
 from undertone.corpora.folds import Fold, labelled_rows
@@ -328,7 +329,7 @@ def log_of(path: Path) -> Path:
 def _is_whole(lines: Sequence[str], held: Mapping[str, Any]) -> bool:
     """Whether every line names the digest of the one before, and the vault that of the last."""
     try:
-        named = [json.loads(line)["before"] for line in lines] + [held["last_look"]]
+        named = [parse_json(line)["before"] for line in lines] + [held["last_look"]]
     except (ValueError, KeyError, TypeError):
         return False
     return ["", *map(_of_line, lines)] == named and len(lines) == held["looks"]
@@ -337,7 +338,7 @@ def _is_whole(lines: Sequence[str], held: Mapping[str, Any]) -> bool:
 def _settings_of(line: str) -> str:
     """The digest of the settings of a look; "" where the line was changed."""
     try:
-        return str(json.loads(line)["settings_sha256"])
+        return str(parse_json(line)["settings_sha256"])
     except (ValueError, KeyError, TypeError):
         return ""
 
@@ -348,7 +349,7 @@ def _of_line(line: str) -> str:
 
 def _read(path: Path) -> Vault:
     try:
-        held = json.loads(path.read_text(encoding="utf-8"))
+        held = parse_json(path.read_text(encoding="utf-8"))
         if held["format"] != FORMAT:
             raise ValueError(f"format {held['format']}")
         names = asdict(Vault(path, "", "", (), (), "")).keys() - {"path"}

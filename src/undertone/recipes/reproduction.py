@@ -58,7 +58,7 @@ def _console(width: int | None = None) -> Console:
 
 def announce(sentence: str) -> None:
     """Print at once, before the tables."""
-    print(sentence, flush=True)
+    print(printable(sentence), flush=True)
 
 
 def publish(study: Study, report: Path, *, summary: str) -> Reproduction:

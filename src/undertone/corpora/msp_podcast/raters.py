@@ -6,10 +6,10 @@ In:  ``labels_detailed.json``: ``{file: {rater: {EmoClass_Major, EmoAct, EmoVal,
 Out: a row a rater and utterance. The first choice of a rater counts; a second one is passed over.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
+from undertone.config import parse_json
 from undertone.corpora import columns
 from undertone.corpora.msp_podcast.consensus import OF_AMOUNTS
 from undertone.corpora.msp_podcast.lists import Rating, parts_of, rating_of
@@ -36,7 +36,7 @@ def read(path: Path) -> list[Rating]:
 def _of_json(path: Path) -> Iterator[Rating]:
     text = read_text(path)
     try:
-        for file, raters in json.loads(text).items():
+        for file, raters in parse_json(text).items():
             for rater, said in raters.items():
                 cells = [str(said[name]) for name in (MAJOR, *OF_AMOUNTS)]
                 yield _rating(file, rater, cells, path=path, line=f"{file} by {rater}")
