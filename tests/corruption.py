@@ -5,10 +5,11 @@ In:  a folder of stored files, and what uses it: a function of the folder whose 
 Out: ``Finding``s of ``damaged``: what was done to which file, and what came of it; ``used`` are
      those in which the damage was used without a word.
 
-For a folder of your own, a model, an encoder, a run or a frame store::
+For a folder of your own, a model, a run or a frame store::
 
     python tests/corruption.py model FOLDER recording.wav
     python tests/corruption.py run FOLDER
+    python tests/corruption.py tables FOLDER --system NAME
     python tests/corruption.py store FOLDER --corpus NAME=PATH --features log_mel
 
 Your folder is not touched: each damage is done to a copy of it.

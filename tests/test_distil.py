@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 from upstream_fakes import write_encoder, write_whisper  # noqa: E402
 
-from undertone import corpora  # noqa: E402
+from undertone import atomic, corpora  # noqa: E402
 from undertone.cli import app  # noqa: E402
 from undertone.errors import UndertoneError  # noqa: E402
 from undertone.experiment import distilling  # noqa: E402
@@ -200,6 +200,33 @@ def test_the_command_says_whether_it_was_worth_it(teacher, speech, resources, tm
     assert "untouched start" in done.output
     assert "worth it" in done.output
     assert not list(tmp_path.glob(".student*"))
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        (["--budgets", "8"], "holds the speakers pool/s0"),
+        (["--budgets", "9000"], "9000 labels|budget"),
+        (["--budgets", "8", "--folds", "40"], "40 folds need 40 speakers"),
+        (["--budgets", "8", "--task", "vad"], "vad"),
+    ],
+)
+def test_what_cannot_be_told_at_the_end_is_refused_before_anything_is_trained(
+    teacher, speech, resources, tmp_path, monkeypatch, changed, message
+):
+    monkeypatch.setattr(distilling, "distill", lambda *_, **__: pytest.fail("it was trained"))
+    command = ["distill", str(teacher), "--layers", "1", "--unlabelled", f"pool={speech}"]
+    command += ["--out", str(tmp_path / "student"), "--corpus", f"pool={speech}", *changed]
+    done = CliRunner().invoke(app, [*command, "--cache", str(resources.cache), "--quiet"])
+    with pytest.raises(UndertoneError, match=message):
+        raise done.exception
+
+
+def test_two_processes_do_not_distil_to_one_folder(teacher, speech, resources, tmp_path):
+    with atomic.held(tmp_path / ".student.distilling"):
+        with pytest.raises(UndertoneError, match="another process of Undertone is at work in"):
+            run(teacher, speech, tmp_path / "student", resources)
+    assert not (tmp_path / "student").exists()
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from upstream_fakes import write_encoder
 
 import undertone
-from undertone import cli, config
+from undertone import atomic, cli, config
 from undertone.errors import UndertoneError
 from undertone.evaluation.compare import compare, parse
 from undertone.evaluation.estimate import decimal
@@ -233,6 +233,13 @@ def test_layers_can_be_asked_what_they_carry_to_another_corpus(home, tmp_path):
     assert json.loads((tmp_path / "run" / "layers.json").read_text())["corpus"] == "here → there"
     predicted = pd.read_parquet(tmp_path / "run" / "predictions.parquet")
     assert set(predicted["speaker"]) == {f"there/s{i}" for i in range(6)}
+
+
+def test_two_processes_do_not_work_in_one_folder(home, tmp_path):
+    with atomic.held(tmp_path / "run"):
+        done = run(home, *ask(home, tmp_path / "run"))
+    assert isinstance(done.exception, UndertoneError)
+    assert "another process of Undertone is at work in" in str(done.exception)
 
 
 def test_the_function_does_what_the_command_does(home, tmp_path):

@@ -1,6 +1,7 @@
 """Containers, service accounts, full disks: where nothing can be written, or nothing more."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -130,3 +131,25 @@ def test_settings_of_windows_and_settings_nested_too_deep(tmp_path):
     with pytest.raises(UndertoneError, match="--set takes a value, found one that is nested"):
         config.override({}, ["x=" + "[" * 100_000])
     assert config.override({"when": np.float64(1)}, ["x=1979-05-27"])["x"].year == 1979
+
+
+LONG = "x" * 400
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (["audit", "--corpus", f"{LONG}=/tmp"], "cannot be used: File name too long"),
+        (["predict", LONG, "a.wav"], "cannot be used: File name too long"),
+        (["extract", LONG, "--csv"], "cannot be .*: File name too long"),
+        (["score", "--truth", LONG, "--prediction", LONG], "File name too long"),
+        (["audit", "--corpus", "~nobodyhere/speech"], "there is no file or folder ~nobodyhere"),
+        (["audit", "--corpus", "one=~nobodyhere/speech"], "there is no file or folder ~nobodyhere"),
+        (["extract", "a.wav", "--csv", "--features", "upstream:~nobodyhere/x@1"], "there is no"),
+    ],
+)
+def test_names_that_no_file_can_have_are_one_message(sound, tmp_path, command, message):
+    done = undertone(*command, cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    (said,) = (line for line in done.stderr.splitlines() if not line.startswith("["))
+    assert re.search(message, said), said

@@ -1,6 +1,6 @@
 """Transcripts: written as they are heard, gone on with, read back by utterance or by file."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -91,6 +91,26 @@ def test_a_stopped_run_goes_on_and_ends_as_one_that_was_not(corpus, tmp_path):
     assert not partial.exists()
     assert run(corpus, listener, tmp_path).n_heard == 0
     assert len(listener.asked) == 3
+
+
+def test_two_processes_do_not_write_one_table(corpus, tmp_path):
+    @dataclass
+    class Meeting(Listener):
+        def hear(self, waveform, language):
+            with pytest.raises(UndertoneError, match=r"another process .* said\.csv: wait until"):
+                run(corpus, Listener(), tmp_path, out=tmp_path / "said.csv")
+            return super().hear(waveform, language)
+
+    assert run(corpus, Meeting(), tmp_path, out=tmp_path / "said.csv").n_heard == 4
+    assert not list(tmp_path.glob(".said*"))
+
+
+@pytest.mark.parametrize("name", ["../../out", "a/b", "x" * 400, "..", "caf\udce9"])
+def test_no_name_of_a_corpus_leads_out_of_the_folder(corpus, tmp_path, name):
+    done = run(replace(corpus, name=name), Listener(), tmp_path)
+    assert done.path.parent == tmp_path / "store" / "transcripts"
+    assert done.path.is_file()
+    assert len(done.path.name) < 100
 
 
 def test_other_audio_another_model_and_another_language_are_heard_again(corpus, tmp_path):

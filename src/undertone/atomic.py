@@ -121,32 +121,52 @@ def held(folder: Path) -> Iterator[None]:
     Raises:
         UndertoneError: another process is at work there, or nothing can be written there.
     """
+    made = _make(folder)
+    try:
+        with _locked(folder / LOCK, folder):
+            yield
+    finally:
+        for path in made:
+            with contextlib.suppress(OSError):  # it holds something
+                path.rmdir()
+
+
+@contextlib.contextmanager
+def held_file(path: Path) -> Iterator[None]:
+    """A file that no other process of ours writes until the context ends; its folder is made.
+
+    Raises:
+        UndertoneError: another process writes it, or nothing can be written there.
+    """
+    _make(path.parent)
+    with _locked(path.with_name(f".{path.name}{LOCK}"), path):
+        yield
+
+
+@contextlib.contextmanager
+def _locked(file: Path, what: Path) -> Iterator[None]:
     import filelock
 
-    made = _make(folder)
-    lock = filelock.FileLock(folder / LOCK)
+    lock = filelock.FileLock(file)
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout:
         raise UndertoneError(
-            f"another process of Undertone is at work in {folder}: wait until it has ended, or "
+            f"another process of Undertone is at work in {what}: wait until it has ended, or "
             "choose another --out"
         ) from None
     except OSError as error:
         if error.errno not in NO_LOCKS:
             raise UndertoneError(
-                f"nothing can be written to {folder}: {error.strerror}; choose another --out"
+                f"nothing can be written to {what}: {error.strerror}; choose another --out"
             ) from None
-        tell(f"{folder} lies where files cannot be locked: see that one process at a time uses it")
+        tell(f"{what} lies where files cannot be locked: see that one process at a time uses it")
     try:
         yield
     finally:
         with contextlib.suppress(OSError):
-            (folder / LOCK).unlink()  # while it is held, so that nobody else's is taken away
+            file.unlink()  # while it is held, so that nobody else's is taken away
         lock.release()
-        for path in made:
-            with contextlib.suppress(OSError):  # it holds something
-                path.rmdir()
 
 
 def _make(folder: Path) -> list[Path]:

@@ -87,6 +87,11 @@ def parse_json(text: str) -> Any:
         raise ValueError("it is nested too deep") from None
 
 
+def expanded(path: Path | str) -> Path:
+    """The path with ``~`` at its start as the home folder; as it is where nobody has one."""
+    return Path(os.path.expanduser(path))
+
+
 def cache_folder() -> Path:
     """``$UNDERTONE_CACHE``, or ``undertone`` in the user's folder of caches.
 
@@ -94,7 +99,7 @@ def cache_folder() -> Path:
         UndertoneError: neither is there.
     """
     if named := os.environ.get("UNDERTONE_CACHE"):
-        return Path(named).expanduser()
+        return expanded(named)
     try:
         return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "undertone")
     except RuntimeError:  # a user without a home

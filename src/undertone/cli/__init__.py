@@ -32,6 +32,17 @@ NO_MEMORY = (
     "run the same command again with more of it, or with fewer --workers"
 )
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+OF_A_PLACE = (  # of a path that somebody named: no name of ours is too long or out of reach
+    errno.EACCES,
+    errno.EIO,
+    errno.ELOOP,
+    errno.EMFILE,
+    errno.ENAMETOOLONG,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ESTALE,
+    errno.ETIMEDOUT,
+)
 WORDS_OF_NO_MEMORY = (  # of the system's loader, of torch, of NumPy's and Numba's libraries
     "failed to map segment",
     "allocate memory",
@@ -65,11 +76,13 @@ def main() -> None:
 
 
 def _want_of(error: Exception) -> str | None:
-    """What the machine has no more of; None of any other error, which is a bug."""
+    """What the machine has no more of, or does not give; None of any other error, a bug."""
     if _lacks_memory(error):
         return NO_MEMORY
     if isinstance(error, OSError) and error.errno in NO_SPACE and not error.filename:
         return f"standard output cannot be written: {error.strerror}; {KEPT}"
+    if isinstance(error, OSError) and error.errno in OF_A_PLACE and error.filename:
+        return f"{os.fsdecode(error.filename)} cannot be used: {error.strerror}"
     return None
 
 

@@ -186,6 +186,9 @@ def distill(
     )
     trial = load(KeepSettings, asked | {"seed": settings.seed})
     resources = Resources(cache, workers, not quiet)
+    if corpus is not None:
+        check_free(out)
+        distilling.check_beside(unlabelled, corpus, trial)
     made = distilling.distill(
         encoder, unlabelled, out, layers=layers, settings=settings, resources=resources
     )

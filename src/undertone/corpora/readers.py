@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from undertone.config import expanded
 from undertone.corpora import (
     audformat,
     columns,
@@ -98,11 +99,11 @@ def _parted(spec: str) -> tuple[str | None, Path | None]:
     """Name and path; either may be absent. A path that exists is one even with ``=`` in it."""
     if spec in GENERATED:
         return spec, None
-    if (whole := Path(spec).expanduser()).exists() and spec:
+    if (whole := expanded(spec)).exists() and spec:
         return None, whole
     name, equals, path = spec.partition("=")
     if equals and name.strip() and path.strip():
-        return name.strip(), Path(path.strip()).expanduser()
+        return name.strip(), expanded(path.strip())
     looks_like_a_path = "/" in spec or whole.suffix.lower() in tables.SUFFIXES
     return None, whole if looks_like_a_path else None
 

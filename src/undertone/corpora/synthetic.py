@@ -28,7 +28,7 @@ import soundfile
 
 from undertone import atomic, seals
 from undertone.audio import SAMPLE_RATE
-from undertone.config import cache_folder
+from undertone.config import cache_folder, expanded
 from undertone.corpora.corpus import COLUMNS, Corpus
 from undertone.errors import UndertoneError
 from undertone.seals import UnsoundError
@@ -121,7 +121,7 @@ def read_unlabelled(path: Path | None = None) -> Corpus:
 
 def read_part(part: Part, path: Path | None = None) -> Corpus:
     """Read a part from the folder where it is kept; generate it on the first call."""
-    home = cache_folder() if path is None else Path(path).expanduser()
+    home = cache_folder() if path is None else expanded(path)
     root = home / f"{part.name}-v{VERSION}"
     if root.exists() and (why := _fault(root)):
         atomic.set_aside(root, why, "it is generated again")

@@ -21,13 +21,13 @@ import numpy as np
 import pandas as pd
 
 from undertone import audio, corpora
-from undertone.atomic import check_free
+from undertone.atomic import check_free, held
 from undertone.config import check_ranges
 from undertone.corpora.corpus import Corpus
 from undertone.errors import UndertoneError, describe_some
 from undertone.evaluation.estimate import Estimate
 from undertone.evaluation.worth import no_gain
-from undertone.experiment.keep import KeepSettings, Trial
+from undertone.experiment.keep import KeepSettings, Trial, check_labels
 from undertone.features.name import EVERY, PREFIX
 from undertone.features.upstream.batches import build
 from undertone.features.upstream.cut import Distilled
@@ -90,13 +90,29 @@ def distill(
         resources: of the machine.
 
     Raises:
-        UndertoneError: there is no such encoder, the pool is too small, or ``out`` is there.
+        UndertoneError: there is no such encoder, the pool is too small, ``out`` is there, or
+            another process distils to it.
     """
     settings, resources, out = settings or DistilSettings(), resources or Resources(), Path(out)
     check_free(out)
-    teacher = find_whole(name)
+    with held(_work(out)):
+        return _distill(
+            name, unlabelled, out, layers=layers, settings=settings, resources=resources
+        )
+
+
+def _distill(
+    name: str,
+    unlabelled: Sequence[str],
+    out: Path,
+    *,
+    layers: int,
+    settings: DistilSettings,
+    resources: Resources,
+) -> Made:
+    """With the folder of the work held."""
+    teacher, work = find_whole(name), _work(out)
     targets = _targets(settings.distil, teacher)
-    work = out.with_name(f".{out.name}.distilling")
     start = _start(name, work / "start", layers)
     opened = [corpora.open(text) for text in unlabelled]
     for corpus in opened:
@@ -129,8 +145,31 @@ def distill(
 
 def clear(out: Path | str) -> None:
     """Take away what a stopped run would have needed, and the untouched start."""
-    out = Path(out)
-    shutil.rmtree(out.with_name(f".{out.name}.distilling"), ignore_errors=True)
+    shutil.rmtree(_work(Path(out)), ignore_errors=True)
+
+
+def _work(out: Path) -> Path:
+    """What a stopped run needs to go on."""
+    return out.with_name(f".{out.name}.distilling")
+
+
+def check_beside(unlabelled: Sequence[str], corpus: str, settings: KeepSettings) -> None:
+    """Refuse, before anything is trained, what ``beside_start`` would refuse after it.
+
+    Raises:
+        UndertoneError: the pool holds recordings or speakers of the corpus, or the corpus has too
+            few speakers or labels.
+    """
+    opened = corpora.open(corpus)
+    task, _ = settle(opened, settings.task, "")
+    check_labels(opened, task, settings)
+    pool = _heard([corpora.open(text) for text in unlabelled], (), 0)
+    if shared := _shared(opened, pool):
+        raise UndertoneError(
+            f"--unlabelled {', '.join(pool.pools)} holds {shared} of {opened.name}: what it is "
+            "worth cannot be told on speech that the student hears; name other speech for the pool "
+            "or another --corpus"
+        )
 
 
 def beside_start(
@@ -184,16 +223,21 @@ def refuse_heard(corpus: Corpus, encoders: Sequence[Upstream]) -> None:
         pool = encoder.cut.distilled if encoder.cut else None
         if pool is None:
             continue
-        voices = {voice for voice in corpus.voices() if voice is not None}
-        known = sorted(voices & set(pool.speakers))
-        files = known or sorted(_digests(corpus).keys() & set(pool.audio))
-        if files:
-            what = f"the speakers {describe_some(known)}" if known else f"{len(files)} recordings"
+        if shared := _shared(corpus, pool):
             raise UndertoneError(
                 f"the encoder in {encoder.folder} was distilled on {', '.join(pool.pools)}, which "
-                f"held {what} of {corpus.name}: no score on them would be honest; distil on other "
-                "speech, test another corpus, or say --transductive"
+                f"held {shared} of {corpus.name}: no score on them would be honest; distil on "
+                "other speech, test another corpus, or say --transductive"
             )
+
+
+def _shared(corpus: Corpus, pool: Distilled) -> str:
+    """Speakers or recordings of a corpus that a pool holds, in words; empty where none are."""
+    voices = {voice for voice in corpus.voices() if voice is not None}
+    if known := sorted(voices & set(pool.speakers)):
+        return f"the speakers {describe_some(known)}"
+    files = _digests(corpus).keys() & set(pool.audio)
+    return f"{len(files)} recordings" if files else ""
 
 
 def _start(name: str, folder: Path, layers: int) -> Upstream:

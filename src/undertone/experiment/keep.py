@@ -21,7 +21,7 @@ import numpy as np
 from undertone import corpora
 from undertone.config import check_ranges, check_types
 from undertone.corpora.corpus import Corpus
-from undertone.corpora.folds import speaker_folds
+from undertone.corpora.folds import draw_labels, speaker_folds
 from undertone.corpora.pool import pool
 from undertone.errors import UndertoneError, describe_some
 from undertone.evaluation.curves import Curves, Key, trace
@@ -31,11 +31,12 @@ from undertone.features.upstream.shrink import find_whole
 from undertone.models.encoder import EncoderConfig
 from undertone.pipeline import Resources
 from undertone.progress import Progress
-from undertone.reading import read_data, settle
+from undertone.reading import read_data, settle, without_frames
 from undertone.systems.layers import Layers
 from undertone.systems.plan import Cell, Data, Draws, Plan
 from undertone.systems.settings import bag_of
 from undertone.systems.table import ENCODER, System, advised, systems_of
+from undertone.tasks import Task
 from undertone.training.normalise import unchanged
 
 WHOLE = "whole"
@@ -87,6 +88,7 @@ def choose_layers(encoder: str, corpus: str, settings: KeepSettings, resources: 
     source = find_whole(encoder)
     opened = _training_part(corpora.open(corpus), settings.speakers)
     task, features = settle(opened, settings.task, f"upstream:{source.folder}@all")
+    check_labels(opened, task, settings)
     data = read_data(opened, features, task, resources)
     trial, rows = Trial(data, settings), {}
     sizes = range(1, source.n_layers - 1)
@@ -106,6 +108,18 @@ def choose_layers(encoder: str, corpus: str, settings: KeepSettings, resources: 
         f"{task.metrics[task.headline].label} on {len(data.corpus.speakers)} "
         f"{data.corpus.unit}s{_closest(rows)}: give --layers K, more --draws, or a larger --margin"
     )
+
+
+def check_labels(corpus: Corpus, task: Task, settings: KeepSettings) -> None:
+    """Refuse folds and budgets that a corpus cannot give, before its frames are there.
+
+    Raises:
+        UndertoneError: too few speakers, or labels.
+    """
+    labelled = without_frames(corpus, task).corpus
+    for fold in speaker_folds(labelled, settings.folds, settings.seed, task):
+        for budget in settings.budgets:
+            draw_labels(labelled, fold, budget=budget, seed=settings.seed, task=task)
 
 
 def _closest(rows: dict[int, tuple[Estimate, ...]]) -> str:

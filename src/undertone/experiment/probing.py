@@ -129,8 +129,9 @@ def run_layers(
     """The same; returns what the page shows."""
     resources, began = resources or Resources(), time.monotonic()
     encoder = look_up(settings.features)
-    run = open_run(settings.of_curve(), out, resources, held=settings.settled)
-    return look_into(run, settings.settled(run.settings), encoder, resources, began=began)
+    with atomic.held(Path(out)):
+        run = open_run(settings.of_curve(), out, resources, held=settings.settled)
+        return look_into(run, settings.settled(run.settings), encoder, resources, began=began)
 
 
 def look_into(

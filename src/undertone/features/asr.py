@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from undertone.config import expanded
 from undertone.errors import UndertoneError, describe_some, needs
 from undertone.features.hub import digest_of, reach_hub
 
@@ -126,7 +127,7 @@ def load(name: str) -> FasterWhisper:
 
 
 def _locate(name: str) -> Path:
-    folder = Path(name).expanduser()
+    folder = expanded(name)
     if folder.is_dir():
         return folder.absolute()
     if folder.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from undertone.config import expanded
 from undertone.errors import UndertoneError
 
 CONFIG = "config.json"
@@ -31,7 +32,7 @@ def locate(model: str, *, files: Sequence[str], example: str) -> Path:
         files: names beside config and weights that are fetched where they exist.
         example: of a name, for the message.
     """
-    folder = Path(model).expanduser()
+    folder = expanded(model)
     if folder.is_dir():
         return folder.absolute()
     if folder.is_absolute() or model.startswith((".", "~")) or model.count("/") > 1:

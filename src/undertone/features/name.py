@@ -14,8 +14,8 @@ import os
 import re
 import shlex
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
 
+from undertone.config import expanded
 from undertone.errors import UndertoneError
 
 UPSTREAM, TEXT = "upstream", "text"
@@ -97,7 +97,7 @@ class FeatureName:
 
     def settled(self) -> "FeatureName":
         """The same features from any folder: the path of a folder that is there is absolute."""
-        folder = Path(self.model).expanduser()
+        folder = expanded(self.model)
         if not ((self.is_upstream or self.is_text) and folder.is_dir()):
             return self
         return replace(self, model=os.path.abspath(folder))

@@ -12,6 +12,8 @@ digest) are those of now; others are heard again.
 import csv
 import hashlib
 import io
+import os
+import re
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +32,7 @@ from undertone.progress import Progress
 COLUMNS = ("utterance", "file", "transcript", "language", "log_probability", "audio", "model")
 TWO_LETTERS = {three: two for two, three in LANGUAGES.items() if len(two) == 2}
 FOLDER = "transcripts"  # in the frame store
+UNSAFE_IN_A_NAME, LONGEST_NAME = re.compile(r"[^\w.-]|^\.+"), 60  # of a file
 Row = dict[str, str]
 
 
@@ -83,12 +86,21 @@ def transcribe(
         progress: whether to show it on standard error.
 
     Raises:
-        UndertoneError: no recording could be read, or the table cannot be written.
+        UndertoneError: no recording could be read, the table cannot be written, or another process
+            writes it.
     """
     if language is not None:
         check_language(language, asr)
     path = out or default_path(corpus, asr, folder=folder or default_folder(), language=language)
     _check_own(path)
+    with atomic.held_file(path):
+        return _transcribe(corpus, asr, path, language, progress=progress)
+
+
+def _transcribe(
+    corpus: Corpus, asr: Asr, path: Path, language: str | None, *, progress: bool
+) -> Transcribed:
+    """With the table held."""
     partial, recordings = path.with_name(path.name + ".partial"), recordings_of(corpus)
     with Progress(shown=progress) as shown:
         keys, unreadable = keys_of(recordings, shown)
@@ -125,8 +137,9 @@ def transcribe(
 def default_path(corpus: Corpus, asr: Asr, *, folder: Path, language: str | None) -> Path:
     """The table of a corpus, a recogniser and a language."""
     what = f"{Path(corpus.root).resolve()} {asr.digest} {language}"
-    digest = hashlib.sha256(what.encode()).hexdigest()
-    return folder / FOLDER / f"{corpus.name}-{digest[:12]}.csv"
+    digest = hashlib.sha256(os.fsencode(what)).hexdigest()
+    name = UNSAFE_IN_A_NAME.sub("-", corpus.name)[:LONGEST_NAME]  # anybody's: it may hold a path
+    return folder / FOLDER / f"{name}-{digest[:12]}.csv"
 
 
 def _check_own(path: Path) -> None:

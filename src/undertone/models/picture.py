@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from undertone.config import expanded
 from undertone.errors import UndertoneError, needs
 from undertone.models import padding
 from undertone.models.schedule import SegmentSchedule
@@ -78,7 +79,7 @@ def load_backbone(model: str | Path) -> Any:
     import huggingface_hub as hub
     import transformers
 
-    local = Path(model).expanduser().is_dir()
+    local = expanded(model).is_dir()
     try:
         if not (local or _is_fetched(str(model))):  # or the hub's own patience is half a minute
             hub.HfApi().model_info(str(model), timeout=HUB_S)

@@ -155,7 +155,7 @@ def _tables(result: CurveResult) -> Iterator[Table]:
 
 
 def _check_mosei(corpus: str, values: Mapping[str, Any]) -> None:
-    folder = Path(corpus.partition("=")[2]).expanduser()
+    folder = config.expanded(corpus.partition("=")[2])
     if not corpus.partition("=")[2].strip():
         raise _get(f"--corpus {corpus}" if corpus else "no --corpus")
     if not folder.is_dir():

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from undertone.config import check_types
+from undertone.config import check_types, expanded
 from undertone.errors import UndertoneError
 from undertone.features.name import parse_text
 from undertone.features.text.embeddings import embed, holds_words
@@ -43,7 +43,7 @@ class TextSettings:
         if not self.model:
             return self
         tables = {name: getattr(self, name) for name in ("transcripts", "prior")}
-        absolute = {n: os.path.abspath(Path(p).expanduser()) for n, p in tables.items() if p}
+        absolute = {n: os.path.abspath(expanded(p)) for n, p in tables.items() if p}
         return TextSettings(str(parse_text(self.model).settled()), **tables | absolute)
 
 

@@ -22,6 +22,7 @@ from safetensors.torch import save
 
 import undertone
 from undertone import atomic
+from undertone.config import expanded
 from undertone.errors import UndertoneError
 from undertone.features.hub import CONFIG, weights_in
 from undertone.features.name import EVERY, PREFIX, parse_encoder
@@ -71,7 +72,7 @@ def shrink(
         UndertoneError: there is no such encoder, or so many layers cannot be kept of it, or
             ``out`` is there already.
     """
-    source, out = find_whole(name), Path(out).expanduser()
+    source, out = find_whole(name), expanded(out)
     n_kept = check_layers(source, layers, int8=int8)
     cut = _cut(source, _name_of(name), n_kept, int8=int8)
     cut = replace(cut, chosen=chosen or cut.chosen)
@@ -105,7 +106,7 @@ def write_trained(module: Any, source: Upstream, distilled: Distilled, out: Path
 def _write(folder: Path, module: Any, source: Upstream, cut: Cut, *, n_before: int) -> None:
     n_kept = len(module.layers if source.family == "whisper" else module.encoder.layers)
     (folder / WEIGHTS).write_bytes(_weights(module, source))
-    (folder / CONFIG).write_text(_config(module, source, n_kept, cut))
+    (folder / CONFIG).write_text(_config(module, source, n_kept, cut), encoding="utf-8")
     (folder / PREPROCESSOR).write_bytes((source.folder / PREPROCESSOR).read_bytes())
     (folder / CARD).write_text(_card(cut, n_kept, _count(module), n_before), encoding="utf-8")
 
@@ -142,7 +143,7 @@ def _advice(there: int, *, int8: bool) -> str:
 def _name_of(text: str) -> str:
     """What people call it: a name on the hub, or the last part of a folder's path."""
     model = parse_encoder(text, layers=EVERY).model
-    folder = Path(model).expanduser()
+    folder = expanded(model)
     return folder.resolve().name if folder.is_dir() else model
 
 

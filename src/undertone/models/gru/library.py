@@ -193,7 +193,9 @@ def _compile(compiler: str, folder: Path, failure: Path) -> None:
     try:
         subprocess.run(command, capture_output=True, text=True, timeout=BUILD_LIMIT_S, check=True)
     except subprocess.SubprocessError as error:
-        failure.write_text(f"{' '.join(command)}\n{error}\n{error.__dict__.get('stderr')}\n")
+        failure.write_text(
+            f"{' '.join(command)}\n{error}\n{error.__dict__.get('stderr')}\n", "utf-8", "replace"
+        )
         raise _NoKernelError(f"{compiler} failed; its message is in {failure}") from error
     (folder / "gru.sha256").write_text(hashlib.sha256(library.read_bytes()).hexdigest())
 
