@@ -205,8 +205,8 @@ def test_the_command_says_whether_it_was_worth_it(teacher, speech, resources, tm
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        (["--budgets", "8"], "holds the speakers pool/s0"),
-        (["--budgets", "9000"], "9000 labels|budget"),
+        (["--budgets", "4", "--folds", "2"], "holds the speakers pool/s0"),
+        (["--budgets", "9000", "--folds", "2"], "9000 labels|budget"),
         (["--budgets", "8", "--folds", "40"], "40 folds need 40 speakers"),
         (["--budgets", "8", "--task", "vad"], "vad"),
     ],

@@ -73,7 +73,8 @@ def draw_balanced(rows: pd.DataFrame, outputs: Sequence[str], asked: Asked) -> L
         raise UndertoneError(
             f"the training speakers of fold {asked.fold} hold labels of {rows['emotion'].iloc[0]} "
             "alone: a classifier needs two emotions on the training side of every fold; add "
-            "speakers, or take another number of folds with --set folds=N"
+            "speakers, or take another number of folds with --folds N (finetune and teach: --set "
+            "folds=N)"
         )
     order = _balanced_order(rows["emotion"], asked.rng(asked.fold, asked.draw, 1))
     drawn = rows.iloc[order[: asked.budget]]
