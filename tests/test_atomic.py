@@ -75,3 +75,12 @@ def test_a_file_where_a_folder_should_be_is_named(tmp_path):
     (tmp_path / "a").write_text("")
     with pytest.raises(UndertoneError, match=r"a/b\.txt cannot be written"):
         atomic.write_text(tmp_path / "a" / "b.txt", "x")
+
+
+@pytest.mark.parametrize("bad", ["file/inside", "file/a/b"])
+def test_a_place_that_cannot_be_written_is_refused_before_the_work(tmp_path, bad):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(UndertoneError, match=r"cannot be written: Not a directory; choose another"):
+        atomic.check_free(tmp_path / bad)
+    atomic.check_free(tmp_path / "new" / "folders" / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -223,9 +223,12 @@ def test_what_cannot_be_told_at_the_end_is_refused_before_anything_is_trained(
 
 
 def test_two_processes_do_not_distil_to_one_folder(teacher, speech, resources, tmp_path):
-    with atomic.held(tmp_path / ".student.distilling"):
-        with pytest.raises(UndertoneError, match="another process of Undertone is at work in"):
-            run(teacher, speech, tmp_path / "student", resources)
+    message = "another process of Undertone is at work in"
+    with (
+        atomic.held(tmp_path / ".student.distilling"),
+        pytest.raises(UndertoneError, match=message),
+    ):
+        run(teacher, speech, tmp_path / "student", resources)
     assert not (tmp_path / "student").exists()
 
 

@@ -8,6 +8,7 @@ import contextlib
 import errno
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -80,13 +81,20 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 
 def check_free(path: Path) -> None:
-    """Refuse a path that is taken.
+    """Refuse a path that is taken, or where nothing can be written, before anything is computed.
 
     Raises:
-        UndertoneError: something is there.
+        UndertoneError: something is there, or its folder cannot be made or written.
     """
-    if path.exists() or path.is_symlink():
+    if os.path.lexists(path):
         raise UndertoneError(f"{path} is there already; choose another --out")
+    parent = next(p for p in path.absolute().parents if os.path.lexists(p))
+    try:
+        os.rmdir(tempfile.mkdtemp(dir=parent))
+    except OSError as error:
+        raise UndertoneError(
+            f"{path} cannot be written: {error.strerror}; choose another --out"
+        ) from None
 
 
 def set_aside(path: Path, why: str, then: str = "it is computed again") -> None:
@@ -187,7 +195,7 @@ def _not_written(path: Path, need: str, error: OSError) -> UndertoneError:
             f"the disk is full: {path} {need}; free some space and "
             "run the same command again, what is finished is kept"
         )
-    return UndertoneError(f"{path} cannot be written: {error.strerror}")
+    return UndertoneError(f"{path} cannot be written: {error.strerror}; choose another place")
 
 
 def _flush(path: Path, flags: int) -> None:

@@ -27,6 +27,7 @@ from undertone.reading import (
     Guard,
     Resources,
     check_encoders,
+    of_several_names,
     opened,
     read_data,
     read_frames,
@@ -96,6 +97,7 @@ def extract_corpora(
         lines.append(f"{corpus.name}: {len(corpus)} utterances, {n_frames:,} {features} frames")
         lines += [f"  left out: {name}: {why}" for name, why in table.failures.items()]
         lines += [f"  {line}" for line in opened.told()]
+        lines += [f"  {line}" for line in of_several_names(corpus, table.contents)]
     return lines
 
 
@@ -124,8 +126,10 @@ def _pretrain(
 ) -> PretrainedEncoder:
     check_pool([name for corpus in pools for name in corpus.voices()], settings.pretrain)
     read = [read_frames(corpus, settings.features, resources) for corpus in pools]
-    for corpus, _ in read:
+    for corpus, table in read:
         tell_of(corpus)
+        for line in of_several_names(corpus, table.contents):
+            tell(line)
     parts = [(table, tuple(corpus.table["utterance"])) for corpus, table in read]
     normaliser = fit_normaliser(
         (table.frames(name) for table, names in parts for name in names),
@@ -241,7 +245,9 @@ def _finetune(
     build = Build(data, features, pretrained, settings, sealed)
     if build.makes_copies:
         build = replace(build, data=with_copies(data, features, resources))
-    findings = check(data.corpus, data.frames.keys, folds=build.folds[:-1], features=str(features))
+    findings = check(
+        data.corpus, data.frames.contents, folds=build.folds[:-1], features=str(features)
+    )
     tell_findings(findings)
     with Progress(shown=resources.progress) as progress:
         progress.add("fits", len(build.folds))

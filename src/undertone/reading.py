@@ -5,7 +5,7 @@ Out: ``Data``: what is usable of it, counted where it is not, frames and layers;
      any of it is computed.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -113,8 +113,9 @@ def read_data(
     guard = guard or Guard()
     refuse([*speakers(corpus), *heard(corpus, str(features))], guard.allow)
     own = _hear(in_official_folds(corpus), features, teacher, resources)
-    refuse(list(identical(own.corpus, own.table.keys)), guard.allow)
-    read = left_out_of_copies(own.corpus, own.table.keys)
+    contents = own.table.contents
+    refuse(list(identical(own.corpus, contents)), guard.allow)
+    read = left_out_of_copies(own.corpus, contents)
     told = tell_of(read)
     labelled = usable(read, task, frozen=guard.frozen)
     unlabelled = _unlabelled(read, labelled)
@@ -129,10 +130,25 @@ def read_data(
     data = Data(
         *(task, labelled, own.table, own.layers, unlabelled), teacher=own.teacher, words=words
     )
-    beside = [_hear(other, features, teacher, resources) for other in others]
+    heard_too = (_hear(other, features, teacher, resources) for other in others)
+    beside = [
+        replace(other, corpus=without_tested(other.corpus, other.table, of=data))
+        for other in heard_too
+    ]
     for other in beside:
         tell_of(other.corpus)
     return _beside(data, beside)
+
+
+def without_tested(pool: Corpus, table: FrameTable, *, of: Data) -> Corpus:
+    """More speech without the recordings of a corpus that is tested; they are counted.
+
+    A corpus of the same name is the corpus itself: folds keep its speakers out.
+    """
+    known = set(of.frames.contents.values())
+    reason = f"a recording of {of.corpus.name}, which is tested"
+    copies = [name for name in pool.table["utterance"] if table.contents.get(name) in known]
+    return pool if pool.name == of.corpus.name else pool.drop(dict.fromkeys(copies, reason))
 
 
 @dataclass(frozen=True)
@@ -183,6 +199,12 @@ def with_copies(data: Data, features: FeatureName, resources: Resources) -> Data
         progress=resources.progress,
     )
     return replace(data, copies=copied)
+
+
+def of_several_names(corpus: Corpus, contents: Mapping[str, str]) -> list[str]:
+    """Sentences on speakers and recordings that a corpus holds under several names."""
+    found = [*speakers(corpus), *identical(corpus, contents)]
+    return [f"{finding.what} (`undertone audit` shows all)" for finding in found]
 
 
 def tell_findings(findings: Sequence[Finding]) -> None:

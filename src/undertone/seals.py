@@ -20,6 +20,9 @@ from undertone.errors import UndertoneError
 
 SUMS = "SHA256SUMS"
 SEAL = "sha256"  # the name of the digest among the values
+HEX_DIGITS = 64  # of a digest
+NO_COMMENT = bytes(2)  # the length of an archive's comment, at its end
+END_OF_ARCHIVE, END_SIGNATURE = 22, b"PK\5\6"  # bytes of the last record, and how it begins
 
 
 class UnsoundError(Exception):
@@ -92,7 +95,7 @@ def write_record(path: Path, arrays: Mapping[str, np.ndarray], identity: Mapping
     named = {**arrays, "identity": np.array(json.dumps(identity, sort_keys=True))}
     content = io.BytesIO()
     np.savez(content, **named, **{SEAL: np.array(_digest_of_arrays(named))})  # type: ignore[arg-type]
-    atomic.write_bytes(path, content.getvalue())
+    atomic.write_bytes(path, _with_comment(content.getvalue()))
 
 
 def read_record(path: Path, identity: Mapping[str, Any]) -> dict[str, np.ndarray] | None:
@@ -104,6 +107,7 @@ def read_record(path: Path, identity: Mapping[str, Any]) -> dict[str, np.ndarray
     """
     if (content := read(path)) is None:
         return None
+    _check_comment(content)
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
@@ -115,6 +119,34 @@ def read_record(path: Path, identity: Mapping[str, Any]) -> dict[str, np.ndarray
     if json.loads(str(told)) != json.loads(json.dumps(identity)):
         raise UnsoundError("it is the record of something else")
     return arrays
+
+
+def _with_comment(archive: bytes) -> bytes:
+    """A ZIP archive whose comment is the digest of all bytes before it.
+
+    An archive ends with the length of its comment, two bytes, and the comment (APPNOTE.TXT 4.3.16).
+    The digest of the arrays would not see a bit of the container around them.
+    """
+    assert archive.endswith(NO_COMMENT), "NumPy writes archives without a comment"
+    before = archive[: -len(NO_COMMENT)] + HEX_DIGITS.to_bytes(2, "little")
+    return before + hashlib.sha256(before).hexdigest().encode()
+
+
+def _check_comment(content: bytes) -> None:
+    """See that all bytes are those that were written; of an archive with a comment.
+
+    Raises:
+        UnsoundError: they are not.
+    """
+    before, comment = content[:-HEX_DIGITS], content[-HEX_DIGITS:]
+    if hashlib.sha256(before).hexdigest().encode() != comment and not _has_no_comment(content):
+        raise UnsoundError("its bytes do not have their digest")
+
+
+def _has_no_comment(content: bytes) -> bool:
+    """Whether it is a whole archive of before there were comments."""
+    end = content[-END_OF_ARCHIVE:]
+    return end.startswith(END_SIGNATURE) and end.endswith(NO_COMMENT)
 
 
 def write_sums(paths: Sequence[Path]) -> None:

@@ -37,6 +37,7 @@ MAX_DURATION_S = 30 * 60.0
 MAX_SAMPLES = round(MAX_DURATION_S * 48_000)  # of a channel: half an hour at the highest usual rate
 SILENCE_PEAK = 1e-4  # -80 dB of full scale
 MAX_PEAK = 16.0  # a float file far above full scale holds integers that nobody scaled
+FAR_S = 1e9  # beyond every recording
 SEGMENT_SLACK_S = files.SLACK_S  # a segment may end this much after its file: tables are rounded
 AUDIO_SUFFIXES = kinds.SUFFIXES  # decoded without ffmpeg
 POINTER, is_pointer = kinds.POINTER, kinds.is_pointer
@@ -101,8 +102,8 @@ def _segment(
     """Return the first sample and the one after the last, at the rate of the file."""
     end_s = None if end_s is None or math.isnan(end_s) else end_s
     start_s = 0.0 if math.isnan(start_s) else start_s
-    start = round(start_s * sound.rate) if math.isfinite(start_s) else -1
-    stop = None if end_s is None else round(end_s * sound.rate)
+    start = _sample(start_s, sound.rate)
+    stop = None if end_s is None else _sample(end_s, sound.rate)
     longest = sound.n_frames
     if longest is None:
         fits = start >= 0 and (stop is None or start < stop)
@@ -114,6 +115,11 @@ def _segment(
         lasts_s = None if longest is None else longest / sound.rate
         raise UndertoneError(_no_segment(path, start_s=start_s, end_s=end_s, lasts_s=lasts_s))
     return start, stop if longest is None or stop is None else min(stop, longest)
+
+
+def _sample(seconds: float, rate: int) -> int:
+    """The sample at a time, which may be any number; what is beyond all recordings stays so."""
+    return round(min(max(seconds, -1.0), FAR_S) * rate)
 
 
 def _no_segment(path: Path, *, start_s: float, end_s: float | None, lasts_s: float | None) -> str:

@@ -98,7 +98,10 @@ class Foreign:
     def _header(self) -> tuple[int, int]:
         content = self._output.read(_AU_HEADER.size)
         if len(content) < _AU_HEADER.size:
-            raise UndertoneError(f"{self._path} cannot be decoded by ffmpeg: {self._said()}")
+            raise UndertoneError(
+                f"{self._path} cannot be decoded, ffmpeg says: {self._said()}; fetch or export it "
+                "again, or leave it out"
+            )
         _, begin, _, _, rate, n_channels = _AU_HEADER.unpack(content)
         self._output.read(begin - _AU_HEADER.size)
         return rate, n_channels

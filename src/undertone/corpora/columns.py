@@ -7,6 +7,7 @@ Synonyms follow nkululeko, audformat, Hugging Face's AudioFolder and MSP-Podcast
 at the ends do not matter. Where a table has two synonyms of one column the first listed counts.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path, PureWindowsPath
 
@@ -22,15 +23,33 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "file": ("file", "path", "filename", "file_name", "wav"),
     "speaker": ("speaker", "spk", "speaker_id", "spkrid"),
     "emotion": ("emotion", "emo", "label", "emoclass"),
-    "start_s": ("start_s", "start", "start_time", "begin", "onset"),
-    "end_s": ("end_s", "end", "end_time", "stop"),
-    "duration_s": ("duration_s", "duration", "dur"),
+    "start_s": (
+        *("start_s", "start", "start_time", "begin", "onset", "begin_time", "start_sec"),
+        *("start_seconds", "start (s)", "tmin", "xmin"),
+    ),
+    "end_s": (
+        *("end_s", "end", "end_time", "stop", "stop_time", "end_sec", "end_seconds", "end (s)"),
+        *("tmax", "xmax"),
+    ),
+    "duration_s": (
+        *("duration_s", "duration", "dur", "duration_sec", "duration_seconds", "duration (s)"),
+        *("length", "length_s"),
+    ),
     "sex": ("sex", "gender"),
     "language": ("language", "lang"),
     "transcript": ("transcript", "transcription", "text"),
     "utterance": ("utterance", "utterance_id", "utt", "key"),
     "rater": ("rater", "rater_id", "annotator", "annotator_id", "worker", "workerid"),
 }
+IN_MS: Mapping[str, tuple[str, ...]] = {  # columns of milliseconds
+    "start_s": ("start_ms", "start_time_ms", "begin_ms", "onset_ms", "start (ms)"),
+    "end_s": ("end_ms", "end_time_ms", "stop_ms", "end (ms)"),
+    "duration_s": ("duration_ms", "dur_ms", "length_ms", "duration (ms)"),
+}
+OTHER_TIMES = re.compile(  # of a segment, in no unit that is known here
+    r"(start|begin|end|stop|onset|offset|duration)[_ ]?(sample|frame|index|idx|byte|tick)s?"
+    r"|t0|t1|from|to"
+)
 MOST_NAMED, LONGEST_NAME = 30, 40  # columns that a message names, letters of each
 UNKNOWN = ("", "nan", "na", "n/a", "none", "null", "nat", "<na>", "unknown")
 SEXES: Mapping[str, str] = {
@@ -78,9 +97,21 @@ def read_table(path: Path) -> Table:
 def under_our_names(cells: pd.DataFrame, where: Path) -> pd.DataFrame:
     """Cells with columns renamed, without empty rows; ``offset`` is where a segment starts."""
     cells = cells.rename(columns=_names(cells)).fillna("")
+    cells = _with_milliseconds(cells)
     if (twice := cells.columns[cells.columns.duplicated()]).size:
         raise UndertoneError(f"{where} has two columns called {twice[0]}; rename or remove one")
     return cells[(cells != "").any(axis=1)]
+
+
+def _with_milliseconds(cells: pd.DataFrame) -> pd.DataFrame:
+    """Cells of milliseconds as such under the names of seconds, where nothing else has them."""
+    by_lower = {str(column).strip().lower(): column for column in cells.columns}
+    for name, in_ms in IN_MS.items():
+        found = next((by_lower[synonym] for synonym in in_ms if synonym in by_lower), None)
+        if found is not None and name not in cells:
+            cells = cells.rename(columns={found: name})
+            cells[name] = cells[name].map(lambda text: f"{text} ms" if str(text).strip() else "")
+    return cells
 
 
 def require(cells: pd.DataFrame, needed: tuple[str, ...], where: Path) -> None:
@@ -125,14 +156,28 @@ def standardise(cells: pd.DataFrame, where: Path | str = "the table") -> pd.Data
 
 def _with_times(table: pd.DataFrame, where: Path | str) -> pd.DataFrame:
     """Times in seconds; a segment with a duration and no end ends so much after its start."""
+    _refuse_other_times(table, where)
     for name in [name for name in ("start_s", "end_s") if name in table]:
         table[name] = _times(table[name], where)
-    if "duration_s" not in table:
-        return table
+    if "duration_s" not in table or "start_s" not in table:
+        return table.drop(columns="duration_s", errors="ignore")
     start, duration = table["start_s"].astype(float), table.pop("duration_s")
     end = table["end_s"].astype(float) if "end_s" in table else start * float("nan")
     lasts = _times(duration.where(start.notna() & end.isna(), None), where).astype(float)
     return table.assign(end_s=end.fillna(start + lasts))
+
+
+def _refuse_other_times(table: pd.DataFrame, where: Path | str) -> None:
+    """Segments that would be passed over: their recordings would be taken whole."""
+    if {"start_s", "end_s"} & set(table):
+        return
+    others = [name for name in map(str, table) if OTHER_TIMES.fullmatch(name.strip().lower())]
+    if others:
+        raise UndertoneError(
+            f"{where} has the columns {', '.join(others)}, which look like the times of segments "
+            "and are not read: give columns start and end in seconds, or remove these to take "
+            "whole recordings"
+        )
 
 
 def _times(cells: pd.Series, where: Path | str) -> pd.Series:

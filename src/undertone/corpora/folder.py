@@ -70,7 +70,7 @@ def find_sound(root: Path) -> Found:
         told = "".join(f"; {n} passed over: {reason}" for reason, n in reasons.items())
         raise UndertoneError(
             f"no audio found in {root} or below; expected files ending in "
-            f"{', '.join(SUFFIXES)}{told}"
+            f"{', '.join(SUFFIXES)}, or, where ffmpeg is, {', '.join(FOREIGN_SUFFIXES)}{told}"
         )
     return found
 

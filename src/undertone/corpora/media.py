@@ -17,7 +17,10 @@ from pathlib import Path
 from undertone.audio import foreign, kinds
 from undertone.corpora.names import fold_file
 
-NOT_READ = (".raw", ".pcm", ".avi", ".mpg", ".mpeg", ".wmv", ".flv", ".ape", ".wv", ".dss", ".ds2")
+NOT_READ = (
+    *(".raw", ".pcm", ".avi", ".mpg", ".mpeg", ".wmv", ".flv", ".ape", ".wv", ".dss", ".ds2"),
+    *(".tta", ".mpc", ".ra", ".rm", ".qcp", ".shn", ".dsf", ".vox", ".gsm", ".ogv", ".m4v", ".m4p"),
+)
 NEEDS_FFMPEG = f"needs ffmpeg to be read: {foreign.INSTALL}"
 LARYNX_FOLDERS = ("laryngo", "laryngogram", "laryngograms", "egg")  # as EmoDB 2.0 ships
 LARYNGOGRAM = "a laryngogram, not speech: name its folder itself to read it"

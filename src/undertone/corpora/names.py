@@ -13,16 +13,20 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable
 
+UNSEEN = (
+    "Cf"  # category of letters without a shape: zero-width blanks, directions, byte order marks
+)
 FRACTION = re.compile(r"(\d+)[.,]0+")
 
 
 def fold(name: str) -> str:
-    """A name without case, blanks, marks between words, leading zeros and Unicode form.
+    """A name without case, blanks, marks between words, what has no shape, leading zeros and form.
 
     >>> fold("03"), fold("3.0"), fold("Spk_07 "), fold("spk 7")
     ('3', '3', 'spk 7', 'spk 7')
     """
-    plain = unicodedata.normalize("NFKC", name).casefold().strip()
+    seen = "".join(letter for letter in name if unicodedata.category(letter) != UNSEEN)
+    plain = unicodedata.normalize("NFKC", seen).casefold().strip()
     if whole := FRACTION.fullmatch(plain):
         plain = whole[1]
     plain = re.sub(r"(?<=[^\W\d_])(?=\d)|[\s_\-.]+", " ", plain).strip()

@@ -64,7 +64,7 @@ def read(path: Path, known: Sequence[str] = ()) -> Table:
         if suffix in SHEET_SUFFIXES:
             return _read_sheet(path, known)
         if suffix == ".parquet":
-            return Table(from_frame(pd.read_parquet(path)))
+            return Table(from_frame(_read_parquet(path)))
         if suffix in JSON_SUFFIXES:
             return _read_json(path)
         text, notes = decode(path)
@@ -73,6 +73,15 @@ def read(path: Path, known: Sequence[str] = ()) -> Table:
     parsed = delimited.parse(text, path, known)
     index = pd.Index([line - 2 for line in parsed.lines], dtype=int)
     return Table(pd.DataFrame(parsed.rows, index, parsed.names, dtype=object), notes)
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(path)
+    except ValueError as error:  # arrow's errors derive from it
+        raise UndertoneError(
+            f"{path} cannot be read as a Parquet table: {error}; write it again, or as CSV"
+        ) from None
 
 
 def decode(path: Path) -> tuple[str, tuple[str, ...]]:

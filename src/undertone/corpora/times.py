@@ -17,6 +17,7 @@ CLOCK = re.compile(
     r"((?P<days>\d+) days? \+?)?((?P<hours>\d+):)?"
     r"(?P<minutes>\d{1,3}):(?P<seconds>\d{1,2}([.,]\d+)?)"
 )
+LONGEST_S = 1e7  # sixteen weeks; no recording is longer
 UNITS = {None: 1.0, "s": 1.0, "sec": 1.0, "ms": 0.001, "min": 60.0}
 
 
@@ -30,7 +31,9 @@ def seconds(text: str) -> float:
     """
     plain = text.strip()
     if match := NUMBER.fullmatch(plain):
-        return float(match["value"].replace(",", ".")) * UNITS[match["unit"]]
+        value = float(match["value"].replace(",", ".")) * UNITS[match["unit"]]
+        if abs(value) < LONGEST_S:
+            return value
     if match := CLOCK.fullmatch(plain):
         hours, minutes = 24 * int(match["days"] or 0) + int(match["hours"] or 0), match["minutes"]
         rest = float(match["seconds"].replace(",", "."))

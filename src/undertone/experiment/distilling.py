@@ -24,6 +24,7 @@ from undertone import audio, corpora
 from undertone.atomic import check_free, held
 from undertone.config import check_ranges
 from undertone.corpora.corpus import Corpus
+from undertone.corpora.folds import known_speakers
 from undertone.errors import UndertoneError, describe_some
 from undertone.evaluation.estimate import Estimate
 from undertone.evaluation.worth import no_gain
@@ -160,7 +161,7 @@ def check_beside(unlabelled: Sequence[str], corpus: str, settings: KeepSettings)
         UndertoneError: the pool holds recordings or speakers of the corpus, or the corpus has too
             few speakers or labels.
     """
-    opened = corpora.open(corpus)
+    opened = _measured(corpus)
     task, _ = settle(opened, settings.task, "")
     check_labels(opened, task, settings)
     pool = _heard([corpora.open(text) for text in unlabelled], (), 0)
@@ -180,7 +181,7 @@ def beside_start(
     Raises:
         UndertoneError: the pool held recordings or speakers of the corpus.
     """
-    opened = corpora.open(corpus)
+    opened = _measured(corpus)
     refuse_heard(opened, [made.encoder])
     trials = []
     for encoder in (made.encoder, made.start):
@@ -200,6 +201,11 @@ def beside_start(
         ("distilled − untouched start", *(gain.signed() for gain in gains)),
         ("worth it", *(verdict(gain, trials[0].data.task.negligible) for gain in gains)),
     ]
+
+
+def _measured(corpus: str) -> Corpus:
+    """The utterances of known speakers, which are cross-validated whatever partition there is."""
+    return replace(known_speakers(corpora.open(corpus)), official_folds=False)
 
 
 def verdict(gain: Estimate, negligible: float) -> str:

@@ -20,8 +20,12 @@ import numpy as np
 
 from undertone import corpora
 from undertone.config import check_ranges, check_types
+from undertone.corpora.audit import refuse
+from undertone.corpora.audit.checks import speakers
+from undertone.corpora.audit.copies import contents_of, identical
 from undertone.corpora.corpus import Corpus
 from undertone.corpora.folds import draw_labels, speaker_folds
+from undertone.corpora.official import TRAIN, is_tested
 from undertone.corpora.pool import pool
 from undertone.errors import UndertoneError, describe_some
 from undertone.evaluation.curves import Curves, Key, trace
@@ -111,11 +115,12 @@ def choose_layers(encoder: str, corpus: str, settings: KeepSettings, resources: 
 
 
 def check_labels(corpus: Corpus, task: Task, settings: KeepSettings) -> None:
-    """Refuse folds and budgets that a corpus cannot give, before its frames are there.
+    """Refuse names, folds and budgets that a corpus cannot give, before its frames are there.
 
     Raises:
-        UndertoneError: too few speakers, or labels.
+        UndertoneError: too few speakers, or labels; or one of them under several names.
     """
+    refuse([*speakers(corpus), *identical(corpus, contents_of(corpus))])
     labelled = without_frames(corpus, task).corpus
     for fold in speaker_folds(labelled, settings.folds, settings.seed, task):
         for budget in settings.budgets:
@@ -141,8 +146,9 @@ def _training_part(corpus: Corpus, speakers: tuple[str, ...]) -> Corpus:
     out = rows["speaker"].isna()
     if speakers:
         out |= ~rows["speaker"].isin(speakers)
-    if corpus.official_folds:
-        out |= rows["split"] != "train"
+    if corpus.official_folds:  # whoever is tested there chooses nothing here
+        tested = set(rows["speaker"][is_tested(corpus)].dropna())
+        out |= (rows["split"] != TRAIN) | rows["speaker"].isin(tested)
     kept = corpus.drop(dict.fromkeys(rows["utterance"][out], "no speaker to choose layers on"))
     return replace(kept, official_folds=False)
 

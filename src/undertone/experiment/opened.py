@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from undertone import corpora
+from undertone.config import expanded
 from undertone.corpora import across
 from undertone.corpora.corpus import Corpus
 from undertone.corpora.proxy import with_proxy
@@ -28,8 +29,8 @@ def with_absolute_paths(settings: CurveSettings) -> CurveSettings:
     files, vault, beside = settings.fold_files, settings.vault, settings.across
     return replace(
         settings,
-        fold_files=os.path.abspath(Path(files).expanduser()) if files else "",
-        vault=os.path.abspath(Path(vault).expanduser()) if vault else "",
+        fold_files=os.path.abspath(expanded(files)) if files else "",
+        vault=os.path.abspath(expanded(vault)) if vault else "",
         corpus=corpora.with_absolute_path(settings.corpus),
         unlabelled=tuple(map(corpora.with_absolute_path, settings.unlabelled)),
         across=replace(

@@ -59,6 +59,7 @@ from undertone.reading import (
     tell_findings,
     tell_of,
     with_copies,
+    without_tested,
     without_frames,
 )
 from undertone.systems.plan import Cell, Data, Draws, Plan
@@ -118,6 +119,8 @@ def open_run(
     unlabelled = tuple(
         read_frames(corpora.open(name), features, resources) for name in settings.unlabelled
     )
+    if not settings.transductive:
+        unlabelled = tuple((without_tested(c, table, of=data), table) for c, table in unlabelled)
     for corpus, _ in unlabelled:
         tell_of(corpus)
     run = Run(settings, Path(out), data, unlabelled, vault)
@@ -216,7 +219,7 @@ class Run:
         """What the audit of the data found."""
         return check(
             self.corpus,
-            self.data.frames.keys,
+            self.data.frames.contents,
             unlabelled=[corpus for corpus, _ in self.unlabelled],
             folds=self.folds,
             features=self.settings.features,

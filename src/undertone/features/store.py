@@ -12,7 +12,7 @@ import functools
 import hashlib
 import json
 import math
-from collections.abc import Container, Mapping
+from collections.abc import Collection, Container, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -32,6 +32,7 @@ from undertone.processes import available_cores
 from undertone.progress import Progress
 
 MANY_FILES = 500  # more than can be hashed while nobody waits
+LOOKED_AT = 64  # frames of an utterance that tell it from others
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +73,19 @@ class FrameTable:
             for utterance, place in self.source.items()
         }
 
+    @functools.cached_property
+    def contents(self) -> dict[str, str]:
+        """By utterance what tells whether two are one recording: some of its frames, and how many.
+
+        Files of other bytes may hold the same samples: with another header, or in another format.
+        Frames that do not change, as those of silence, and frames that a corpus brings tell nothing
+        of a recording; its key stands in their place.
+        """
+        return {
+            utterance: _looked_at(place) or self.keys.get(utterance, utterance)
+            for utterance, place in self.source.items()
+        }
+
     def frames(self, utterance: str) -> np.ndarray:
         """Return (n_frames, n_features) float32, read-only where it is mapped from disk.
 
@@ -94,6 +108,17 @@ class FrameTable:
             source |= {f"{prefix}{name}": place for name, place in table.source.items()}
             keys |= {f"{prefix}{name}": key for name, key in table.keys.items()}
         return replace(self, source=source, keys=keys)
+
+
+def _looked_at(place: shards.Place | np.ndarray) -> str:
+    """The digest of frames that lie evenly in a recording; empty where they tell nothing."""
+    if isinstance(place, np.ndarray) or place.n_frames == 0:
+        return ""
+    rows = shards.read(replace(place, n_layers=1))
+    some = rows[np.linspace(0, len(rows) - 1, LOOKED_AT).astype(int)]
+    if (some == some[0]).all():
+        return ""
+    return f"{len(rows)} {hashlib.sha256(some.tobytes()).hexdigest()}"
 
 
 def extract(
@@ -143,6 +168,7 @@ def extract(
                 advance=lambda count: shown.advance(name, count),
             )
             known = _find(home, chosen, by_key)
+            _check_none_lost(home, by_key.keys() - known.keys() - failed.keys())
     failures = {
         utterance: printable(
             unreadable.get(recording.path)
@@ -264,6 +290,15 @@ def _hash_file(path: Path) -> tuple[str, str]:
     except OSError as error:
         raise_if_exhausted(error)
         return "", f"{path} cannot be read: {error.strerror}; is the corpus complete?"
+
+
+def _check_none_lost(home: Path, lost: Collection[str]) -> None:
+    if lost:
+        raise UndertoneError(
+            f"frames of {len(lost)} recordings were written to {home} and are not there any more: "
+            "somebody deletes there. Run the same command again, if need be with another folder "
+            "after --cache"
+        )
 
 
 def _check_some_worked(corpus: Corpus, failures: Mapping[str, str]) -> None:

@@ -60,7 +60,7 @@ def write_card(facts: Facts, corpora: Sequence[Corpus]) -> str:
     parts.append(f"{facts.method}\n\nFeatures: {escaped(facts.features)}.\n")
     parts.append("## Data\n\n" + "\n".join(map(_describe, corpora)) + "\n")
     if facts.audit:
-        found = (f"* {what[:1].upper()}{what[1:]}." for what in facts.audit)
+        found = (f"* {escaped(what[:1].upper() + what[1:])}." for what in facts.audit)
         parts.append("## Audit\n\n" + "\n".join(found) + "\n")
     parts.append("## Scores\n\n" + _scores(facts) + "\n")
     parts.append(f"## Limits\n\n{LIMITS}")

@@ -81,8 +81,9 @@ def speakers(corpus: Corpus, unlabelled: Sequence[Corpus] = ()) -> Iterator[Find
     counts = corpus.table["speaker"].value_counts()
     yield Finding(
         "speakers",
-        f"{len(alike)} speakers of {corpus.name} seem to be spelt in several ways, such as "
-        f"{'/'.join(alike[0])}: one and the same would be on both sides of a fold",
+        f"{len(alike)} {'speaker seems' if len(alike) == 1 else 'speakers seem'} to be spelt in "
+        f"several ways in {corpus.name}, such as {'/'.join(alike[0])}: one and the same would be "
+        "on both sides of a fold",
         is_lie=True,
         columns=("spellings", "utterances"),
         rows=tuple(

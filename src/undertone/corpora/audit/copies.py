@@ -79,11 +79,15 @@ def identical(corpus: Corpus, contents: Mapping[str, str]) -> Iterator[Finding]:
     if disputed:
         speakers = sum("speaker" in disagreement(group, facts) for group in disputed)
         labels = sum("label" in disagreement(group, facts) for group in disputed)
+        several = [
+            f"{speakers} under several speakers, so that what is tested would be trained on",
+            f"{labels} under several labels, of which one is wrong",
+        ]
+        told = [words for words, n in zip(several, (speakers, labels), strict=True) if n]
         yield Finding(
             "copies",
             f"{len(disputed)} recordings of {corpus.name} stand there several times with other "
-            f"facts: {speakers} under several speakers, so that what is tested would be trained "
-            f"on, {labels} under several labels, of which one is wrong",
+            f"facts: {', '.join(told)}",
             is_lie=True,
             columns=("utterances", "speakers", "labels"),
             rows=tuple(_row(group, facts) for group in disputed),
