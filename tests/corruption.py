@@ -77,6 +77,7 @@ def damaged(
     *,
     files: Callable[[Path], bool] = lambda path: True,
     work: Path,
+    share: int = 1,
 ) -> list[Finding]:
     """Damage each file of copies of a folder; see what ``use`` makes of it.
 
@@ -85,10 +86,12 @@ def damaged(
         use: a folder to a result that can be compared with ``==``.
         files: which of them are damaged.
         work: an empty folder for the copies.
+        share: of files of one kind each gets every so-manieth damage, another one than its
+            neighbours, so that so many of them get all.
     """
     paths = [path.relative_to(folder) for path in _stored(folder) if files(path)]
     expected, findings = use(_copy(folder, work)), []
-    for path in paths:
+    for number, path in enumerate(paths):
         content = (folder / path).read_bytes()
         others = [
             found
@@ -97,8 +100,8 @@ def damaged(
             for found in [(folder / other).read_bytes()]
             if found != content
         ][:2]
-        for what, changed in damages(content, others):
-            if changed == content:
+        for turn, (what, changed) in enumerate(damages(content, others)):
+            if changed == content or (turn + number) % share:
                 continue
             copy = _copy(folder, work)
             (copy / path).write_bytes(changed)

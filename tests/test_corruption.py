@@ -1,5 +1,6 @@
 """Every kind of stored file, damaged in every way: told, or computed again, never used."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from upstream_fakes import write_encoder
 
 from undertone import config, pipeline
 from undertone.corpora import synthetic
-from undertone.experiment import CurveSettings, curve
+from undertone.experiment import CurveSettings, complete, curve
 from undertone.pipeline import FinetuneSettings, PretrainSettings, Resources
 
 SYSTEMS = ["pretrained_frozen", "functionals_logistic", "constant"]
@@ -50,6 +51,13 @@ def assert_never_used(findings, n_at_least: int) -> None:
     assert not bad, "\n".join(f"{f.file}: {f.damage}: {f.outcome} {f.told}" for f in bad)
 
 
+def assert_all_told(findings) -> None:
+    """What is read is told when it is damaged, were it one bit of the container around an array."""
+    words = ("damaged", "aside", "something else", "made again")
+    untold = [f for f in findings if not any(w in f.told for w in words) and f.outcome != "refused"]
+    assert not untold, "\n".join(f"{f.file}: {f.damage}" for f in untold)
+
+
 @pytest.mark.parametrize("system", ["descriptors", "combined"])
 def test_a_model(home, resources, work, system):
     encoder = None
@@ -64,6 +72,12 @@ def test_a_model(home, resources, work, system):
     findings = damaged(out, use_model(home / "tones/u000.wav"), work=work)
     assert_never_used(findings, 40)
     assert "refused" in summary(findings)
+
+
+@pytest.fixture
+def without_page(monkeypatch):
+    """A run that draws nothing: its page is half of the work, is written anew, and never read."""
+    monkeypatch.setattr(complete, "write_report", lambda *_, **__: None)
 
 
 @pytest.fixture(scope="module")
@@ -84,23 +98,22 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.usefixtures("without_page")
 def test_a_run_that_goes_on(run, resources, work, kind):
-    findings = damaged(run, use_run(resources.cache), files=KINDS[kind], work=work)
-    assert_never_used(findings, 35)
+    share = 3 if kind == "fits" else 1  # three systems, whose fits are files of one kind
+    findings = damaged(run, use_run(resources.cache), files=KINDS[kind], work=work, share=share)
+    assert_never_used(findings, 25)
+    if kind == "fits":
+        assert_all_told(findings)
 
 
+@pytest.mark.usefixtures("without_page")
 def test_a_run_whose_encoders_are_needed_again(run, resources, work, home):
-    import shutil
-
     bare = Path(shutil.copytree(run, home / "bare" / "run"))
-    shutil.rmtree(bare / "fits")
+    shutil.rmtree(bare / "fits" / "pretrained_frozen")
     findings = damaged(bare, use_run(resources.cache), files=KINDS["encoders"], work=work)
     assert_never_used(findings, 35)
-    words = ("damaged", "aside", "something else", "made again")
-    told = [f for f in findings if any(w in f.told for w in words) or f.outcome == "refused"]
-    untold = [f for f in findings if f not in told]  # a bit of the container, its arrays are sound
-    assert all(f.file.endswith(".npz") and f.outcome == "the same" for f in untold)
-    assert len(untold) < len(findings) / 4
+    assert_all_told(findings)
 
 
 def test_the_tables_of_a_run(run, work):

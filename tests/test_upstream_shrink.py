@@ -66,6 +66,7 @@ def test_without_what_the_config_says_the_last_state_is_another(folders, voices,
     assert config["undertone"]["raw_last_state"] is True
     whole = states(folders["whisper"], voices[0])
     config["undertone"]["raw_last_state"] = False
+    (folder / "SHA256SUMS").unlink()
     (folder / "config.json").write_text(json.dumps(config))
     found = states(folder, voices[0])
     torch.testing.assert_close(found[0], whole[0], atol=1e-6, rtol=0)
@@ -196,7 +197,8 @@ def test_the_card_says_what_was_cut_from_what(folders, tmp_path):
         assert told in card
     assert str(tmp_path) not in card
     assert {path.name for path in made.folder.iterdir()} == {
-        *("README.md", "config.json", "model.safetensors", "preprocessor_config.json")
+        *("README.md", "SHA256SUMS", "config.json", "model.safetensors"),
+        "preprocessor_config.json",
     }
 
 
@@ -239,6 +241,18 @@ def test_what_is_no_encoder_is_refused(folders, tmp_path):
     assert not (tmp_path / "cut").exists()
 
 
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "preprocessor_config.json"])
+def test_a_changed_bit_of_a_cut_encoder_is_refused(folders, tmp_path, name):
+    made = shrink(str(folders["hubert-layer"]), tmp_path / "cut", layers=1)
+    path = made.folder / name
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(UndertoneError, match=rf"{name} is not the file that .*SHA256SUMS tells of"):
+        upstream.find(f"upstream:{made.folder}@all")
+    assert upstream.find(f"upstream:{folders['hubert-layer']}@all").n_layers > 1  # others have no digests
+
+
 def test_a_folder_is_whole_or_absent(folders, tmp_path, monkeypatch):
     monkeypatch.setattr(shrinking, "_card", lambda *told: 1 / 0)  # the last thing written
     with pytest.raises(ZeroDivisionError):
@@ -272,6 +286,7 @@ def test_a_section_that_is_not_ours_is_told(folders, tmp_path, section):
     folder = shrink(str(folders["hubert-group"]), tmp_path / "cut", layers=2).folder
     config = json.loads((folder / "config.json").read_text()) | {"undertone": section}
     (folder / "config.json").write_text(json.dumps(config))
+    (folder / "SHA256SUMS").unlink()
     with pytest.raises(UndertoneError, match="is not as `undertone shrink` writes it"):
         upstream.find(f"upstream:{folder}@all")
 

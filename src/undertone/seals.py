@@ -178,8 +178,7 @@ def check_sums(paths: Sequence[Path], then: str) -> None:
         return
     sums = _read_sums(sums_path)
     for path in paths:
-        content = read(path)
-        if content is None or hashlib.sha256(content).hexdigest() != sums.get(path.name):
+        if not path.exists() or digest_of_file(path) != sums.get(path.name):
             raise UndertoneError(
                 f"{path} is not the file that {sums_path} tells of: one of them was changed; {then}"
             )

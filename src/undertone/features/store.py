@@ -306,6 +306,8 @@ def _check_some_worked(corpus: Corpus, failures: Mapping[str, str]) -> None:
         raise UndertoneError(f"{corpus.name} has no utterances to extract features of")
     if len(failures) == len(corpus.table):
         first = next(iter(failures.values()))
+        if len(failures) > 1 and len(set(failures.values())) == 1 and str(corpus.root) not in first:
+            raise UndertoneError(first)  # of all at once: an encoder that cannot be loaded
         raise UndertoneError(
             f"none of the {len(failures)} utterances of {corpus.name} in {corpus.root} could be "
             f"used; the first: {first}"

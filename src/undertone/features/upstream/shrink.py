@@ -21,7 +21,7 @@ from safetensors import safe_open
 from safetensors.torch import save
 
 import undertone
-from undertone import atomic
+from undertone import atomic, seals
 from undertone.config import expanded
 from undertone.errors import UndertoneError
 from undertone.features.hub import CONFIG, weights_in
@@ -109,6 +109,7 @@ def _write(folder: Path, module: Any, source: Upstream, cut: Cut, *, n_before: i
     (folder / CONFIG).write_text(_config(module, source, n_kept, cut), encoding="utf-8")
     (folder / PREPROCESSOR).write_bytes((source.folder / PREPROCESSOR).read_bytes())
     (folder / CARD).write_text(_card(cut, n_kept, _count(module), n_before), encoding="utf-8")
+    seals.write_sums([folder / name for name in (WEIGHTS, CONFIG, PREPROCESSOR)])
 
 
 def check_layers(source: Upstream, layers: int | None, *, int8: bool) -> int:

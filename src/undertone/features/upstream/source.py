@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from undertone import audio
+from undertone import audio, seals
 from undertone.errors import UndertoneError, needs
 from undertone.features.hub import (
     AGAIN,
@@ -116,6 +116,7 @@ def find(name: str | FeatureName) -> Upstream:
         raise UndertoneError(f"expected {PREFIX}MODEL@LAYER, found {str(name)!r}")
     needs("transformers", extra="upstream", what=f"features that begin with {PREFIX}")
     folder = locate(name.model, files=(PREPROCESSOR,), example="facebook/hubert-base-ls960")
+    _check_whole(folder)
     config = read_json(folder / CONFIG, LAYOUT)
     shape = _shape(folder, config)
     made = cut.read(config, n_layers=shape["n_layers"] - 1, where=folder / CONFIG)
@@ -133,6 +134,26 @@ def find(name: str | FeatureName) -> Upstream:
         cut=made,
         **shape,
     )
+
+
+def _check_whole(folder: Path) -> None:
+    """See that an encoder of ours is as it was written; other folders tell no digests.
+
+    Raises:
+        UndertoneError: one of its files was changed.
+    """
+    paths = [folder / name for name in (seals.SUMS, CONFIG, PREPROCESSOR)]
+    if all(path.is_file() for path in paths):
+        stats = [(path, path.stat()) for path in [*paths, *weights_in(folder)]]
+        _check_sums(tuple((path, stat.st_size, stat.st_mtime_ns) for path, stat in stats))
+
+
+@functools.lru_cache
+def _check_sums(state: tuple[tuple[Path, int, int], ...]) -> None:
+    """The digests of files behind that of the sums; again only where one was changed."""
+    sums, *paths = (path for path, _, _ in state)
+    if CONFIG in sums.read_text("utf-8", "replace"):
+        seals.check_sums(list(paths), "make it again with `undertone shrink` or `distill`")
 
 
 @functools.lru_cache(maxsize=8)
