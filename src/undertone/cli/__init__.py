@@ -10,11 +10,11 @@ import os
 import sys
 from typing import NoReturn
 
-from undertone.cli import audit, encoders, evidence, small, steps, text
+from undertone.cli import audit, encoders, evidence, small, steps, text, voices
 from undertone.cli.app import StoppedError, app
 from undertone.errors import UndertoneError, printable
 
-__all__ = ["app", "audit", "encoders", "evidence", "main", "small", "steps", "text"]
+__all__ = ["app", "audit", "encoders", "evidence", "main", "small", "steps", "text", "voices"]
 KEPT = "what is finished is kept"
 NO_MEMORY = (
     f"the memory that this process may use does not suffice (ulimit -v, or the machine's); {KEPT}: "
