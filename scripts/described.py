@@ -5,7 +5,7 @@ Out: the ``Material`` of one of its folds: what reads descriptors is fitted on i
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 
@@ -40,4 +40,5 @@ def describe(
 ) -> Described:
     """A fold of the plan with these descriptors; of copies nobody has any."""
     material = plan.material(fold, unchanged(len(plan.frames.columns)))
-    return Described(**vars(material) | {"copies": {}}, vectors=vectors, counts=counts)
+    held = {f.name: getattr(material, f.name) for f in fields(material) if f.init}
+    return Described(**held | {"copies": {}}, vectors=vectors, counts=counts)

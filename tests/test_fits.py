@@ -164,8 +164,20 @@ def test_the_cnn_knows_the_statistics_of_its_labels_alone(monkeypatch, speech):
 # --- what the discriminant is given
 
 
+def centred(vectors, speakers, count):
+    """By the equation: x - n / (n + count) (mean of the speaker - mean of all)."""
+    apart = vectors.copy()
+    for who in set(speakers):
+        own = speakers == who
+        share = own.sum() / (own.sum() + count) if count else 0
+        apart[own] -= share * (vectors[own].mean(axis=0) - vectors.mean(axis=0))
+    return apart
+
+
+@pytest.mark.parametrize("centring", [0, 5])
 @pytest.mark.parametrize("system", ["combined", "combined_random", "descriptors"])
-def test_descriptors_stand_beside_the_encoder_in_one_discriminant(speech, system):
+def test_descriptors_stand_beside_the_encoder_in_one_discriminant(speech, system, centring):
+    """The speakers of crowd and labels are centred, and the means of their covariance in part."""
     problem = problem_of(CLASSES, speech)
     material, labelled = problem.material, [*TRAIN, *VALIDATION]
 
@@ -180,19 +192,23 @@ def test_descriptors_stand_beside_the_encoder_in_one_discriminant(speech, system
     n_descriptors = len(describe(speech["u00"], COLUMNS))
     emphasis = np.full(vectors(["u00"]).shape[1], 0.3)
     emphasis[:n_descriptors] = 1
+    speakers = np.array([material.crowd[n] for n in NAMES[:30]], dtype=object)
+    apart = centred(vectors(NAMES[:30]), speakers, centring)
+    assert NAMES[:24] == labelled
     expected = fit_discriminant(
-        vectors(labelled),
+        apart[:24],
         np.arange(24) % 3,
         crowd=Crowd(
-            vectors(NAMES[:30]),
-            np.array([material.crowd[n] for n in NAMES[:30]], dtype=object),
+            apart,
+            speakers,
             np.array([n not in labelled for n in NAMES[:30]]),
+            apart + np.sqrt(5 / 15) * (vectors(NAMES[:30]) - apart),
         ),
         n_outputs=3,
         settings=DiscriminantConfig(encoder_emphasis=0.3, rounds=1),
         emphasis=emphasis,
     )
-    found = fit(problem, system, encoder_emphasis=0.3, rounds=1)
+    found = fit(problem, system, encoder_emphasis=0.3, rounds=1, centring=centring)
     np.testing.assert_allclose(found.head.weight, expected.weight, rtol=1e-3, atol=1e-6)
     np.testing.assert_allclose(
         found.predict(material, TEST), expected.predict(vectors(TEST)), atol=1e-4

@@ -188,3 +188,85 @@ def test_systems_are_chosen_by_training_speakers_alone(script, run, tmp_path, mo
     for name, message in (("combined", "pre-trains"), ("svm", "has no system svm")):
         with pytest.raises(UndertoneError, match=message):
             called(script("nested_systems"), monkeypatch, *where, "--systems", name)
+
+
+@pytest.fixture
+def unadapted(run, tmp_path):
+    """The folder of a run of descriptors that holds nothing but its settings."""
+    systems = ("descriptors", "constant")
+    atomic.write_text(
+        tmp_path / "run" / "config.toml", config.to_toml(replace(run, systems=systems))
+    )
+    return tmp_path / "run"
+
+
+def test_centring_is_chosen_by_training_speakers_alone(
+    script, unadapted, tmp_path, monkeypatch, capsys
+):
+    from undertone.systems.plan import Plan
+
+    posed, problem_of = [], Plan.problem
+
+    def spy(plan, cell, material):
+        posed.append((plan, problem_of(plan, cell, material)))
+        return posed[-1][1]
+
+    monkeypatch.setattr(Plan, "problem", spy)
+    options = ["--run", unadapted, "--cache", tmp_path / "store", "--system", "descriptors"]
+    nested = script("nested_voices")
+    called(nested, monkeypatch, *options, "--folds", "1", "--out", tmp_path / "a.json")
+    unknown, known = capsys.readouterr().out.split("all recordings of the tested voice are heard")
+    assert all(f"centring {count:g}" in unknown for count in nested.COUNTS)
+    assert "centring 0" not in known
+    assert set(json.loads((tmp_path / "a.json").read_text())["chosen"]) == {"0"}
+    check_that_nobody_else_is_posed(posed)
+
+
+def test_few_recordings_are_chosen_as_their_rows_say(script, run, tmp_path, monkeypatch, capsys):
+    few, heard = script("few_recordings"), []
+
+    def spy(fitted, material, utterances, *, speaker, recordings):
+        heard.append(recordings)
+        return predict(fitted, material, utterances, speaker=speaker, recordings=recordings)
+
+    predict = few.predict_adapted
+    monkeypatch.setattr(few, "predict_adapted", spy)
+    options = ["--corpus", run.corpus, "--system", "descriptors", "--budgets", "9", "--draws", "1"]
+    place = ["--out", tmp_path / "out", "--cache", tmp_path / "store"]
+    called(few, monkeypatch, *options, *place)
+    names = list(few.choices())
+    emotion = {f"s{s}-{n:02d}": EMOTIONS[n % 3] for s in range(6) for n in range(12)}
+    for i, of_voices in enumerate(heard):
+        name = names[(i // 2) % len(names)]
+        for who, recordings in of_voices.items():
+            assert all(one.startswith(f"{who}-") for one in recordings)
+            felt = {emotion[one] for one in recordings}
+            if "neutral" in name:
+                assert (len(recordings), felt) == (4, {"neutral"})
+            elif "emotion" in name:
+                assert len(recordings) == 4
+                assert len(felt - {"neutral"}) == len(felt) == 1
+            else:
+                assert len(recordings) == min(12, {"all": 12}.get(name) or int(name))
+    rows = [line.split(" | ")[0] for line in capsys.readouterr().out.splitlines()]
+    assert {"| off", "| training speakers", "| all", "| 10 neutral"} <= set(rows)
+
+
+@pytest.mark.slow
+def test_centring_is_measured_beside_and_without_an_encoder(
+    script, run, tmp_path, monkeypatch, capsys
+):
+    small = replace(
+        run,
+        draws=1,
+        systems=("combined", "constant"),
+        encoder=EncoderConfig(hidden_units=8, layers=1, stride=8),
+        pretrain=PretrainConfig(max_epochs=1, objective="speaker_contrast"),
+    )
+    run_curve(small, tmp_path / "run", Resources(tmp_path / "store", 1, False))
+    options = ["--run", tmp_path / "run", "--cache", tmp_path / "store"]
+    called(script("voices_in_encoders"), monkeypatch, *options)
+    printed = capsys.readouterr().out
+    for start in ("pretrained", "random"):
+        for what in (f"{start}, frozen", f"descriptors + {start}", "descriptors alone"):
+            assert f"| {what}: all recordings of the voice over {what}: off |" in printed

@@ -108,18 +108,28 @@ def test_a_teacher_that_knows_nothing_teaches_nothing(task, rng):
     assert scores[0] - scores[1] > 0.2
 
 
-def vectors_of(problem, block):
-    """Vectors of all utterances."""
+def vectors_of(problem, block, count=0):
+    """Vectors of all utterances, each speaker of the crowd centred."""
     vectors = View((block,)).vectors(problem.material, NAMES).astype(float)
-    return dict(zip(NAMES, vectors, strict=True))
+    found, crowd = dict(zip(NAMES, vectors, strict=True)), problem.material.crowd
+    mean = np.mean([found[n] for n in crowd], axis=0)
+    apart = dict(found)
+    for who in set(crowd.values()) if count else ():
+        own = [n for n in crowd if crowd[n] == who]
+        taken = np.mean([found[n] for n in own], axis=0) - mean
+        apart |= {n: found[n] - len(own) / (len(own) + count) * taken for n in own}
+    return apart
 
 
-def crowd_of(problem, vectors, seen):
+def crowd_of(problem, vectors, seen, spoken=None):
     names = list(problem.material.crowd)
     return Crowd(
         np.stack([vectors[n] for n in names]),
         np.array([problem.material.crowd[n] for n in names], dtype=object),
         np.array([n not in seen for n in names]),
+        None
+        if spoken is None
+        else np.stack([vectors[n] + np.sqrt(5 / 15) * (spoken[n] - vectors[n]) for n in names]),
     )
 
 
@@ -130,12 +140,13 @@ def test_teaching_classes_is_its_four_steps(rng, system, block, elsewhere):
     problem, _ = planted(CLASSES, rng, elsewhere=elsewhere)
     budget = problem.budget
     truth = problem.positions(budget)
-    by_teacher, by_student = vectors_of(problem, "teacher"), vectors_of(problem, block)
+    by_teacher, by_student = vectors_of(problem, "teacher", 5), vectors_of(problem, block, 5)
+    spoken = {name: vectors_of(problem, name) for name in ("teacher", block)}
     triangle = np.repeat(np.array([1 / 3, 2 / 3]) ** 2, 4)  # two of five layers
     teacher = fit_discriminant(
         np.stack([by_teacher[n] for n in budget]),
         truth,
-        crowd=crowd_of(problem, by_teacher, budget),
+        crowd=crowd_of(problem, by_teacher, budget, spoken["teacher"]),
         n_outputs=3,
         settings=DiscriminantConfig(),
         emphasis=triangle,
@@ -154,7 +165,7 @@ def test_teaching_classes_is_its_four_steps(rng, system, block, elsewhere):
     student = fit_discriminant(
         np.stack([by_student[n] for n in [*budget, *(others[i] for i in chosen)]]),
         np.concatenate([truth, scores[chosen].argmax(1)]),
-        crowd=crowd_of(problem, by_student, budget),
+        crowd=crowd_of(problem, by_student, budget, spoken[block]),
         n_outputs=3,
         settings=DiscriminantConfig(rounds=0),
         emphasis=triangle if block == "teacher" else None,

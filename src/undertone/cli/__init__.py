@@ -10,7 +10,7 @@ import os
 import sys
 from typing import NoReturn
 
-from undertone.cli import audit, encoders, evidence, small, steps, stress, text, timeline
+from undertone.cli import audit, encoders, evidence, small, steps, stress, text, timeline, voices
 from undertone.cli.app import StoppedError, app
 from undertone.errors import UndertoneError, printable
 
@@ -25,6 +25,7 @@ __all__ = [
     "stress",
     "text",
     "timeline",
+    "voices",
 ]
 KEPT = "what is finished is kept"
 NO_MEMORY = (

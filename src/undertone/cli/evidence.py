@@ -77,6 +77,10 @@ def curve(
     transductive: Annotated[
         bool, typer.Option("--transductive", help="Pre-train on test speakers too.")
     ] = False,
+    adapt: Annotated[
+        str | None,
+        typer.Option(help="Rows that hear unlabelled recordings of the tested voice, as 3,10,all."),
+    ] = None,
     text: Text = None,
     transcripts: Transcripts = None,
     text_prior: TextPrior = None,
@@ -112,6 +116,7 @@ def curve(
         "systems": options.names_of(systems),
         "seed": seed,
         "transductive": transductive or None,
+        "adapt": options.numbers_or_all("adapt", adapt),
         "disjoint": options.names_of(disjoint),
         "vault": None if vault is None else str(vault),
         "allow": allow,

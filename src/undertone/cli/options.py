@@ -60,16 +60,23 @@ SameSpeakers = Annotated[
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
 
+EXAMPLES = {"budgets": "20,50,all", "adapt": "3,10,all"}
+
 
 def budgets_of(text: str | None) -> list[int | str] | None:
+    return numbers_or_all("budgets", text)
+
+
+def numbers_or_all(name: str, text: str | None) -> list[int | str] | None:
+    """Whole numbers, or all, with commas between."""
     if text is None:
         return None
     try:
         return [part if part == "all" else int(part) for part in text.split(",")]
     except ValueError:
         raise UndertoneError(
-            "--budgets takes whole numbers, or all, with commas between, such as 20,50,all; "
-            f"found {text!r}"
+            f"--{name} takes whole numbers, or all, with commas between, such as "
+            f"{EXAMPLES[name]}; found {text!r}"
         ) from None
 
 

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -27,7 +27,13 @@ from undertone.cli.options import (
     Workers,
 )
 from undertone.config import load
-from undertone.errors import UndertoneError
+from undertone.errors import UndertoneError, tell
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from undertone.serving.predict import Prediction
+    from undertone.serving.said import What
 
 
 @app.command()
@@ -158,6 +164,13 @@ def predict(
     language: Annotated[
         str | None, typer.Option(help="That it hears, as en; else it tells by itself.")
     ] = None,
+    by_speaker: Annotated[
+        str | None,
+        typer.Option(help="Known voices: one, folder (one a voice), or a column of --speakers."),
+    ] = None,
+    speakers: Annotated[
+        Path | None, typer.Option(help="Table of whose voice it is, by file or utterance.")
+    ] = None,
 ) -> None:
     """Recordings to emotions, probabilities or intensities; exit status 1 if any file failed."""
     from undertone.serving.predict import predict as run
@@ -169,5 +182,31 @@ def predict(
         "jsonl": printing.print_jsonl,
     }
     said = What(tuple(transcript or ()), transcripts, asr, language)
-    if not printers[form](printing.counted(run(model, audio, said))):
+    if by_speaker is None and speakers is not None:
+        raise UndertoneError(
+            "--speakers names a table of voices: say with --by-speaker which of its columns"
+        )
+    predictions = (
+        run(model, audio, said)
+        if by_speaker is None
+        else _by_speaker(model, audio, said, what=by_speaker, table=speakers)
+    )
+    if not printers[form](printing.counted(predictions)):
         sys.exit(1)
+
+
+def _by_speaker(
+    model: Path, audio: list[Path], said: "What", *, what: str, table: Path | None
+) -> "Iterator[Prediction]":
+    """Each recording by the model adapted to its voice; what is to be said of that is told."""
+    from undertone.serving.voices import predict_by_voice, voices_of
+
+    if said.is_given:
+        raise UndertoneError(
+            "--by-speaker is for models of the voice alone: leave --transcript, --transcripts and "
+            "--asr out"
+        )
+    found = predict_by_voice(model, audio, voices_of(what, audio, table))
+    for remark in found.remarks:
+        tell(remark)
+    return iter(found.predictions)

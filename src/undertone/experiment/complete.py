@@ -17,18 +17,20 @@ import numpy as np
 
 from undertone import atomic
 from undertone.errors import UndertoneError
+from undertone.evaluation.curves import Key
 from undertone.evaluation.predictions import predictions_table
 from undertone.evaluation.report import shifts as shift_report
 from undertone.evaluation.report.page import write_report
 from undertone.evaluation.report.paper import Paper
-from undertone.evaluation.report.result import CurveResult
+from undertone.evaluation.report.result import Adapted, CurveResult
 from undertone.evaluation.shift import Shift
 from undertone.experiment import folder
 from undertone.experiment.forecast import forecast
 from undertone.experiment.remarks import remarks_on
-from undertone.experiment.run import open_run
+from undertone.experiment.run import Run, open_run
 from undertone.experiment.settings import CurveSettings
 from undertone.experiment.shifting import shifts
+from undertone.experiment.stored import Sweep
 from undertone.experiment.sweep import run as run_sweep
 from undertone.pipeline import Resources
 from undertone.processes import available_cores
@@ -95,13 +97,14 @@ def _run(
         curves, table, looked = run.score(
             predictions, tested, workers, lambda n: progress.advance(SCORING, n)
         )
+        adapted = _adapted(run, sweep, predictions, workers=workers) if sweep.voiced else None
         moments.append(time.monotonic())
     folder.write_json(run.out / "audit.json", [finding.to_dict() for finding in run.findings])
     folder.write_parquet(run.out / "results.parquet", table)
     folder.write_parquet(run.out / "predictions.parquet", predictions_table(predictions, tested))
     stages = ("features", "training", "evaluation")
     seconds = dict(zip(stages, np.diff(moments).tolist(), strict=True))
-    result = run.result(sweep, curves, seconds, paper)
+    result = replace(run.result(sweep, curves, seconds, paper), adapted=adapted)
     if looked is None:
         result = replace(result, notes=(*result.notes, *remarks_on(result, predictions, tested)))
     else:
@@ -125,6 +128,14 @@ def _told(shift: Shift) -> dict[str, Any]:
             for table in shift_report.tables(shift)
         ],
     }
+
+
+def _adapted(run: Run, sweep: Sweep, known: dict[Key, np.ndarray], *, workers: int) -> Adapted:
+    """What listened to the tested voices; its predictions lie in a table of their own."""
+    tested = run.tested(sweep.plan)
+    adapted, heard = run.adapted(sweep, known, tested, workers)
+    folder.write_parquet(run.out / "adapted_predictions.parquet", predictions_table(heard, tested))
+    return adapted
 
 
 def _draw(result: CurveResult, path: Path) -> None:

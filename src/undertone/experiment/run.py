@@ -32,7 +32,7 @@ from undertone.evaluation.ceiling import Ceiling
 from undertone.evaluation.curves import Curves, Key
 from undertone.evaluation.predictions import Tested, results_table
 from undertone.evaluation.report.paper import Paper
-from undertone.evaluation.report.result import CurveResult, Source
+from undertone.evaluation.report.result import Adapted, CurveResult, Source
 from undertone.evaluation.vault import Looked, Vault, look_at_curves
 from undertone.experiment import folder
 from undertone.experiment.distilling import refuse_heard
@@ -59,8 +59,8 @@ from undertone.reading import (
     tell_findings,
     tell_of,
     with_copies,
-    without_tested,
     without_frames,
+    without_tested,
 )
 from undertone.systems.plan import Cell, Data, Draws, Plan
 from undertone.systems.settings import makes_copies
@@ -239,9 +239,12 @@ class Run:
         """The plan with the systems of the settings."""
         systems = self.settings.systems
         bag = self.settings.bag(self.task, systems)
-        return Sweep(plan, systems, bag, self.settings.pretrain, self.out)
+        voiced = self.settings.voiced(self.task)
+        return Sweep(plan, systems, bag, self.settings.pretrain, self.out, voiced=voiced)
 
-    def predictions(self, sweep: Sweep) -> dict[Key, np.ndarray]:
+    def predictions(
+        self, sweep: Sweep, systems: Sequence[str] | None = None
+    ) -> dict[Key, np.ndarray]:
         """(n_draws, n_tested, n_outputs) by system and budget, fold by fold as in ``tested``."""
         cells: dict[tuple[int, int], list[Cell]] = {}
         for cell in sweep.plan.cells:  # fold by fold
@@ -253,7 +256,7 @@ class Run:
                     for draw in range(self.draws.n_draws)
                 ]
             )
-            for system in sweep.systems
+            for system in (sweep.systems if systems is None else systems)
             for budget in sorted(self.draws.budgets)
             if system in {row.name for row in sweep.rows_with(budget)}
         }
@@ -272,6 +275,17 @@ class Run:
             unit=self.corpus.unit,
             parts=tuple(parts[name] for name in utterances) if parts else (),
         )
+
+    def adapted(
+        self, sweep: Sweep, known: Mapping[Key, np.ndarray], tested: Tested, workers: int
+    ) -> tuple[Adapted, dict[Key, np.ndarray]]:
+        """What listened to the tested voices, beside the same fits that did not (``known``)."""
+        heard = self.predictions(sweep, [row.name for row in sweep.voiced])
+        without = {row.of for row in sweep.voiced}
+        beside = {key: values for key, values in known.items() if key[0] in without}
+        n_replicates = self.settings.replicates
+        curves = trace_apart(beside | heard, tested, n_replicates=n_replicates, workers=workers)
+        return Adapted(sweep.voiced, {row.name: row.of for row in sweep.voiced}, curves), heard
 
     def score(
         self,

@@ -15,6 +15,8 @@ from undertone.errors import UndertoneError
 from undertone.features.name import FeatureName
 from undertone.features.text.reader import TextSettings
 from undertone.models.encoder import EncoderConfig
+from undertone.models.voices import FEWEST_RECORDINGS
+from undertone.systems.adapted import EVERY, ByVoice, rows_by_voice
 from undertone.systems.settings import Bag, bag_of, plain_bag, teacher_in
 from undertone.systems.table import (
     ALONGSIDE,
@@ -51,6 +53,7 @@ class CurveSettings:
     fold_files: str = ""  # folder of EmoBox's folds of this corpus, in place of our own
     seed: int = 0
     transductive: bool = False  # pre-train on test speakers too
+    adapt: tuple[int | str, ...] = ()  # rows that hear so many recordings of the tested voice
     disjoint: tuple[str, ...] = (SPEAKER,)  # what folds keep apart: also sentences
     vault: str = ""  # file of frozen test speakers; made where there is none
     allow: tuple[str, ...] = ()  # findings of the audit that stop nothing: keys of its ``ALLOWED``
@@ -65,6 +68,7 @@ class CurveSettings:
         object.__setattr__(self, "of_systems", plain_bag(self.of_systems))
         check_no_twins("systems", self.systems)
         check_draws(self)
+        self._check_adapt()
         refuse([], self.allow)
         check_kinds(self.disjoint)
         if self.vault and (self.fold_files or self.proxy or self.disjoint != (SPEAKER,)):
@@ -109,6 +113,7 @@ class CurveSettings:
         check_frames(task, settled.systems, features)
         check_teacher(settled.systems, "" if teacher is None else str(teacher))
         check_words(task, settled.systems, given=words)
+        settled.voiced(task)
         return replace(settled, of_systems=settled.bag(task, settled.systems))
 
     @property
@@ -140,6 +145,39 @@ class CurveSettings:
         if self.vault and (across.each or len(across.test) > 1):
             raise UndertoneError(
                 "a vault freezes speakers of one corpus: name one --test-corpus beside --vault"
+            )
+
+    def voiced(self, task: Task) -> tuple[ByVoice, ...]:
+        """Rows of its systems that are adapted to the tested voices."""
+        rows, bag = systems_of(task), self.bag(task, self.systems)
+        able = [
+            rows[name]
+            for name in self.systems
+            if rows[name].adapts and rows[name].own(bag).centring > 0
+        ]
+        if self.adapt and not able:
+            raise UndertoneError(
+                f"--adapt: none of the systems {', '.join(self.systems)} can be adapted to a "
+                "voice; of the task classes combined, descriptors and layers can, where "
+                "discriminant.centring is above 0, of dimensions descriptors and layers with "
+                "--set ridge.centring=5"
+            )
+        numbers = sorted(int(number) for number in self.adapt if number != ALL)
+        numbers += [EVERY] * (ALL in self.adapt)
+        return rows_by_voice(able, numbers)
+
+    def _check_adapt(self) -> None:
+        check_no_twins("adapt", self.adapt)
+        numbers = [number for number in self.adapt if number != ALL]
+        if any(not isinstance(n, int) or n < FEWEST_RECORDINGS for n in numbers):
+            raise UndertoneError(
+                f"--adapt takes numbers of recordings from {FEWEST_RECORDINGS} on, or {ALL}, with "
+                f"commas between, such as 3,10,all; found {', '.join(map(str, self.adapt))}"
+            )
+        if self.adapt and self.vault:
+            raise UndertoneError(
+                "what is measured on a vault must not listen to its voices: leave --adapt out, or "
+                "--vault"
             )
 
     def _check_systems(self) -> None:

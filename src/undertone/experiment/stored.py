@@ -22,6 +22,7 @@ from undertone import atomic, seals
 from undertone.errors import UndertoneError, describe_some, tell
 from undertone.evaluation.report.paper import series
 from undertone.seals import UnsoundError
+from undertone.systems.adapted import ByVoice
 from undertone.systems.plan import Cell, Plan
 from undertone.systems.table import System, systems_of
 from undertone.training.identity import computed_by, identity_of, speech_of
@@ -53,6 +54,7 @@ class Sweep:
         pretraining: settings.
         folder: of the run.
         own: rows that are in no table.
+        voiced: rows of these systems, adapted to the tested voices.
     """
 
     plan: Plan
@@ -61,6 +63,7 @@ class Sweep:
     pretraining: PretrainConfig
     folder: Path
     own: tuple[System, ...] = ()
+    voiced: tuple[ByVoice, ...] = ()
 
     @property
     def rows(self) -> list[System]:
@@ -69,8 +72,8 @@ class Sweep:
         return [known[name] for name in self.systems]
 
     def rows_with(self, budget: int) -> list[System]:
-        """Those that are fitted to so many labels."""
-        return [row for row in self.rows if budget >= row.least_labels]
+        """Those that are fitted to so many labels, and then those adapted to tested voices."""
+        return [row for row in (*self.rows, *self.voiced) if budget >= row.least_labels]
 
     @property
     def n_fits(self) -> int:
@@ -148,7 +151,7 @@ class Sweep:
 
     def fit(self, system: str, cell: Cell) -> Fit:
         """What a finished fit left."""
-        (row,) = (row for row in self.rows if row.name == system)
+        (row,) = (row for row in (*self.rows, *self.voiced) if row.name == system)
         try:
             found, why = self.read_fit(row, cell), "it is gone"
         except UnsoundError as error:

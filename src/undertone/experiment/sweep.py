@@ -17,6 +17,7 @@ from undertone.features.upstream.batches import one_thread
 from undertone.processes import CONTEXT, process_pool
 from undertone.processes import one_thread as one_thread_of_blas
 from undertone.progress import Progress
+from undertone.systems.adapted import ByVoice, predict_row
 from undertone.systems.fitted import Fitted
 from undertone.systems.plan import Cell
 from undertone.systems.problem import Material
@@ -138,10 +139,13 @@ class _Worker:
         """Fit the systems of a cell that are missing, and keep what they predict."""
         sweep, material = self.sweep, self.material_of(cell.fold)
         problem = sweep.plan.problem(cell, material)
+        fits: dict[str, Fitted] = {}  # one that is adapted is the same fit
         for row in sweep.missing(cell):
-            fitted = row.fit(problem, row.own(sweep.settings))
-            values = fitted.predict(material, problem.test)
-            sweep.write_fit(row, cell, Fit(values, fitted.notes))
+            name = row.of if isinstance(row, ByVoice) else row.name
+            if name not in fits:
+                fits[name] = row.fit(problem, row.own(sweep.settings))
+            values = predict_row(row, fits[name], plan=sweep.plan, cell=cell, material=material)
+            sweep.write_fit(row, cell, Fit(values, fits[name].notes))
             self.tell(FITTING, 1)
 
     def material_of(self, fold: int) -> Material:

@@ -20,11 +20,19 @@ class Crowd:
         vectors: (n_utterances, n_values).
         speakers: (n_utterances,) who spoke; None where that is not known.
         unlabelled: (n_utterances,) whether nothing of it is known but its sound.
+        voiced: (n_utterances, n_values) whose speakers differ as those who are tested may, where
+            the vectors are less what is their speaker's own; None where they are not.
     """
 
     vectors: np.ndarray
     speakers: np.ndarray
     unlabelled: np.ndarray
+    voiced: np.ndarray | None = None
+
+    @property
+    def differing(self) -> np.ndarray:
+        """(n_utterances, n_values) that tell how speakers differ from each other."""
+        return self.vectors if self.voiced is None else self.voiced
 
     def mean_and_sd(self) -> tuple[np.ndarray, np.ndarray]:
         """(n_values,) each; the sd is infinite where a value never changes."""

@@ -35,9 +35,10 @@ class RidgeConfig:
 
     penalty: float = 0.1  # of the mean squared norm of the labelled rows
     match_spread: bool = False  # predictions spread as the labels do: better CCC, worse MAE
+    centring: float = 0.0  # recordings that take half of a speaker's own mean off; 0: none is taken
 
     def __post_init__(self) -> None:
-        check_ranges(self, penalty=(1e-9, math.inf))
+        check_ranges(self, penalty=(1e-9, math.inf), centring=(0, 1e6))
 
 
 @dataclass(frozen=True)

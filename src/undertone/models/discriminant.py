@@ -10,7 +10,8 @@ nothing; what it assumes decides. Three assumptions stand in for labels:
 * The scale of each value is that of the crowd, not of the labelled few.
 * Utterances of one emotion scatter equally in all directions (covariance shrunk towards a multiple
   of the identity; Friedman, J. Am. Stat. Assoc. 84, 1989), and more where speakers differ from
-  each other: the covariance of the crowd's speaker means is added.
+  each other: the covariance of the crowd's speaker means is added; where each speaker's own mean is
+  taken off (``models.voices``), of as much as is left of a voice that is tested.
 * What the classifier is surest of is true more often than not: the surest share of the crowd, the
   same number for every emotion, joins the labels and the fit is repeated (self-training; Yarowsky,
   1995). A given label weighs as much as ``label_weight`` of these.
@@ -47,6 +48,7 @@ class DiscriminantConfig:
     label_weight: int = 3
     encoder_emphasis: float = 0.5  # of an encoder's outputs beside descriptors
     nuisance_weight: float = 0.1  # of the covariance of recordings; 0: no copies are made
+    centring: float = 5.0  # recordings that take half of a speaker's own mean off; 0: none is taken
 
     def __post_init__(self) -> None:
         check_ranges(
@@ -58,6 +60,7 @@ class DiscriminantConfig:
             label_weight=(1, 10_000),
             encoder_emphasis=(0, 100),
             nuisance_weight=(0, math.inf),
+            centring=(0, 1e6),
         )
 
 
@@ -175,7 +178,7 @@ def fit_discriminant(
     labelled, others = of_crowd(vectors), of_crowd(crowd.vectors[crowd.unlabelled])
     prior = _Prior(
         settings,
-        _speaker_means(of_crowd(crowd.vectors), crowd.speakers),
+        _speaker_means(of_crowd(crowd.differing), crowd.speakers),
         nuisance=nuisance_rows(copies, of_crowd, weight=settings.nuisance_weight),
     )
     if weights is None:
@@ -243,7 +246,7 @@ def likelihood_left_out(
     mean, sd = crowd.mean_and_sd()
     kept = emphasis > 0
     of_crowd = partial(scaled, mean=mean, sd=sd, emphasis=emphasis)
-    labelled, everyone = of_crowd(vectors)[:, kept], of_crowd(crowd.vectors)[:, kept]
+    labelled, everyone = of_crowd(vectors)[:, kept], of_crowd(crowd.differing)[:, kept]
     means = _speaker_means(everyone, crowd.speakers)
     rows = np.asarray(np.linalg.qr(np.concatenate([labelled, means]).T, mode="r")).T
     labelled, means = rows[: len(labelled)], rows[len(labelled) :]

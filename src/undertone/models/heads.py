@@ -9,7 +9,7 @@ kept as (n_values, n_scores), in the order in which that product sums.
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import combinations
 from typing import ClassVar, Self
 
@@ -33,6 +33,15 @@ class Head(ABC):
     @abstractmethod
     def predict(self, vectors: np.ndarray) -> np.ndarray:
         """(n_utterances, n_outputs) float32 of (n_utterances, n_values)."""
+
+    def moved(self, taken: np.ndarray) -> Self:
+        """The same for vectors from which (n_values,) is to be taken off before.
+
+        Of heads that hold the mean of what they were fitted on: x - taken - mean.
+        """
+        mean = getattr(self, "mean", None)
+        assert mean is not None, f"{type(self).__name__} knows no mean"
+        return replace(self, mean=mean + taken)  # type: ignore[type-var]
 
     def tensors(self) -> dict[str, np.ndarray]:
         """Its arrays by name; ``restore`` takes them back."""

@@ -68,6 +68,28 @@ def write_card(facts: Facts, corpora: Sequence[Corpus]) -> str:
     return "\n".join(parts)
 
 
+def adapted_card(source: str, voice: str, n_recordings: int, remarks: Sequence[str] = ()) -> str:
+    """The card of a model that was adapted to one voice.
+
+    Args:
+        source: card of the model that it was made from; empty where it has none.
+        voice: to whose.
+        n_recordings: that were heard.
+        remarks: what must be said of them, sentences without their full stop.
+    """
+    said = "".join(f" {escaped(line[:1].upper() + line[1:])}." for line in remarks)
+    text = (
+        "## Adapted to one voice\n\n"
+        f"This model is adapted to the voice of **{escaped(voice)}**: it heard "
+        f"{n_recordings} recordings of it, without a label, and is for this voice alone. "
+        "Whatever it is tested on of this voice, it has heard the voice before (transductive). The "
+        "scores below are of the model before it was adapted, on voices that it had not heard; how "
+        f"sure its probabilities are was found on such voices, too.{said}\n"
+    )
+    before, heading, after = source.partition("## Data\n")
+    return f"{before}{text}\n{heading}{after}" if heading else f"{source}\n{text}"
+
+
 def _describe(corpus: Corpus) -> str:
     n_speakers, unit = len(corpus.speakers), corpus.unit
     reasons = corpus.reasons().items()

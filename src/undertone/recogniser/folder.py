@@ -116,16 +116,32 @@ class Recogniser:
         Raises:
             UndertoneError: the frames have other columns than the model was trained on.
         """
-        if frames.ndim != 2 or frames.shape[1] != len(self.inputs.columns):
-            raise UndertoneError(
-                f"the model expects frames of {len(self.inputs.columns)} {self.inputs.features} "
-                f"columns, found an array of shape {frames.shape}"
-            )
+        self._check(frames)
         material = _material(self.inputs, self.shape, self.encoders, {ONE: frames})
         if self.reader is not None:
             values = self.reader.read_one(transcript)
             material.words = Words(self.reader, {} if values is None else {ONE: values})
         return self.fitted.predict(material, [ONE])[0]
+
+    def vector(self, frames: np.ndarray) -> np.ndarray:
+        """(n_values,) of one utterance, what a system on vectors reads of its frames."""
+        assert isinstance(self.fitted, systems.OnVectors), "who asks has seen that it reads vectors"
+        self._check(frames)
+        material = _material(self.inputs, self.shape, self.encoders, {ONE: frames})
+        vector: np.ndarray = self.fitted.view.vectors(material, [ONE])[0]
+        return vector
+
+    def of_vectors(self, vectors: np.ndarray) -> np.ndarray:
+        """(n_utterances, n_outputs) of (n_utterances, n_values) that ``vector`` gave."""
+        assert isinstance(self.fitted, systems.OnVectors), "who asks has seen that it reads vectors"
+        return self.fitted.head.predict(vectors)
+
+    def _check(self, frames: np.ndarray) -> None:
+        if frames.ndim != 2 or frames.shape[1] != len(self.inputs.columns):
+            raise UndertoneError(
+                f"the model expects frames of {len(self.inputs.columns)} {self.inputs.features} "
+                f"columns, found an array of shape {frames.shape}"
+            )
 
     def instead(self, transcript: str | None) -> str:
         """What answers where a model that reads words is told none; "" where it is as it should."""
@@ -180,14 +196,22 @@ def _task(given: Mapping[str, Any]) -> Task:
     return kind_of(given["name"])(**{**fields, "outputs": tuple(fields["outputs"])})
 
 
-def check_free(folder: Path, kind: str, *, beside: Path | None = None) -> None:
+def check_free(
+    folder: Path, kind: str, *, beside: Path | None = None, what: str = "the encoder"
+) -> None:
     """Refuse to write a model over another kind of model, or over what it starts from.
+
+    Args:
+        folder: to write.
+        kind: of the model.
+        beside: folder of what it starts from.
+        what: that is, for the message.
 
     Raises:
         UndertoneError: the folder holds one.
     """
     if beside is not None and folder.resolve() == beside.resolve():
-        raise UndertoneError(f"--out {folder} is the encoder's own folder; choose another --out")
+        raise UndertoneError(f"--out {folder} is {what}'s own folder; choose another --out")
     held = files.kind_held(folder)
     if held is not None and held != kind:
         raise UndertoneError(

@@ -14,6 +14,8 @@ from undertone.errors import UndertoneError
 from undertone.serving.said import What
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from undertone.recogniser.folder import Recogniser
 
 MUCH_SILENCE = 0.1  # of a recording, before and behind the sound
@@ -95,18 +97,43 @@ def predict(
 def _predict_one(
     recogniser: "Recogniser", file: Path, words: Callable[[], str | None]
 ) -> Prediction:
-    from undertone import audio
-    from undertone.features.extractors import get
-    from undertone.features.workers import compute_waveform
-    from undertone.tasks import CHOICE
-
     try:
-        waveform = audio.read(file)
-        frames = compute_waveform(waveform, get(recogniser.inputs.features))
+        frames, note = heard(recogniser, file)
         transcript = words()
         values = recogniser.predict(frames, transcript)
     except UndertoneError as error:
         return Prediction(str(file), error=str(error))
+    instead = recogniser.instead(transcript)
+    return prediction_of(recogniser, file, values, note=note, instead=instead)
+
+
+def heard(recogniser: "Recogniser", file: Path) -> "tuple[np.ndarray, str | None]":
+    """(n_frames, n_features) frames of a recording, and what weakens a prediction of it.
+
+    Raises:
+        UndertoneError: it cannot be used.
+    """
+    from undertone import audio
+    from undertone.features.extractors import get
+    from undertone.features.workers import compute_waveform
+
+    waveform = audio.read(file)
+    frames = compute_waveform(waveform, get(recogniser.inputs.features))
+    lasts_s = len(waveform) / audio.SAMPLE_RATE
+    return frames, _note_on_silence(audio.silence_around_s(waveform), lasts_s)
+
+
+def prediction_of(
+    recogniser: "Recogniser",
+    file: Path,
+    values: "np.ndarray",
+    *,
+    note: str | None = None,
+    instead: str = "",
+) -> Prediction:
+    """What (n_outputs,) values say of a recording."""
+    from undertone.tasks import CHOICE
+
     task = recogniser.task
     if task.kind != CHOICE:
         values = values.clip(task.low, task.high)  # of the corpus's scale: what people are shown
@@ -116,8 +143,8 @@ def _predict_one(
         str(file),
         by_output,
         likeliest if task.kind == CHOICE else None,
-        note=_note_on_silence(audio.silence_around_s(waveform), len(waveform) / audio.SAMPLE_RATE),
-        instead=recogniser.instead(transcript),
+        note=note,
+        instead=instead,
     )
 
 

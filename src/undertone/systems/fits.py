@@ -10,6 +10,7 @@ On the frames of a pre-trained encoder the heads see one layer: the one asked fo
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from undertone.models.linear_and_svm import fit_logistic, fit_ridge, fit_svm
 from undertone.models.network import DenseHead
 from undertone.models.nuisance import Copies
 from undertone.models.picture import PictureConfig, load_backbone
+from undertone.models.voices import left_by
 from undertone.systems.fitted import Fitted, OnPictures, OnSegments, OnSteps, OnVectors, View
 from undertone.systems.problem import DESCRIPTORS, Problem
 from undertone.tasks import CHOICE, Task
@@ -121,7 +123,8 @@ def fit_combined(
     lesson: Lesson | None = None,
 ) -> OnVectors:
     """A discriminant analysis, self-trained, on a block and the outputs of an encoder."""
-    view = View((block, "pooled") if start else (block,), start, POOLING if start else "")
+    blocks, pooling = ((block, "pooled"), POOLING) if start else ((block,), "")
+    view = View(blocks, start, pooling, centring=settings.centring)
     lesson = lesson or _given(problem, weight=settings.label_weight)
     labelled, of_block = vectors_of(problem, view, lesson.utterances), _emphasis(problem, block)
     of_encoder = np.full(labelled.shape[1] - len(of_block), settings.encoder_emphasis)
@@ -133,9 +136,10 @@ def fit_combined(
         settings=settings,
         emphasis=np.append(of_block, of_encoder),
         weights=lesson.weights,
-        copies=copies_of(problem, view),
+        copies=copies_of(problem, replace(view, centring=0.0)),
     )
-    return OnVectors(view, discriminant)
+    heard = partial(_heard, lesson, discriminant)
+    return OnVectors(view, discriminant, expected=view.expected(problem.material, heard))
 
 
 def fit_ridge_in_crowd(
@@ -146,7 +150,7 @@ def fit_ridge_in_crowd(
     lesson: Lesson | None = None,
 ) -> OnVectors:
     """A ridge regression on a block, z-scored by the crowd; its spread may be matched."""
-    view = View((block,))
+    view = View((block,), centring=settings.centring)
     lesson = lesson or _given(problem)
     ridge = fit_crowd_ridge(
         vectors_of(problem, view, lesson.utterances),
@@ -157,7 +161,23 @@ def fit_ridge_in_crowd(
         limits=limits_of(problem.task),
         weights=lesson.weights,
     )
-    return OnVectors(view, ridge)
+    expected = view.expected(problem.material, no_emotion)
+    return OnVectors(view, ridge, expected=expected)
+
+
+def _heard(
+    lesson: Lesson, head: Head, utterances: Sequence[str], vectors: np.ndarray
+) -> np.ndarray:
+    """(n_utterances, n_outputs) 1 for the emotion that was given, or that the head hears."""
+    told = dict(zip(lesson.utterances, lesson.truth, strict=True))
+    likeliest = np.eye(lesson.truth.shape[1])[head.predict(vectors).argmax(axis=1)]
+    heard = [told.get(name, of_one) for name, of_one in zip(utterances, likeliest, strict=True)]
+    return np.stack(heard)
+
+
+def no_emotion(utterances: Sequence[str], vectors: np.ndarray) -> np.ndarray:
+    """(n_utterances, 0): amounts are no emotions."""
+    return np.zeros((len(utterances), 0))
 
 
 def fit_segments(problem: Problem, settings: CnnConfig) -> Fitted:
@@ -279,10 +299,12 @@ def _given(problem: Problem, weight: float = 1.0) -> Lesson:
 def crowd_of(problem: Problem, view: View, lesson: Lesson | None = None) -> Crowd:
     """The training speakers' speech, and of which nothing is learned but its sound."""
     crowd, seen = problem.material.crowd, set((lesson or _given(problem)).utterances)
+    vectors = vectors_of(problem, view, list(crowd))
     return Crowd(
-        vectors_of(problem, view, list(crowd)),
+        vectors,
         speakers=np.array([who if knows(who) else None for who in crowd.values()], dtype=object),
         unlabelled=np.array([name not in seen for name in crowd]),
+        voiced=voiced_of(problem, view, list(crowd), vectors),
     )
 
 
@@ -300,6 +322,16 @@ def copies_of(problem: Problem, view: View) -> Copies | None:
         return None
     clean, altered = zip(*pairs, strict=True)
     return Copies(vectors_of(problem, view, clean), vectors_of(problem, view, altered))
+
+
+def voiced_of(
+    problem: Problem, view: View, utterances: Sequence[str], apart: np.ndarray
+) -> np.ndarray | None:
+    """What a crowd with these vectors tells of how speakers differ; None where none is centred."""
+    if not view.centring:
+        return None
+    spoken = vectors_of(problem, replace(view, centring=0.0), utterances)
+    return left_by(spoken, apart, count=view.centring)
 
 
 def _emphasis(problem: Problem, block: str) -> np.ndarray:

@@ -11,6 +11,7 @@ but the encoder and the normaliser, which are the material's; ``restore`` takes 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -25,6 +26,7 @@ from undertone.models.encoder import Encoder
 from undertone.models.heads import Constant, Head, Logistic, Ridge, SupportVectors
 from undertone.models.network import DenseHead, GruNetwork, predict
 from undertone.models.picture import PictureConfig, PictureNetwork, empty_backbone
+from undertone.models.voices import Expected, own
 from undertone.systems.problem import DESCRIPTORS, TEACHER, Material
 from undertone.tasks import Task
 from undertone.training.normalise import Normaliser
@@ -32,7 +34,9 @@ from undertone.training.outputs import outputs_of
 from undertone.training.segments import predict_segments
 
 Tensors = Mapping[str, np.ndarray]
+Heard = Callable[[Sequence[str], np.ndarray], np.ndarray]
 WORDS = ("words", SHUFFLED := "shuffled")  # blocks that need a transcript
+EXPECTED = "expected."  # before the names of the arrays of what voices are compared with
 OTHERWISE = "otherwise."  # before the names of the weights of what answers without words
 HEADS: Mapping[str, type[Head]] = {
     "logistic": Logistic,
@@ -54,18 +58,67 @@ class View:
         start: of the encoder whose outputs are pooled; empty where none are.
         pooling: of them over time.
         layer: of a pre-trained encoder's frames; None where they are read as they are.
+        centring: recordings that take half of a training speaker's own mean off, in all blocks but
+            words (``models.voices``); 0 where nothing is taken off. Of a speaker who is not in the
+            material's crowd nothing is known, and nothing taken off.
     """
 
     blocks: tuple[str, ...] = ()
     start: str = ""
     pooling: str = ""
     layer: int | None = None
+    centring: float = 0.0
 
     def vectors(self, material: Material, utterances: Sequence[str]) -> np.ndarray:
         """(n_utterances, n_values); no values where there are no blocks."""
         if not self.blocks:
             return np.zeros((len(utterances), 0))
-        return np.concatenate([self._block(n, material, utterances) for n in self.blocks], axis=1)
+        parts = [self._block(name, material, utterances) for name in self.blocks]
+        if self.centring:
+            parts = [
+                part if name in WORDS else self._apart(name, part, material, utterances)
+                for name, part in zip(self.blocks, parts, strict=True)
+            ]
+        return np.concatenate(parts, axis=1)
+
+    def expected(self, material: Material, heard: Heard) -> Expected | None:
+        """What recordings of a voice are compared with; None where no voice is taken off.
+
+        Args:
+            material: of the training speakers.
+            heard: centred vectors of its crowd to the (n_utterances, n_outputs) of each, 1 for what
+                it is taken for; no columns of amounts.
+        """
+        if not self.centring:
+            return None
+        names = list(material.crowd)
+        vectors, mean = self.vectors(material, names), self._mean(material, names[:1])
+        return Expected.of(mean, vectors, heard(names, vectors))
+
+    def _mean(self, material: Material, some: Sequence[str]) -> np.ndarray:
+        """(n_values,) of all training speakers; of words, which are not centred, 0."""
+        parts = [
+            np.zeros(self._block(name, material, some).shape[1])
+            if name in WORDS
+            else material.voices(*self._where(name, material), self.centring).mean
+            for name in self.blocks
+        ]
+        return np.concatenate(parts)
+
+    def _where(self, name: str, material: Material) -> tuple[object, Callable[..., np.ndarray]]:
+        """What a block is known by among what is remembered of voices, and what computes it."""
+        key = (name, self.start, self.pooling, self.layer)
+        return key, partial(self._block, name, material)
+
+    def _apart(
+        self, name: str, vectors: np.ndarray, material: Material, utterances: Sequence[str]
+    ) -> np.ndarray:
+        """Vectors of a block less what is their speakers' own."""
+        speakers = list(map(material.voice, utterances))
+        if not any(speakers):
+            return vectors
+        voices = material.voices(*self._where(name, material), self.centring)
+        return voices.apart(vectors, speakers)
 
     def _block(self, name: str, material: Material, utterances: Sequence[str]) -> np.ndarray:
         if name == "pooled":
@@ -148,10 +201,17 @@ class Fitted(ABC):
 
 @dataclass(frozen=True)
 class OnVectors(Fitted):
-    """A head on one vector an utterance."""
+    """A head on one vector an utterance.
+
+    Attributes:
+        head: that reads it.
+        expected: what recordings of a voice are compared with, of a fit that can be adapted to one;
+            None of any other.
+    """
 
     kind = "vectors"
     head: Head
+    expected: Expected | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         if type(self.head) not in HEADS.values():
@@ -162,6 +222,23 @@ class OnVectors(Fitted):
     def predict(self, material: Material, utterances: Sequence[str]) -> np.ndarray:
         return self.head.predict(self.view.vectors(material, utterances))
 
+    def adapted(self, vectors: np.ndarray) -> Self:
+        """The same with what is one speaker's own taken off whatever it hears.
+
+        Args:
+            vectors: (n_recordings, n_values) of that speaker, as its view gives them.
+        """
+        assert self.expected is not None, "who asks has seen that it can be adapted"
+        mean = self.expected.given(self.heard_in(vectors))
+        taken = own(vectors, mean=mean, count=self.view.centring)
+        return replace(self, head=self.head.moved(taken), expected=None)
+
+    def heard_in(self, vectors: np.ndarray) -> np.ndarray:
+        """(n_outputs,) how many of (n_recordings, n_values) are heard as each output."""
+        values = self.head.predict(vectors)
+        counts: np.ndarray = np.bincount(values.argmax(axis=1), minlength=values.shape[1])
+        return counts
+
     def cooled(self, temperature: float) -> Self:
         """Of a discriminant analysis; any other head stays as it is."""
         head = self.head.cooled(temperature) if isinstance(self.head, Discriminant) else self.head
@@ -171,11 +248,35 @@ class OnVectors(Fitted):
         return {"head": next(name for name, kind in HEADS.items() if type(self.head) is kind)}
 
     def tensors(self) -> dict[str, np.ndarray]:
-        return self.head.tensors()
+        """Of the head, and what voices are compared with."""
+        expected = {} if self.expected is None else vars(self.expected)
+        named = {f"{EXPECTED}{name}": array for name, array in expected.items()}
+        return self.head.tensors() | named
 
     @classmethod
     def restore(cls, config: Mapping[str, Any], tensors: Tensors, parts: Parts) -> Self:
-        return cls(parts.view, HEADS[config["head"]].restore(tensors))
+        head = HEADS[config["head"]].restore(tensors)
+        return cls(parts.view, head, expected=_expected(tensors, head, len(parts.task.outputs)))
+
+
+def _expected(tensors: Tensors, head: Head, n_outputs: int) -> Expected | None:
+    """What voices are compared with, among the arrays of a head, if it is there.
+
+    Raises:
+        ValueError: it is of other values or outputs than the head.
+    """
+    arrays = {n.removeprefix(EXPECTED): a for n, a in tensors.items() if n.startswith(EXPECTED)}
+    if not arrays:
+        return None
+    expected, mean = Expected(**arrays), getattr(head, "mean", np.zeros(0))
+    n = len(expected.by_emotion)
+    shapes = {"mean": mean.shape, "by_emotion": (n, *mean.shape), "share": (n,)}
+    if n not in (0, n_outputs):
+        raise ValueError("what its voices are compared with is of other emotions")
+    for name, array in vars(expected).items():
+        if array.shape != shapes[name] or array.dtype != np.float64:
+            raise ValueError(f"what its voices are compared with is of shape {array.shape}")
+    return expected
 
 
 @dataclass(frozen=True)

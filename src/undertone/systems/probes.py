@@ -28,7 +28,7 @@ from undertone.training.supervised import fit as fit_network
 
 WEIGHTED = "weighted"
 LEAST_LABELS = 200  # with fewer, the weights over layers stay about where they start
-PRESETS = {DISCRIMINANT.name: {"rounds": 0}}
+PRESETS = {DISCRIMINANT.name: {"rounds": 0, "centring": 0.0}}
 
 
 def name_of(layer: int) -> str:
@@ -62,7 +62,7 @@ def probes(task: Task, layers: range) -> tuple[System, ...]:
 
 def fit_class_probe(problem: Problem, settings: DiscriminantConfig, *, layer: int) -> Fitted:
     """A discriminant analysis on the mean of one layer."""
-    view = View(("mean",), layer=layer)
+    view = View(("mean",), layer=layer, centring=settings.centring)
     discriminant = fit_discriminant(
         vectors_of(problem, view, problem.budget),
         problem.positions(problem.budget),
@@ -75,7 +75,7 @@ def fit_class_probe(problem: Problem, settings: DiscriminantConfig, *, layer: in
 
 def fit_amount_probe(problem: Problem, settings: RidgeConfig, *, layer: int) -> Fitted:
     """A ridge regression on the mean of one layer."""
-    view = View(("mean",), layer=layer)
+    view = View(("mean",), layer=layer, centring=settings.centring)
     ridge = fit_crowd_ridge(
         vectors_of(problem, view, problem.budget),
         problem.truths(problem.budget),

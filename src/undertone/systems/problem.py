@@ -17,6 +17,7 @@ from undertone.features.functionals import functionals
 from undertone.features.vectors import mean_sd
 from undertone.models.encoder import Encoder, EncoderConfig
 from undertone.models.network import encode
+from undertone.models.voices import Voices
 from undertone.systems.layers import Layers, choose
 from undertone.systems.words import Words
 from undertone.tasks import CHOICE, Task
@@ -69,6 +70,7 @@ class Material:
     together: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     _steps: dict[str, np.ndarray] = field(default_factory=dict)
     _vectors: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
+    _voices: dict[object, Voices] = field(default_factory=dict, init=False)  # of this crowd
 
     def steps(self, utterances: Sequence[str]) -> list[np.ndarray]:
         """What the networks see, each (n_steps, n_features)."""
@@ -151,6 +153,25 @@ class Material:
         seed_torch(self.seed, "random encoder")
         n_features = len(self.normaliser.mean)
         return Encoder(n_features, self.shape.hidden_units, self.shape.layers).eval()
+
+    def voices(
+        self, key: object, vectors: Callable[[Sequence[str]], np.ndarray], count: float
+    ) -> Voices:
+        """What is each training speaker's own in some vectors, named by a key."""
+        if (key, count) not in self._voices:
+            names = list(self.crowd)
+            self._voices[key, count] = Voices.of(
+                vectors(names), list(map(self.voice, names)), count=count
+            )
+        return self._voices[key, count]
+
+    def voice(self, utterance: str) -> str | None:
+        """Who speaks, of the crowd; None of anybody else, and where nobody knows."""
+        if (who := self.crowd.get(utterance)) is None:
+            return None
+        from undertone.corpora.corpus import knows  # pandas, which serving does without
+
+        return who if knows(who) else None
 
     def _each(
         self, kind: str, utterances: Sequence[str], compute: Callable[[np.ndarray], np.ndarray]

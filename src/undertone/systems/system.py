@@ -51,6 +51,7 @@ class System(Compared):
         needs_teacher: whether an encoder beside the frames teaches it.
         hears_teacher: whether it hears that encoder to predict, too.
         reads_words: whether it is fitted on transcripts.
+        adapts: whether its fits can be adapted to a voice, by recordings without labels.
         least_labels: of a budget; with fewer it says nothing and is left out.
     """
 
@@ -65,6 +66,7 @@ class System(Compared):
     needs_teacher: bool = False
     hears_teacher: bool = False
     reads_words: bool = False
+    adapts: bool = False
     least_labels: int = 0
 
     def __post_init__(self) -> None:

@@ -47,6 +47,7 @@ ROWS: tuple[System, ...] = (
         sees_pool=True,
         recommended=True,
         overconfident=True,
+        adapts=True,
     ),
     System(
         "combined_random",
@@ -58,6 +59,7 @@ ROWS: tuple[System, ...] = (
         tasks=(CHOICE,),
         sees_pool=True,
         overconfident=True,
+        adapts=True,
     ),
     System(
         "descriptors",
@@ -68,6 +70,7 @@ ROWS: tuple[System, ...] = (
         DISCRIMINANT,
         tasks=(CHOICE,),
         overconfident=True,
+        adapts=True,
     ),
     System(
         "pretrained_frozen",
@@ -143,6 +146,7 @@ ROWS: tuple[System, ...] = (
         RIDGE,
         tasks=(Dimensions.name,),
         recommended=True,
+        adapts=True,
     ),
     System(
         "layers",
@@ -155,6 +159,7 @@ ROWS: tuple[System, ...] = (
         tasks=(Dimensions.name,),
         usual=(ENCODER,),
         recommended=True,
+        adapts=True,
     ),
     System(
         "layers",
@@ -168,6 +173,7 @@ ROWS: tuple[System, ...] = (
         usual=(ENCODER,),
         recommended=True,
         overconfident=True,
+        adapts=True,
     ),
     System(
         "linear",

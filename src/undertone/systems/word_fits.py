@@ -70,10 +70,12 @@ class Seen:
     def crowd(self, view: View) -> Crowd:
         """Of the utterances whose words are known, in this view."""
         who, seen = self.problem.material.crowd, set(self.problem.budget)
+        vectors = fits.vectors_of(self.problem, view, self.crowd_names)
         return Crowd(
-            view.vectors(self.problem.material, self.crowd_names).astype(np.float64),
+            vectors,
             speakers=np.array([who[name] for name in self.crowd_names], dtype=object),
             unlabelled=np.array([name not in seen for name in self.crowd_names]),
+            voiced=fits.voiced_of(self.problem, view, self.crowd_names, vectors),
         )
 
     def labelled(self, view: View, crowd: Crowd) -> np.ndarray:
@@ -106,7 +108,8 @@ class Seen:
 
 def fit_ridge_beside(problem: Problem, settings: RidgeConfig, *, words: str = WORDS) -> Fitted:
     """Voice and words in a ridge regression, weighed output by output."""
-    seen, view = Seen(problem, words), View((VOICE, words))
+    view = View((VOICE, words), centring=settings.centring)
+    seen = Seen(problem, words)
     crowd = seen.crowd(view)
     labelled, sides = seen.labelled(view, crowd), seen.blocks(crowd)
     told = blocks.told_left_out(
@@ -135,7 +138,8 @@ def fit_discriminant_beside(
     problem: Problem, settings: DiscriminantConfig, *, words: str = WORDS
 ) -> Fitted:
     """Voice and words in a discriminant analysis, weighed once for all classes."""
-    seen, view = Seen(problem, words), View((VOICE, words))
+    view = View((VOICE, words), centring=settings.centring)
+    seen = Seen(problem, words)
     crowd = seen.crowd(view)
     labelled, sides = seen.labelled(view, crowd), seen.blocks(crowd)
     pair = _pair_of_classes(seen, labelled, crowd, sides=sides, settings=settings)
@@ -213,7 +217,8 @@ def fit_hearing_words(problem: Problem, settings: RidgeConfig) -> Fitted:
     that it was fitted on the value is a closed-form leave-one-out prediction.
     """
     seen = Seen(problem, WORDS)
-    words, voice = seen.crowd(View((WORDS,))), seen.crowd(View((VOICE,)))
+    of_voice = View((VOICE,), centring=settings.centring)
+    words, voice = seen.crowd(View((WORDS,))), seen.crowd(of_voice)
     labelled = seen.labelled(View((WORDS,)), words)
     plain = replace(settings, match_spread=False)
     direction = fit_crowd_ridge(labelled, seen.truths, crowd=words, settings=plain)
@@ -228,7 +233,8 @@ def fit_hearing_words(problem: Problem, settings: RidgeConfig) -> Fitted:
         weight=np.concatenate([part.weight for part in parts]),
         bias=np.concatenate([part.bias for part in parts]),
     )
-    return OnVectors(View((VOICE,)), ridge, remarks=_told(problem, pairs))
+    expected = of_voice.expected(problem.material, fits.no_emotion)
+    return OnVectors(of_voice, ridge, expected=expected, remarks=_told(problem, pairs))
 
 
 @dataclass(frozen=True)
@@ -279,7 +285,8 @@ def _beside_heard(
         heard = listener.hear(of, _z_scores(seen, voice, vectors))
         return np.column_stack([vectors, heard[:, output]])
 
-    labelled = beside(names, View((VOICE,)).vectors(seen.problem.material, names).astype(float))
+    of_voice = View((VOICE,), centring=settings.centring)
+    labelled = beside(names, fits.vectors_of(seen.problem, of_voice, names))
     crowd = replace(voice, vectors=beside(seen.crowd_names, voice.vectors))
     truth, sides = seen.truths[:, [output]], Blocks.beside(emphasis, 1)
     told = blocks.told_left_out(

@@ -24,7 +24,7 @@ from undertone import atomic
 from undertone.errors import printable
 from undertone.evaluation.estimate import Estimate, decimal
 from undertone.evaluation.intervals import tail_probability
-from undertone.evaluation.report import plots, shift_plot, tables
+from undertone.evaluation.report import plots, shift_plot, tables, voices
 from undertone.evaluation.report.result import CurveResult
 from undertone.evaluation.report.shifts import sentences
 from undertone.evaluation.report.shifts import tables as tables_of_shift
@@ -87,6 +87,10 @@ def _context(result: CurveResult) -> dict[str, Any]:
         "along": _along(result, metrics),
         "leads": list(tables.leads(result)),
         "contrasts": tables.contrasts(result),
+        "voices": [
+            (part, voices.tables_of(result, part))
+            for part in (result.adapted.curves if result.adapted else ())
+        ],
         "elsewhere": [
             (part, of_part.curves, _along(of_part, metrics), list(tables.leads(of_part)))
             for part, of_part in result.of_elsewhere()

@@ -71,6 +71,21 @@ class Contrast:
 
 
 @dataclass(frozen=True)
+class Adapted:
+    """What was adapted to the tested voices' audio, apart from all that knew nothing of them.
+
+    Attributes:
+        rows: the systems that were.
+        of: by name of a row, the system that it was before it was adapted.
+        curves: of both, by test part.
+    """
+
+    rows: tuple[Compared, ...]
+    of: Mapping[str, str]
+    curves: Mapping[str, Curves]
+
+
+@dataclass(frozen=True)
 class Source:
     """A corpus that was read: where its voices come from and how to cite it."""
 
@@ -113,6 +128,7 @@ class CurveResult:
     fold_names: tuple[str, ...] = ()  # where folds have names
     ceilings: Mapping[str, tuple[Ceiling, ...]] = field(default_factory=dict)  # by test part
     shifts: tuple[Shift, ...] = ()  # where other corpora are tested: what that costs
+    adapted: Adapted | None = None  # to the tested voices' audio, where that was asked for
 
     def __post_init__(self) -> None:
         announced = [system.name for system in self.systems]

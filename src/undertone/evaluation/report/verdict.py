@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from undertone.evaluation.estimate import Estimate, decimal
-from undertone.evaluation.report import shifts
+from undertone.evaluation.report import shifts, voices
 from undertone.evaluation.report.paper import series
 from undertone.evaluation.report.result import Compared, Contrast, CurveResult, Pair, count
 from undertone.evaluation.worth import Worth
@@ -44,6 +44,7 @@ def summarise(result: CurveResult) -> Summary:
             *(_pair(result, pair, worths) for pair, worths in result.worths if worths),
             *(sentence for budget in _ends(result) if (sentence := _rival(result, budget))),
             *(_contrast(result, contrast) for contrast in result.contrasts),
+            *voices.findings(result),
         ),
     )
 
