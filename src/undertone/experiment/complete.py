@@ -21,7 +21,7 @@ from undertone.evaluation.report.paper import Paper
 from undertone.evaluation.report.result import CurveResult
 from undertone.experiment import folder
 from undertone.experiment.forecast import forecast
-from undertone.experiment.remarks import remarks_on
+from undertone.experiment.remarks import reliability_on, remarks_on
 from undertone.experiment.run import open_run
 from undertone.experiment.settings import CurveSettings
 from undertone.experiment.sweep import run as run_sweep
@@ -96,7 +96,11 @@ def _run(
     seconds = dict(zip(stages, np.diff(moments).tolist(), strict=True))
     result = run.result(sweep, curves, seconds, paper)
     if looked is None:
-        result = replace(result, notes=(*result.notes, *remarks_on(result, predictions, tested)))
+        result = replace(
+            result,
+            notes=(*result.notes, *remarks_on(result, predictions, tested)),
+            reliability=reliability_on(result, predictions, tested),
+        )
     else:
         result = replace(result, warnings=(looked.sentence(), *result.warnings))
     _draw(result, run.out / "report.html")

@@ -28,6 +28,7 @@ from undertone.corpora.folds import Fold, draw_labels, largest_budget
 from undertone.corpora.official import folds_of, parts_of
 from undertone.corpora.pool import Pool, pool
 from undertone.corpora.proxy import with_proxy
+from undertone.corpora.skew import parse_skew, skewed
 from undertone.corpora.transcripts import with_transcripts
 from undertone.errors import describe_some, tell
 from undertone.evaluation.apart import ceilings_apart, trace_apart
@@ -39,6 +40,7 @@ from undertone.evaluation.report.result import CurveResult, Source
 from undertone.evaluation.vault import Looked, Vault, look_at_curves, open_vault
 from undertone.experiment import folder
 from undertone.experiment.distilling import refuse_heard
+from undertone.experiment.pool_notes import crowd_notes, how_drawn, self_training_lines
 from undertone.experiment.pretrained import pretraining_table, unbeaten
 from undertone.experiment.settings import ALL, CurveSettings
 from undertone.experiment.stored import Sweep, layer_notes
@@ -51,10 +53,8 @@ from undertone.reading import (
     Guard,
     check_encoders,
     read_data,
-    read_frames,
     settle,
     tell_findings,
-    tell_of,
     without_frames,
 )
 from undertone.systems.plan import Cell, Data, Draws, Plan
@@ -116,15 +116,11 @@ def open_run(
     data = read_data(
         *(opened, features, task, resources),
         teacher=settings.teacher,
+        others=[corpora.open(name) for name in settings.unlabelled],
         text=settings.text,
         guard=Guard(settings.allow, settings.disjoint, frozen),
     )
-    unlabelled = tuple(
-        read_frames(corpora.open(name), features, resources) for name in settings.unlabelled
-    )
-    for corpus, _ in unlabelled:
-        tell_of(corpus)
-    run = Run(settings, Path(out), data, unlabelled, vault)
+    run = Run(settings, Path(out), data, data.others, vault)
     refuse(run.findings, settings.allow)
     tell_findings(run.findings)
     return run
@@ -187,13 +183,21 @@ class Run:
                 largest_budget(self.data.learned_from(fold), fold, self.task) for fold in self.folds
             )
         budgets = (most if budget == ALL else int(budget) for budget in wanted)
-        return Draws(tuple(dict.fromkeys(budgets)), self.settings.draws, most)
+        how = self.settings.draw
+        return Draws(tuple(dict.fromkeys(budgets)), self.settings.draws, most, how)
 
     @cached_property
     def pools(self) -> list[Pool]:
         others = [corpus for corpus, _ in self.unlabelled]
         transductive = self.settings.transductive
-        return [pool(self.corpus, others, fold, transductive=transductive) for fold in self.folds]
+        pools = [pool(self.corpus, others, fold, transductive=transductive) for fold in self.folds]
+        if not self.settings.skew:
+            return pools
+        skew, seed = parse_skew(self.settings.skew), self.settings.seed
+        return [
+            skewed(of_fold, skew, seed=seed, fold=fold.index)
+            for fold, of_fold in zip(self.folds, pools, strict=True)
+        ]
 
     def check_draws(self) -> None:
         """Refuse folds and budgets that the corpus cannot give, before its frames are there."""
@@ -206,6 +210,7 @@ class Run:
                     budget=most if budget == self.draws.all_labels else budget,
                     seed=self.settings.seed,
                     task=self.task,
+                    how=self.settings.draw,
                 )
 
     def outlook(self) -> str:
@@ -331,6 +336,7 @@ class Run:
             systems=tuple(row for row in sweep.rows if first.budgets_of(row.name)),
             pairs=pairs_among(sweep.systems),
             contrasts=contrasts_among(sweep.systems),
+            remarks=tuple(self_training_lines(sweep, first)),
             n_draws=settings.draws,
             folds=tuple(fold.test_speakers for fold in self.folds),
             fold_names=tuple(fold.name for fold in self.folds),
@@ -355,6 +361,8 @@ class Run:
                 *filter(None, [describe(self.folds, self.corpus, self.task)]),
                 *layer_notes(sweep),
                 *self._teacher_note(),
+                *how_drawn(sweep.plan, settings.draw, settings.skew),
+                *crowd_notes(sweep),
                 *word_notes(sweep, self.data, self.folds),
             ),
             paper=paper,

@@ -13,7 +13,8 @@ nothing; what it assumes decides. Three assumptions stand in for labels:
   each other: the covariance of the crowd's speaker means is added.
 * What the classifier is surest of is true more often than not: the surest share of the crowd, the
   same number for every emotion, joins the labels and the fit is repeated (self-training; Yarowsky,
-  1995). A given label weighs as much as ``label_weight`` of these.
+  1995), where the crowd sounds like a mix as that of the labels (``self_training.judge``). A given
+  label weighs as much as ``label_weight`` of these.
 """
 
 import math
@@ -23,16 +24,17 @@ from functools import partial
 
 import numpy as np
 from scipy.linalg import solve
-from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
 from undertone.config import check_ranges
+from undertone.errors import UndertoneError
 from undertone.models.crowd import Crowd, scaled
 from undertone.models.heads import NEVER, Head
+from undertone.models.self_training import AUTO, MODES, OFF, Verdict, judge
+from undertone.models.temperature import SMALLEST, temperature_of
 
-SMALLEST = 1e-37  # probability that float32 still holds
+SCALE, TRAINING, NOTHING = USES = ("scale", "self_training", "nothing")  # of other corpora
 NO_SCATTER = 1e-9  # of z-scores
-ODDS = 2.0  # of the likeliest emotion against the next where nothing was tested
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,9 @@ class DiscriminantConfig:
     crowd_share: float = 0.6  # of the crowd that joins the labels
     label_weight: int = 3
     encoder_emphasis: float = 0.5  # of an encoder's outputs beside descriptors
+    self_training: str = AUTO  # on or off; auto: where the crowd is a mix like the labels
+    other_speech: str = SCALE  # what unlabelled corpora join: scale, self_training or nothing
+    calibrate: bool = True  # test how sure probabilities may be; false: what is usual, faster
 
     def __post_init__(self) -> None:
         check_ranges(
@@ -55,6 +60,16 @@ class DiscriminantConfig:
             crowd_share=(1e-3, 1),
             label_weight=(1, 10_000),
             encoder_emphasis=(0, 100),
+        )
+        _check_word("self_training", self.self_training, MODES)
+        _check_word("other_speech", self.other_speech, USES)
+
+
+def _check_word(name: str, value: str, known: Sequence[str]) -> None:
+    if value not in known:
+        raise UndertoneError(
+            f"DiscriminantConfig.{name} must be {' or '.join(known)}, found {value!r}: "
+            f"--set discriminant.{name}={known[0]}"
         )
 
 
@@ -86,7 +101,8 @@ class Discriminant(Head):
     def predict(self, vectors: np.ndarray) -> np.ndarray:
         """(n_utterances, n_outputs) probabilities.
 
-        They are overconfident, as of any Gaussian model in many dimensions.
+        They are overconfident, as of any Gaussian model in many dimensions, until the
+        discriminant is ``cooled``.
         """
         return softmax(self.scores(vectors), axis=1).astype(np.float32)
 
@@ -100,47 +116,12 @@ class Discriminant(Head):
         return scaled(vectors, mean=self.mean, sd=self.sd, emphasis=self.emphasis)
 
     def cooled(self, temperature: float) -> "Discriminant":
-        """The same decisions, surer (below 1) or less sure (above 1) of themselves."""
-        return replace(self, weight=self.weight / temperature, bias=self.bias / temperature)
+        """The same decisions, surer (below 1) or less sure (above 1) of themselves.
 
-
-def temperature_of(probabilities: np.ndarray, truth: np.ndarray) -> float:
-    """The temperature at which probabilities fit what turned out to be true best.
-
-    One more utterance of every emotion than was seen is counted in the place of each, so that few
-    that all came true do not make certain: of n utterances and k emotions the target is not 1 but
-    (n + 1) / (n + k), and 1 / (n + k) for every other (Platt, 1999).
-
-    Args:
-        probabilities: (n_utterances, n_outputs) of utterances that the fit did not know.
-        truth: (n_utterances,) positions of the emotions.
-
-    Source: Guo et al., "On calibration of modern neural networks", arXiv 1706.04599.
-    """
-    scores = np.log(np.maximum(probabilities.astype(np.float64), SMALLEST))
-    n, n_outputs = scores.shape
-    target = np.full(scores.shape, 1 / (n + n_outputs))
-    target[np.arange(n), truth] = (n + 1) / (n + n_outputs)
-
-    def cost(log_temperature: float) -> float:
-        logs = log_softmax(scores / np.exp(log_temperature), axis=1)
-        return -(target * logs).sum(axis=1).mean()
-
-    return float(np.exp(minimize_scalar(cost, bounds=(-3, 7), method="bounded").x))
-
-
-def temperature_untested(probabilities: np.ndarray) -> float:
-    """The temperature for a fit of which nobody knows how often it is right.
-
-    The likeliest emotion of the utterances that it was fitted to becomes about ``ODDS`` times as
-    likely as the next: it orders, and promises next to nothing.
-
-    Args:
-        probabilities: (n_utterances, n_outputs) of the utterances that it was fitted to.
-    """
-    logs = np.log(np.maximum(probabilities.astype(np.float64), SMALLEST))
-    second, first = np.partition(logs, -2, axis=1)[:, -2:].T
-    return max(1.0, float((first - second).mean() / math.log(ODDS)))
+        An emotion without a label stays impossible.
+        """
+        bias = np.where(self.bias <= NEVER / 2, self.bias, self.bias / temperature)
+        return replace(self, weight=self.weight / temperature, bias=bias)
 
 
 def fit_discriminant(
@@ -153,7 +134,29 @@ def fit_discriminant(
     emphasis: np.ndarray | None = None,
     weights: np.ndarray | None = None,
 ) -> Discriminant:
-    """Fit to labels and a crowd.
+    """Fit to labels and a crowd, as ``fit_and_judge``, whose verdict is left out."""
+    return fit_and_judge(
+        vectors,
+        truth,
+        crowd=crowd,
+        n_outputs=n_outputs,
+        settings=settings,
+        emphasis=emphasis,
+        weights=weights,
+    )[0]
+
+
+def fit_and_judge(
+    vectors: np.ndarray,
+    truth: np.ndarray,
+    *,
+    crowd: Crowd,
+    n_outputs: int,
+    settings: DiscriminantConfig,
+    emphasis: np.ndarray | None = None,
+    weights: np.ndarray | None = None,
+) -> tuple[Discriminant, Verdict]:
+    """Fit to labels and a crowd, and whether the crowd taught.
 
     Args:
         vectors: (n_labels, n_values).
@@ -172,7 +175,9 @@ def fit_discriminant(
     if weights is None:
         weights = np.full(len(truth), float(settings.label_weight))
     weight, bias = prior.fit(labelled, truth, weights=weights, n_outputs=n_outputs)
-    for _ in range(settings.rounds if len(others) else 0):
+    mode = settings.self_training if settings.rounds else OFF
+    verdict = judge(others @ weight.T + bias, truth, mode)
+    for _ in range(settings.rounds if verdict.on else 0):
         joining, guess = surest(others @ weight.T + bias, settings.crowd_share)
         weight, bias = prior.fit(
             np.concatenate([labelled, others[joining]]),
@@ -180,7 +185,7 @@ def fit_discriminant(
             weights=np.concatenate([weights, np.ones(len(joining))]),
             n_outputs=n_outputs,
         )
-    return Discriminant(mean, sd, emphasis, weight, bias)
+    return Discriminant(mean, sd, emphasis, weight, bias), verdict
 
 
 def surest(scores: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:

@@ -42,6 +42,7 @@ def summarise(result: CurveResult) -> Summary:
             *(_pair(result, pair, worths) for pair, worths in result.worths if worths),
             *(sentence for budget in _ends(result) if (sentence := _rival(result, budget))),
             *(_contrast(result, contrast) for contrast in result.contrasts),
+            *result.remarks,
         ),
     )
 
