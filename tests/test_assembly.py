@@ -18,7 +18,7 @@ from plan_fakes import (
 )
 
 from undertone.models.encoder import EncoderConfig
-from undertone.systems import fits, table
+from undertone.systems import calibrated, fits, table
 from undertone.systems.fitted import View
 from undertone.systems.plan import Data
 from undertone.tasks import AMOUNTS
@@ -125,8 +125,10 @@ def test_every_fit_of_the_cross_validation_is_given_a_problem_of_its_plan(monkey
         given.append(problem)
         return fits.fit_linear(problem, None, block="functionals")
 
-    row = replace(table.ROWS[0], name="spy", fit=spy, pretrains=False, settings=None)
-    monkeypatch.setattr(table, "ROWS", (replace(row, overconfident=False), *table.ROWS))
+    row = replace(
+        table.ROWS[0], name="spy", fit=spy, pretrains=False, settings=None, hears_others=False
+    )
+    monkeypatch.setattr(table, "ROWS", (row, *table.ROWS))
     build = finetune_build(data_of("choice"), system="spy")
     score = build.cross_validate(Silent())
     assert score.n_speakers == 8
@@ -149,8 +151,8 @@ def test_the_temperature_is_found_on_speakers_that_its_fits_did_not_know():
         parts.append(part)
         return fits.fit_combined(part, settings)
 
-    fits.temperature_within(problem, spy, build._settings)
-    assert len(parts) == fits.N_GROUPS
+    calibrated.temperature_within(problem, spy, build._settings)
+    assert len(parts) == calibrated.N_GROUPS
     everyone = build.plan.speaker | {"u-unlabelled": "s00"}
     held_out = [everyone[name] for part in parts for name in part.test]
     assert set(held_out) == set(problem.speaker.values())
@@ -168,8 +170,8 @@ def test_of_an_emotion_that_one_speaker_shows_no_temperature_is_asked():
     problem = build.plan.problem(cell, build._material(cell))
     shown = [n for n in problem.budget if "anger" not in n or n.startswith("s00")]
     problem, given = replace(problem, labels=LabelDraw(shown, [])), []
-    fits.temperature_within(problem, spying(given).fit, None)
-    assert len(given) == fits.N_GROUPS
+    calibrated.temperature_within(problem, spying(given).fit, None)
+    assert len(given) == calibrated.N_GROUPS
     tested = {name for part, _ in given for name in part.test}
     assert tested == {name for name in shown if "anger" not in name}
 

@@ -33,13 +33,14 @@ from undertone.features.name import parse
 from undertone.features.vectors import mean_sd
 from undertone.models.discriminant import DiscriminantConfig
 from undertone.models.encoder import Encoder, EncoderConfig
+from undertone.models.temperature import WEIGHT, WEIGHT_ALONE
 from undertone.pipeline import Resources
 from undertone.progress import Progress
 from undertone.recogniser import folder as folders
 from undertone.recogniser.build import Build, FinetuneSettings
 from undertone.recogniser.folder import Inputs, PretrainedEncoder
-from undertone.systems import table
-from undertone.systems.fits import temperature_within
+from undertone.systems import fits, table
+from undertone.systems.calibrated import TESTED, temperature_within
 from undertone.systems.layers import Layers
 from undertone.systems.system import DISCRIMINANT, FINETUNE
 from undertone.tasks import AMOUNTS, Intensities
@@ -64,7 +65,7 @@ def spies(given, monkeypatch):
     rows = (
         spying(given),
         spying(given, "spy_pool", settings=FINETUNE, pretrains=True, sees_pool=True),
-        spying(given, "spy_discriminant", settings=DISCRIMINANT, overconfident=True),
+        spying(given, "spy_discriminant", settings=DISCRIMINANT),
     )
     monkeypatch.setattr(table, "ROWS", (*rows, *table.ROWS))
 
@@ -371,8 +372,15 @@ def test_a_model_is_as_sure_as_its_temperature_says():
     build = finetune_build(data, system="descriptors", labels=24, folds=0)
     cell = build.plan.cells[-1]
     problem = build.plan.problem(cell, build._material(cell))
-    temperature = temperature_within(problem, build.row.fit, build._settings)
-    sure, served = build.row.fit(problem, build._settings).head, build.fit_all().fitted.head
+    sure = fits.fit_combined(problem, build._settings)
+    on = "on" if sure.remarks["self_training"]["on"] else "off"
+    same = replace(build._settings, self_training=on)
+    weight = WEIGHT if on == "on" else WEIGHT_ALONE
+    temperature = temperature_within(problem, fits.fit_combined, same, weight)
+    model = build.fit_all()
+    sure, served = sure.head, model.fitted.head
+    assert model.notes["temperature_from"] == TESTED
+    assert model.notes["temperature"] == pytest.approx(temperature, abs=1e-3)
     assert abs(np.log(temperature)) > 0.1
     np.testing.assert_allclose(served.weight * temperature, sure.weight, rtol=1e-6)
     np.testing.assert_allclose(served.bias * temperature, sure.bias, rtol=1e-6)

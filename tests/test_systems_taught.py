@@ -412,7 +412,7 @@ def test_what_cannot_be_taught_is_told():
     with pytest.raises(UndertoneError, match="learn from no teacher"):
         Build(data, parse("log_mel"), None, replace(TEACHING, system="descriptors"))
     with pytest.raises(UndertoneError, match="does not use unlabelled corpora"):
-        Build(data, parse("log_mel"), None, FinetuneSettings(system="descriptors"))
+        Build(data, parse("log_mel"), None, FinetuneSettings(system="functionals_logistic"))
     data = replace(taught_data("choice"), unlabelled={})
     with pytest.raises(UndertoneError, match="take --features upstream:big@all"):
         Build(data, parse("log_mel"), None, replace(TEACHING, system="teacher"))

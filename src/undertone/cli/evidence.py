@@ -60,6 +60,12 @@ def curve(
     features: Annotated[str | None, typer.Option(help="Name of the frame extractor.")] = None,
     budgets: Annotated[str | None, typer.Option(help="Numbers of labels, as 20,50,all.")] = None,
     draws: Annotated[int | None, typer.Option(min=1, help="Repetitions of each budget.")] = None,
+    draw: Annotated[
+        str | None, typer.Option(help="Labels: balanced over the emotions, or random.")
+    ] = None,
+    skew: Annotated[
+        str | None, typer.Option(help="For studies: a lopsided pool, as neutral=.8.")
+    ] = None,
     folds: Annotated[int | None, typer.Option(min=2, help="Groups of speakers.")] = None,
     fold_files: Annotated[
         Path | None, typer.Option(help="Folder of EmoBox's folds of this corpus.")
@@ -109,6 +115,8 @@ def curve(
         "text": options.text_of(text, transcripts=transcripts, prior=text_prior),
         "budgets": options.budgets_of(budgets),
         "draws": draws,
+        "draw": draw,
+        "skew": skew,
         "folds": folds,
         "fold_files": None if fold_files is None else str(fold_files),
         "task": task,

@@ -16,7 +16,7 @@ import pandas as pd
 from undertone.corpora.corpus import Corpus
 from undertone.errors import UndertoneError
 from undertone.tasks import Task
-from undertone.tasks.draws import VALIDATION_SHARE, Asked, LabelDraw
+from undertone.tasks.draws import BALANCED, VALIDATION_SHARE, Asked, LabelDraw
 
 UNKNOWN_SPEAKER = "unknown speaker: it could be on both sides of a fold"
 N_SWEEPS = 10  # of exchanges between folds; a few suffice
@@ -175,6 +175,7 @@ def draw_labels(
     seed: int = 0,
     task: Task | None = None,
     validation_share: float = VALIDATION_SHARE,
+    how: str = BALANCED,
 ) -> LabelDraw:
     """The labels that a system is given in a fold, as its task draws them.
 
@@ -186,11 +187,12 @@ def draw_labels(
         seed: of the whole sweep.
         task: what the corpus has labels for by default.
         validation_share: of the budget; 0 for no validation.
+        how: balanced or random.
     """
     task = task or corpus.task()
     rows = labelled_rows(corpus, task)
     rows = rows[fold.teaches(rows)]
-    return task.draw(rows, Asked(budget, draw, fold.index, seed, validation_share))
+    return task.draw(rows, Asked(budget, draw, fold.index, seed, validation_share, how))
 
 
 def _shares(rows: pd.DataFrame, unit: pd.Series, task: Task) -> np.ndarray:

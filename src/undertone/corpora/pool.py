@@ -27,6 +27,7 @@ TEST_SENTENCE = "a sentence that this fold tests"
 NOT_TAUGHT = "of speakers that this fold neither tests nor learns from"
 UNKNOWN_SPEAKER = "unknown speaker in the corpus under test"
 SAME_AUDIO_BARRED = "the same file as an utterance of a test or unknown speaker"
+SKEWED = "left out to make the pool lopsided, as asked"
 ALREADY_IN = "the same file as an utterance already in the pool"
 
 
@@ -37,6 +38,11 @@ class PoolPart:
     corpus: Corpus
     utterances: list[str]
     left_out: dict[str, str]  # the reason by utterance
+
+    @property
+    def skewed_away(self) -> frozenset[str]:
+        """Utterances of training speakers that a lopsided pool does without."""
+        return frozenset(name for name, why in self.left_out.items() if why == SKEWED)
 
 
 @dataclass(frozen=True)

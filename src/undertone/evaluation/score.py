@@ -25,6 +25,7 @@ from undertone.evaluation.estimate import Estimate
 from undertone.evaluation.labels_given import UNKNOWN_SPEAKER, kind_told, read_labels
 from undertone.evaluation.measured import ByMetric, ByOutput, estimates_of
 from undertone.evaluation.ratings_given import open_truth
+from undertone.evaluation.reliability import Reliability
 from undertone.evaluation.tables_given import open_table
 from undertone.tasks import CHOICE, Task, kind_of
 from undertone.tasks.rows import Rows
@@ -51,6 +52,7 @@ class Score:
         part: the official test part that was scored, where there are several.
         others: the scores of the other parts.
         ceilings: what one rater scores, where the truth tells several raters.
+        reliability: how far probabilities hold, where they were asked for.
     """
 
     task: Task
@@ -66,6 +68,7 @@ class Score:
     part: str = ""
     others: tuple["Score", ...] = ()
     ceilings: tuple[Ceiling, ...] = ()
+    reliability: Reliability | None = None
 
     @property
     def tested(self) -> str:

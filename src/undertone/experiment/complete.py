@@ -26,7 +26,7 @@ from undertone.evaluation.report.result import Adapted, CurveResult
 from undertone.evaluation.shift import Shift
 from undertone.experiment import folder
 from undertone.experiment.forecast import forecast
-from undertone.experiment.remarks import remarks_on
+from undertone.experiment.remarks import reliability_on, remarks_on
 from undertone.experiment.run import Run, open_run
 from undertone.experiment.settings import CurveSettings
 from undertone.experiment.shifting import shifts
@@ -106,7 +106,11 @@ def _run(
     seconds = dict(zip(stages, np.diff(moments).tolist(), strict=True))
     result = replace(run.result(sweep, curves, seconds, paper), adapted=adapted)
     if looked is None:
-        result = replace(result, notes=(*result.notes, *remarks_on(result, predictions, tested)))
+        result = replace(
+            result,
+            notes=(*result.notes, *remarks_on(result, predictions, tested)),
+            reliability=reliability_on(result, predictions, tested),
+        )
     else:
         result = replace(result, warnings=(looked.sentence(), *result.warnings))
     result = replace(result, shifts=tuple(shifted))

@@ -26,6 +26,7 @@ from undertone.corpora.disjoint import SENTENCE, Parting, describe
 from undertone.corpora.folds import Fold, draw_labels, largest_budget
 from undertone.corpora.official import folds_of, parts_of
 from undertone.corpora.pool import Pool, pool
+from undertone.corpora.skew import parse_skew, skewed
 from undertone.errors import describe_some, tell
 from undertone.evaluation.apart import ceilings_apart, trace_apart
 from undertone.evaluation.ceiling import Ceiling
@@ -42,6 +43,7 @@ from undertone.experiment.opened import (
     open_corpora,
     with_absolute_paths,
 )
+from undertone.experiment.pool_notes import crowd_notes, how_drawn, self_training_lines
 from undertone.experiment.pretrained import pretraining_table, unbeaten
 from undertone.experiment.settings import ALL, CurveSettings
 from undertone.experiment.stored import Sweep, layer_notes
@@ -54,13 +56,10 @@ from undertone.reading import (
     Guard,
     check_encoders,
     read_data,
-    read_frames,
     settle,
     tell_findings,
-    tell_of,
     with_copies,
     without_frames,
-    without_tested,
 )
 from undertone.systems.plan import Cell, Data, Draws, Plan
 from undertone.systems.settings import makes_copies
@@ -111,19 +110,13 @@ def open_run(
     data = read_data(
         *(opened, features, task, resources),
         teacher=settings.teacher,
+        others=[corpora.open(name) for name in settings.unlabelled],
         text=settings.text,
         guard=Guard(settings.allow, settings.disjoint, frozen),
     )
     if makes_copies(settings.of_systems):
         data = with_copies(data, features, resources)
-    unlabelled = tuple(
-        read_frames(corpora.open(name), features, resources) for name in settings.unlabelled
-    )
-    if not settings.transductive:
-        unlabelled = tuple((without_tested(c, table, of=data), table) for c, table in unlabelled)
-    for corpus, _ in unlabelled:
-        tell_of(corpus)
-    run = Run(settings, Path(out), data, unlabelled, vault)
+    run = Run(settings, Path(out), data, data.others, vault)
     refuse(run.findings, settings.allow)
     tell_findings(run.findings)
     return run
@@ -182,13 +175,21 @@ class Run:
                 largest_budget(self.data.learned_from(fold), fold, self.task) for fold in self.folds
             )
         budgets = (most if budget == ALL else int(budget) for budget in wanted)
-        return Draws(tuple(dict.fromkeys(budgets)), self.settings.draws, most)
+        how = self.settings.draw
+        return Draws(tuple(dict.fromkeys(budgets)), self.settings.draws, most, how)
 
     @cached_property
     def pools(self) -> list[Pool]:
         others = [corpus for corpus, _ in self.unlabelled]
         transductive = self.settings.transductive
-        return [pool(self.corpus, others, fold, transductive=transductive) for fold in self.folds]
+        pools = [pool(self.corpus, others, fold, transductive=transductive) for fold in self.folds]
+        if not self.settings.skew:
+            return pools
+        skew, seed = parse_skew(self.settings.skew), self.settings.seed
+        return [
+            skewed(of_fold, skew, seed=seed, fold=fold.index)
+            for fold, of_fold in zip(self.folds, pools, strict=True)
+        ]
 
     def check_draws(self) -> None:
         """Refuse folds and budgets that the corpus cannot give, before its frames are there."""
@@ -201,6 +202,7 @@ class Run:
                     budget=most if budget == self.draws.all_labels else budget,
                     seed=self.settings.seed,
                     task=self.task,
+                    how=self.settings.draw,
                 )
 
     def outlook(self) -> str:
@@ -341,6 +343,7 @@ class Run:
             systems=tuple(row for row in sweep.rows if first.budgets_of(row.name)),
             pairs=pairs_among(sweep.systems),
             contrasts=contrasts_among(sweep.systems),
+            remarks=tuple(self_training_lines(sweep, first)),
             n_draws=settings.draws,
             folds=tuple(fold.test_speakers for fold in self.folds),
             fold_names=tuple(fold.name for fold in self.folds),
@@ -366,6 +369,8 @@ class Run:
                 *filter(None, [describe(self.folds, self.corpus, self.task)]),
                 *layer_notes(sweep),
                 *self._teacher_note(),
+                *how_drawn(sweep.plan, settings.draw, settings.skew),
+                *crowd_notes(sweep),
                 *word_notes(sweep, self.data, self.folds),
             ),
             paper=paper,

@@ -11,6 +11,7 @@ from undertone.config import check_ranges, check_types
 from undertone.corpora.across import AcrossSettings
 from undertone.corpora.audit import refuse
 from undertone.corpora.disjoint import SPEAKER, check_kinds
+from undertone.corpora.skew import parse_skew
 from undertone.errors import UndertoneError
 from undertone.features.name import FeatureName
 from undertone.features.text.reader import TextSettings
@@ -31,6 +32,7 @@ from undertone.systems.table import (
     who_sees_pool,
 )
 from undertone.tasks import TASKS, Task, kind_of
+from undertone.tasks.draws import BALANCED, HOWS
 from undertone.training.pretrain import PretrainConfig
 
 ALL = "all"
@@ -52,6 +54,8 @@ class CurveSettings:
     folds: int = 5
     fold_files: str = ""  # folder of EmoBox's folds of this corpus, in place of our own
     seed: int = 0
+    draw: str = BALANCED  # labels of classes: balanced over the emotions, or random, as they come
+    skew: str = ""  # for studies: an emotion's share of the unlabelled pool, as neutral=.8
     transductive: bool = False  # pre-train on test speakers too
     adapt: tuple[int | str, ...] = ()  # rows that hear so many recordings of the tested voice
     disjoint: tuple[str, ...] = (SPEAKER,)  # what folds keep apart: also sentences
@@ -71,6 +75,9 @@ class CurveSettings:
         self._check_adapt()
         refuse([], self.allow)
         check_kinds(self.disjoint)
+        if self.draw not in HOWS:
+            raise UndertoneError(f"draw must be {' or '.join(HOWS)}, found {self.draw!r}")
+        self._check_skew()
         if self.vault and (self.fold_files or self.proxy or self.disjoint != (SPEAKER,)):
             raise UndertoneError(
                 "a vault freezes the test speakers, with all that they say and as people labelled "
@@ -87,6 +94,16 @@ class CurveSettings:
         if self.systems:
             self._check_systems()
 
+    def _check_skew(self) -> None:
+        if not self.skew:
+            return
+        parse_skew(self.skew)
+        if self.transductive or self.vault:
+            raise UndertoneError(
+                "--skew makes the pool of training speakers lopsided, from labels that a study "
+                "knows: leave --skew out, or --transductive and --vault"
+            )
+
     def resolved(self, task: Task, features: FeatureName) -> "CurveSettings":
         """The same with everything said that is left to task and features.
 
@@ -97,7 +114,8 @@ class CurveSettings:
         frames = ENCODER if features.is_upstream else FRAMES
         teacher, words = self.teacher, bool(self.text.model)
         names = self.systems or usual_systems(task, frames, taught=teacher is not None, words=words)
-        names = (*names, *(control for name in names for control in ALONGSIDE.get(name, ())))
+        controls = (control for name in names for control in ALONGSIDE.get(name, ()))
+        names = (*names, *(control for control in controls if control in rows))
         if unknown := set(names) - set(rows):
             raise UndertoneError(
                 f"there is no system {', '.join(sorted(unknown))} for {task.name}; there are "
@@ -110,6 +128,8 @@ class CurveSettings:
             systems=tuple(name for name in rows if name in names),
             replicates=self.replicates or task.n_replicates,
         )
+        if self.skew:
+            parse_skew(self.skew).check(task)
         check_frames(task, settled.systems, features)
         check_teacher(settled.systems, "" if teacher is None else str(teacher))
         check_words(task, settled.systems, given=words)

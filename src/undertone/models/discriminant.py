@@ -14,7 +14,8 @@ nothing; what it assumes decides. Three assumptions stand in for labels:
   taken off (``models.voices``), of as much as is left of a voice that is tested.
 * What the classifier is surest of is true more often than not: the surest share of the crowd, the
   same number for every emotion, joins the labels and the fit is repeated (self-training; Yarowsky,
-  1995). A given label weighs as much as ``label_weight`` of these.
+  1995), where the crowd sounds like a mix as that of the labels (``self_training.judge``). A given
+  label weighs as much as ``label_weight`` of these.
 """
 
 import math
@@ -24,17 +25,18 @@ from functools import partial
 
 import numpy as np
 from scipy.linalg import solve
-from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
 from undertone.config import check_ranges
+from undertone.errors import UndertoneError
 from undertone.models.crowd import Crowd, scaled
 from undertone.models.heads import NEVER, Head
 from undertone.models.nuisance import Copies, nuisance_rows
+from undertone.models.self_training import AUTO, MODES, OFF, Verdict, judge
+from undertone.models.temperature import SMALLEST, temperature_of
 
-SMALLEST = 1e-37  # probability that float32 still holds
+SCALE, TRAINING, NOTHING = USES = ("scale", "self_training", "nothing")  # of other corpora
 NO_SCATTER = 1e-9  # of z-scores
-ODDS = 2.0  # of the likeliest emotion against the next where nothing was tested
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,9 @@ class DiscriminantConfig:
     encoder_emphasis: float = 0.5  # of an encoder's outputs beside descriptors
     nuisance_weight: float = 0.1  # of the covariance of recordings; 0: no copies are made
     centring: float = 5.0  # recordings that take half of a speaker's own mean off; 0: none is taken
+    self_training: str = AUTO  # on or off; auto: where the crowd is a mix like the labels
+    other_speech: str = SCALE  # what unlabelled corpora join: scale, self_training or nothing
+    calibrate: bool = True  # test how sure probabilities may be; false: what is usual, faster
 
     def __post_init__(self) -> None:
         check_ranges(
@@ -61,6 +66,16 @@ class DiscriminantConfig:
             encoder_emphasis=(0, 100),
             nuisance_weight=(0, math.inf),
             centring=(0, 1e6),
+        )
+        _check_word("self_training", self.self_training, MODES)
+        _check_word("other_speech", self.other_speech, USES)
+
+
+def _check_word(name: str, value: str, known: Sequence[str]) -> None:
+    if value not in known:
+        raise UndertoneError(
+            f"DiscriminantConfig.{name} must be {' or '.join(known)}, found {value!r}: "
+            f"--set discriminant.{name}={known[0]}"
         )
 
 
@@ -92,7 +107,8 @@ class Discriminant(Head):
     def predict(self, vectors: np.ndarray) -> np.ndarray:
         """(n_utterances, n_outputs) probabilities.
 
-        They are overconfident, as of any Gaussian model in many dimensions.
+        They are overconfident, as of any Gaussian model in many dimensions, until the
+        discriminant is ``cooled``.
         """
         return softmax(self.scores(vectors), axis=1).astype(np.float32)
 
@@ -106,47 +122,12 @@ class Discriminant(Head):
         return scaled(vectors, mean=self.mean, sd=self.sd, emphasis=self.emphasis)
 
     def cooled(self, temperature: float) -> "Discriminant":
-        """The same decisions, surer (below 1) or less sure (above 1) of themselves."""
-        return replace(self, weight=self.weight / temperature, bias=self.bias / temperature)
+        """The same decisions, surer (below 1) or less sure (above 1) of themselves.
 
-
-def temperature_of(probabilities: np.ndarray, truth: np.ndarray) -> float:
-    """The temperature at which probabilities fit what turned out to be true best.
-
-    One more utterance of every emotion than was seen is counted in the place of each, so that few
-    that all came true do not make certain: of n utterances and k emotions the target is not 1 but
-    (n + 1) / (n + k), and 1 / (n + k) for every other (Platt, 1999).
-
-    Args:
-        probabilities: (n_utterances, n_outputs) of utterances that the fit did not know.
-        truth: (n_utterances,) positions of the emotions.
-
-    Source: Guo et al., "On calibration of modern neural networks", arXiv 1706.04599.
-    """
-    scores = np.log(np.maximum(probabilities.astype(np.float64), SMALLEST))
-    n, n_outputs = scores.shape
-    target = np.full(scores.shape, 1 / (n + n_outputs))
-    target[np.arange(n), truth] = (n + 1) / (n + n_outputs)
-
-    def cost(log_temperature: float) -> float:
-        logs = log_softmax(scores / np.exp(log_temperature), axis=1)
-        return -(target * logs).sum(axis=1).mean()
-
-    return float(np.exp(minimize_scalar(cost, bounds=(-3, 7), method="bounded").x))
-
-
-def temperature_untested(probabilities: np.ndarray) -> float:
-    """The temperature for a fit of which nobody knows how often it is right.
-
-    The likeliest emotion of the utterances that it was fitted to becomes about ``ODDS`` times as
-    likely as the next: it orders, and promises next to nothing.
-
-    Args:
-        probabilities: (n_utterances, n_outputs) of the utterances that it was fitted to.
-    """
-    logs = np.log(np.maximum(probabilities.astype(np.float64), SMALLEST))
-    second, first = np.partition(logs, -2, axis=1)[:, -2:].T
-    return max(1.0, float((first - second).mean() / math.log(ODDS)))
+        An emotion without a label stays impossible.
+        """
+        bias = np.where(self.bias <= NEVER / 2, self.bias, self.bias / temperature)
+        return replace(self, weight=self.weight / temperature, bias=bias)
 
 
 def fit_discriminant(
@@ -160,7 +141,31 @@ def fit_discriminant(
     weights: np.ndarray | None = None,
     copies: Copies | None = None,
 ) -> Discriminant:
-    """Fit to labels and a crowd.
+    """Fit to labels and a crowd, as ``fit_and_judge``, whose verdict is left out."""
+    return fit_and_judge(
+        vectors,
+        truth,
+        crowd=crowd,
+        n_outputs=n_outputs,
+        settings=settings,
+        emphasis=emphasis,
+        weights=weights,
+        copies=copies,
+    )[0]
+
+
+def fit_and_judge(
+    vectors: np.ndarray,
+    truth: np.ndarray,
+    *,
+    crowd: Crowd,
+    n_outputs: int,
+    settings: DiscriminantConfig,
+    emphasis: np.ndarray | None = None,
+    weights: np.ndarray | None = None,
+    copies: Copies | None = None,
+) -> tuple[Discriminant, Verdict]:
+    """Fit to labels and a crowd, and whether the crowd taught.
 
     Args:
         vectors: (n_labels, n_values).
@@ -184,7 +189,9 @@ def fit_discriminant(
     if weights is None:
         weights = np.full(len(truth), float(settings.label_weight))
     weight, bias = prior.fit(labelled, truth, weights=weights, n_outputs=n_outputs)
-    for _ in range(settings.rounds if len(others) else 0):
+    mode = settings.self_training if settings.rounds else OFF
+    verdict = judge(others @ weight.T + bias, truth, mode)
+    for _ in range(settings.rounds if verdict.on else 0):
         joining, guess = surest(others @ weight.T + bias, settings.crowd_share)
         weight, bias = prior.fit(
             np.concatenate([labelled, others[joining]]),
@@ -192,7 +199,7 @@ def fit_discriminant(
             weights=np.concatenate([weights, np.ones(len(joining))]),
             n_outputs=n_outputs,
         )
-    return Discriminant(mean, sd, emphasis, weight, bias)
+    return Discriminant(mean, sd, emphasis, weight, bias), verdict
 
 
 def surest(scores: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:

@@ -28,17 +28,19 @@ from undertone.corpora.official import folds_of, parts_of
 from undertone.corpora.pool import Pool, PoolPart, pool
 from undertone.errors import UndertoneError
 from undertone.evaluation.ceiling import ceilings_of
+from undertone.evaluation.reliability import Reliability, reliability
+from undertone.evaluation.report.reliable import in_markdown
 from undertone.evaluation.score import Score, score_rows
 from undertone.evaluation.vault import Vault, look_at_score
 from undertone.features.name import FeatureName
 from undertone.features.text.reader import TextSettings
 from undertone.features.upstream.source import find
-from undertone.models.discriminant import temperature_untested
 from undertone.models.encoder import EncoderConfig
 from undertone.progress import Progress
 from undertone.recogniser.card import Facts, escaped
 from undertone.recogniser.folder import Inputs, PretrainedEncoder, Recogniser
-from undertone.systems.fits import temperature_within
+from undertone.systems.calibrated import HOW
+from undertone.systems.crowd_notes import told_of_fit
 from undertone.systems.fitted import Fitted
 from undertone.systems.plan import Cell, Data, Draws, Plan
 from undertone.systems.problem import Material, Problem
@@ -54,14 +56,8 @@ from undertone.systems.table import (
     systems_of,
 )
 from undertone.systems.taught import lopsided
+from undertone.tasks import CHOICE
 from undertone.training.normalise import fit_normaliser, unchanged
-
-HOW_SURE = "How sure the probabilities are was set by cross-validation on the same labels."
-NOT_SURE = (
-    "**How sure the probabilities may be was not tested**: the labels leave no speaker to hold "
-    "out. They were cooled until the likeliest emotion of a training utterance is about twice as "
-    "likely as the next; take them for an order, not for odds."
-)
 
 
 @dataclass(frozen=True)
@@ -165,10 +161,11 @@ class Build:
                 f"the system {self.row.name} hears the frames of its teacher, and is for curves; "
                 f"to train the teacher itself leave --system out and take --features {teacher}"
             )
-        if self.data.others and not self.row.needs_teacher:
+        if self.data.others and not self.row.hears_others:
+            rows = systems_of(self.data.task).values()
             raise UndertoneError(
                 f"the system {self.row.name} does not use unlabelled corpora: leave --unlabelled "
-                "out, or take --system taught"
+                f"out, or take --system {' or '.join(r.name for r in rows if r.hears_others)}"
             )
         nobody = not (self.data.others or self.data.unlabelled or self.settings.labels)
         if self.row.needs_teacher and nobody:
@@ -315,24 +312,30 @@ class Build:
                 ceilings=ceilings_of(
                     corpus, self.data.task, np.array(tested)[of_row == name].tolist()
                 ),
+                reliability=self._reliability(
+                    values[of_row == name], truth[of_row == name], speakers[of_row == name]
+                ),
             )
             for name in np.unique(of_row)
         )
         return replace(first, others=tuple(others))
 
+    def _reliability(
+        self, values: np.ndarray, truth: np.ndarray, speakers: np.ndarray
+    ) -> Reliability | None:
+        """How far probabilities of classes hold."""
+        if self.data.task.kind != CHOICE:
+            return None
+        return reliability(values[None], truth, list(speakers))
+
     def fit_all(self) -> Recogniser:
         """The system on all speakers."""
-        problem, material = self._of_everybody, self._of_everybody.material
+        problem = self._of_everybody
         fitted = self.row.fit(problem, self._settings)
-        if self.row.overconfident:
-            temperature = self._temperature
-            if temperature is None:
-                temperature = temperature_untested(fitted.predict(material, problem.budget))
-            fitted = fitted.cooled(temperature)
         return self._served(fitted, problem)
 
     def recogniser_of(self, cell: Cell) -> Recogniser:
-        """The system on the training speakers of one cell; its probabilities are as they come."""
+        """The system on the training speakers of one cell."""
         problem = self.plan.problem(cell, self._material(cell))
         return self._served(self.row.fit(problem, self._settings), problem)
 
@@ -405,10 +408,11 @@ class Build:
         return Facts(
             title=f"Recogniser of {', '.join(task.outputs)}",
             features=f"{inputs.features}, {len(inputs.columns)} columns",
-            method=self._describe() + "".join(f" {line}" for line in describe_teaching(notes)),
+            method=self._describe(notes) + "".join(f" {line}" for line in describe_teaching(notes)),
             headings=("this model", *score.floors) if score else (),
             scores=score.rows() if score else [],
             measured=measured,
+            reliability=in_markdown(score.reliability) if score and score.reliability else "",
             audit=[finding.what for finding in findings],
         )
 
@@ -417,11 +421,6 @@ class Build:
         """The last cell's, in which everybody trains."""
         cell = self.plan.cells[-1]
         return self.plan.problem(cell, self._material(cell))
-
-    @cached_property
-    def _temperature(self) -> float | None:
-        """Found by cross-validation; None where there was nothing to find it on."""
-        return temperature_within(self._of_everybody, self.row.fit, self._settings)
 
     @cached_property
     def _settings(self) -> Any:
@@ -437,7 +436,7 @@ class Build:
             normaliser = unchanged(len(plan.frames.columns), stride=plan.shape.stride)
         return plan.material(cell.fold, normaliser, encoder)
 
-    def _describe(self) -> str:
+    def _describe(self, notes: Mapping[str, Any]) -> str:
         labels = self.settings.labels or len(self.data.corpus)
         text = (
             f"Task: {self.data.task.name}. System `{self.row.name}` ({self.row.label}): "
@@ -446,8 +445,9 @@ class Build:
         if self.pretrained:
             pool = ", ".join(map(escaped, self.pretrained.notes["pool"]))
             text += f" The encoder was pre-trained without labels on {pool}."
-        if self.row.overconfident:
-            text += f" {HOW_SURE if self._temperature is not None else NOT_SURE}"
+        if "temperature_from" in notes:
+            text += f" {HOW[notes['temperature_from']]}"
+        text += "".join(f" {line}" for line in told_of_fit(notes))
         text += f" Labels seen, validation included: {labels}."
         if self.data.words is not None:
             text += "".join(f" {note}" for note in self.data.words.notes)

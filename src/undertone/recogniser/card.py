@@ -32,6 +32,7 @@ class Facts:
         scores: rows (what, this model, a cell a floor); empty where nothing was measured.
         measured: how the scores came about.
         audit: what the audit of the data found, sentences without their full stop.
+        reliability: how far probabilities hold, in Markdown; empty where nothing was measured.
     """
 
     title: str
@@ -41,6 +42,7 @@ class Facts:
     scores: Sequence[tuple[str, ...]] = ()
     measured: str = ""
     audit: Sequence[str] = ()
+    reliability: str = ""
 
 
 def escaped(text: str) -> str:
@@ -63,6 +65,8 @@ def write_card(facts: Facts, corpora: Sequence[Corpus]) -> str:
         found = (f"* {escaped(what[:1].upper() + what[1:])}." for what in facts.audit)
         parts.append("## Audit\n\n" + "\n".join(found) + "\n")
     parts.append("## Scores\n\n" + _scores(facts) + "\n")
+    if facts.reliability:
+        parts.append(f"## Whether its probabilities hold\n\n{facts.reliability}\n")
     parts.append(f"## Limits\n\n{LIMITS}")
     parts.append(f"Made with Undertone {undertone.__version__}.\n")
     return "\n".join(parts)

@@ -20,17 +20,23 @@ from undertone.errors import UndertoneError
 from undertone.models.cnn import CnnConfig
 from undertone.models.crowd import Crowd
 from undertone.models.crowd_ridge import RidgeConfig, fit_crowd_ridge
-from undertone.models.discriminant import DiscriminantConfig, fit_discriminant, temperature_of
+from undertone.models.discriminant import (
+    NOTHING,
+    SCALE,
+    TRAINING,
+    DiscriminantConfig,
+    fit_and_judge,
+)
 from undertone.models.heads import Head
 from undertone.models.linear_and_svm import fit_logistic, fit_ridge, fit_svm
 from undertone.models.network import DenseHead
 from undertone.models.nuisance import Copies
 from undertone.models.picture import PictureConfig, load_backbone
+from undertone.models.self_training import OFF
 from undertone.models.voices import left_by
 from undertone.systems.fitted import Fitted, OnPictures, OnSegments, OnSteps, OnVectors, View
-from undertone.systems.problem import DESCRIPTORS, Problem
+from undertone.systems.problem import DESCRIPTORS, Material, Problem
 from undertone.tasks import CHOICE, Task
-from undertone.tasks.draws import LabelDraw
 from undertone.training import segments
 from undertone.training.normalise import fit_normaliser
 from undertone.training.outputs import Outputs, outputs_of
@@ -40,7 +46,12 @@ from undertone.training.supervised import fit as fit_network
 
 POOLING = "mean_sd"  # of an encoder's outputs beside descriptors
 OF_COPIES = {DESCRIPTORS, "pooled"}  # blocks that copies have
-N_GROUPS = 5  # of speakers, to find how sure probabilities may be
+USED_FOR = {
+    SCALE: "gave their scale and were not learned from",
+    TRAINING: "joined in self-training, too",
+    NOTHING: "were left out, as asked",
+}
+MOST_ELSEWHERE = 2_000  # utterances of other corpora in a crowd, and at most as many as its own
 
 
 def fit_full(problem: Problem, settings: FinetuneConfig, *, start: str) -> Fitted:
@@ -128,10 +139,10 @@ def fit_combined(
     lesson = lesson or _given(problem, weight=settings.label_weight)
     labelled, of_block = vectors_of(problem, view, lesson.utterances), _emphasis(problem, block)
     of_encoder = np.full(labelled.shape[1] - len(of_block), settings.encoder_emphasis)
-    discriminant = fit_discriminant(
+    discriminant, verdict = fit_and_judge(
         labelled,
         lesson.truth.argmax(axis=1),
-        crowd=crowd_of(problem, view, lesson),
+        crowd=crowd_of(problem, view, lesson, other_speech=settings.other_speech),
         n_outputs=problem.n_outputs,
         settings=settings,
         emphasis=np.append(of_block, of_encoder),
@@ -139,7 +150,14 @@ def fit_combined(
         copies=copies_of(problem, replace(view, centring=0.0)),
     )
     heard = partial(_heard, lesson, discriminant)
-    return OnVectors(view, discriminant, expected=view.expected(problem.material, heard))
+    told = {"self_training": verdict.to_dict(), "crowd": _told_of_crowd(problem, settings)}
+    expected = view.expected(problem.material, heard)
+    return OnVectors(view, discriminant, expected=expected, remarks=told)
+
+
+def fit_on_labels_alone(problem: Problem, settings: DiscriminantConfig) -> OnVectors:
+    """The same discriminant analysis whose crowd gives scale and speakers, and teaches nothing."""
+    return fit_combined(problem, replace(settings, self_training=OFF))
 
 
 def fit_ridge_in_crowd(
@@ -228,47 +246,6 @@ def fit_pictures(problem: Problem, settings: PictureConfig) -> Fitted:
     return OnPictures(View(), network, problem.task, rate, settings, bands)
 
 
-def temperature_within(
-    problem: Problem, fit: Callable[[Problem, Any], Fitted], settings: Any
-) -> float | None:
-    """How much to cool what ``fit`` gives, found on the labels given, by speaker.
-
-    Returns:
-        The temperature; None where no speaker can be held out, as of labels of one speaker.
-    """
-    speakers = np.unique(problem.speakers(problem.budget).astype(str))
-    groups = np.array_split(generator(problem.seed, "temperature").permutation(speakers), N_GROUPS)
-    held_out, probabilities = [], []
-    for group in (set(group) for group in groups if 0 < len(group) < len(speakers)):
-        part = _without(problem, group)
-        if part.test:
-            held_out += part.test
-            probabilities.append(fit(part, settings).predict(part.material, part.test))
-    if not probabilities:
-        return None
-    return temperature_of(np.concatenate(probabilities), problem.positions(held_out))
-
-
-def _without(problem: Problem, group: set[str]) -> Problem:
-    """The same problem as if these speakers were unknown; their labelled utterances are its test.
-
-    Of an emotion without labels among the others nothing can be said: it is not tested.
-    """
-    crowd = {name: who for name, who in problem.material.crowd.items() if who not in group}
-    kept = [name for name in problem.budget if problem.speaker[name] not in group]
-    known = set(problem.positions(kept))
-    return replace(
-        problem,
-        material=replace(problem.material, crowd=crowd),
-        labels=LabelDraw(kept, []),
-        test=[
-            name
-            for name in problem.budget
-            if problem.speaker[name] in group and problem.positions([name])[0] in known
-        ],
-    )
-
-
 def _fit_classifier(problem: Problem, view: View, fit: Callable[..., Head]) -> OnVectors:
     head = fit(
         view.vectors(problem.material, problem.budget),
@@ -296,16 +273,54 @@ def _given(problem: Problem, weight: float = 1.0) -> Lesson:
     return Lesson(names, problem.truths(names), np.full(len(names), float(weight)))
 
 
-def crowd_of(problem: Problem, view: View, lesson: Lesson | None = None) -> Crowd:
-    """The training speakers' speech, and of which nothing is learned but its sound."""
-    crowd, seen = problem.material.crowd, set((lesson or _given(problem)).utterances)
-    vectors = vectors_of(problem, view, list(crowd))
+def crowd_of(
+    problem: Problem, view: View, lesson: Lesson | None = None, *, other_speech: str = SCALE
+) -> Crowd:
+    """The training speakers' speech, and of which nothing is learned but its sound.
+
+    Speech of other corpora joins the scale, or self-training too, or nothing; its voices are
+    nobody's: they tell nothing of how the training speakers differ.
+    """
+    material, seen = problem.material, set((lesson or _given(problem)).utterances)
+    own, elsewhere = (
+        list(material.crowd),
+        [] if other_speech == NOTHING else some_elsewhere(material),
+    )
+    speakers = [who if knows(who) else None for who in material.crowd.values()]
+    joins, everybody = other_speech == TRAINING, [*own, *elsewhere]
+    vectors = vectors_of(problem, view, everybody)
     return Crowd(
         vectors,
-        speakers=np.array([who if knows(who) else None for who in crowd.values()], dtype=object),
-        unlabelled=np.array([name not in seen for name in crowd]),
-        voiced=voiced_of(problem, view, list(crowd), vectors),
+        speakers=np.array([*speakers, *[None] * len(elsewhere)], dtype=object),
+        unlabelled=np.array(
+            [name not in seen for name in own] + [joins and n not in seen for n in elsewhere],
+            dtype=bool,
+        ),
+        voiced=voiced_of(problem, view, everybody, vectors),
     )
+
+
+def _told_of_crowd(problem: Problem, settings: DiscriminantConfig) -> dict[str, Any]:
+    """Who is in a crowd, and what for."""
+    material, use = problem.material, settings.other_speech
+    return {
+        "own": len(material.crowd),
+        "elsewhere": 0 if use == NOTHING else len(some_elsewhere(material)),
+        "elsewhere_given": len(material.elsewhere),
+        "use": USED_FOR[use],
+    }
+
+
+def some_elsewhere(material: Material) -> list[str]:
+    """Speech of other corpora that joins a crowd: never more than the crowd's own.
+
+    What is too much is drawn at random, the same for all draws of labels in a fold.
+    """
+    names, most = list(material.elsewhere), min(MOST_ELSEWHERE, len(material.crowd))
+    if len(names) <= most:
+        return names
+    order = generator(material.seed, "elsewhere").permutation(len(names))
+    return [names[i] for i in sorted(order[:most])]
 
 
 def copies_of(problem: Problem, view: View) -> Copies | None:

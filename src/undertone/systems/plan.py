@@ -10,13 +10,13 @@ the labels, or the truth that a system sees, and every test utterance is of a te
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from undertone.corpora.corpus import Corpus
 from undertone.corpora.folds import Fold, draw_labels, largest_budget
-from undertone.corpora.pool import Pool
+from undertone.corpora.pool import SKEWED, Pool
 from undertone.corpora.sentences import said_on_both_sides
 from undertone.errors import UndertoneError
 from undertone.features.copies import Copied
@@ -26,7 +26,7 @@ from undertone.systems.layers import Layers
 from undertone.systems.problem import PRETRAINED, Material, Problem
 from undertone.systems.words import Words
 from undertone.tasks import Task
-from undertone.tasks.draws import LabelDraw
+from undertone.tasks.draws import BALANCED, LabelDraw
 from undertone.training.normalise import Normaliser, fill_memory
 from undertone.training.seeds import seed_of
 
@@ -177,7 +177,7 @@ class Plan:
         """What every system is given in a cell: the labels of its budget and no others."""
         seen = cell.labels.utterances
         return Problem(
-            material=material,
+            material=_hearing(material, {name: self.speaker[name] for name in seen}),
             task=self.task,
             labels=cell.labels,
             test=list(self.folds[cell.fold].test),
@@ -185,6 +185,13 @@ class Plan:
             speaker={name: self.speaker[name] for name in seen},
             seed=seed_of(self.seed, cell.name),
         )
+
+
+def _hearing(material: Material, labelled: Mapping[str, str]) -> Material:
+    """The same, whose crowd holds the labelled utterances, from a lopsided pool or not."""
+    if material is None or labelled.keys() <= material.crowd.keys():
+        return material
+    return replace(material, crowd={**material.crowd, **labelled})
 
 
 def _of_like_length(lengths: Mapping[str, int]) -> dict[str, tuple[str, ...]]:
@@ -207,11 +214,13 @@ class Draws:
         budgets: numbers of labels; one that stands for all is the number of the fold with the most.
         n_draws: of each budget.
         all_labels: the budget that stands for all; 0 where none does.
+        how: balanced over the emotions, or random: of what the fold's pool holds of the corpus.
     """
 
     budgets: Sequence[int]
     n_draws: int = 1
     all_labels: int = 0
+    how: str = BALANCED
 
 
 @dataclass(frozen=True)
@@ -265,7 +274,7 @@ class Data:
             truth=dict(zip(rows["utterance"], self.task.truth(rows), strict=True)),
             speaker=dict(zip(rows["utterance"], rows["speaker"], strict=True)),
             folds={fold.index: self._fold(fold, pool, others) for fold, pool, others in folds},
-            cells=tuple(self._cells([fold for fold, _, _ in folds], draws, seed)),
+            cells=tuple(self._cells([(fold, pool) for fold, pool, _ in folds], draws, seed)),
             shape=shape,
             seed=seed,
             teacher=self.teacher,
@@ -315,7 +324,9 @@ class Data:
         """
         rows, repeated = self.corpus.table, self.said_in_test(fold)
         own = set(pool.parts[0].utterances) - repeated
-        unlabelled = ((n, who) for n, who in self.unlabelled.items() if n not in repeated)
+        unlabelled = [(n, who) for n, who in self.unlabelled.items() if n not in repeated]
+        if pool.parts[0].skewed_away:  # nobody knows what is felt there
+            unlabelled = []
         return FoldPlan(
             test=tuple(sorted(rows["utterance"][fold.tests(rows)])),
             pool=tuple(
@@ -349,9 +360,17 @@ class Data:
         repeated = self.said_in_test(fold) & set(names)
         return self.corpus.drop(dict.fromkeys(repeated, SAID_IN_TEST)) if repeated else self.corpus
 
-    def _cells(self, folds: Sequence[Fold], draws: Draws, seed: int) -> Iterator[Cell]:
-        for fold in folds:
-            corpus = self.learned_from(fold)
+    def _drawn_from(self, fold: Fold, pool: Pool, draws: Draws) -> Corpus:
+        """Where labels come from: balanced ones from all, random ones from a pool as it is."""
+        corpus, skewed = self.learned_from(fold), pool.parts[0].skewed_away
+        if draws.how == BALANCED or not skewed:
+            return corpus
+        gone = skewed & set(corpus.table["utterance"])
+        return corpus.drop(dict.fromkeys(sorted(gone), SKEWED))
+
+    def _cells(self, folds: Sequence[tuple[Fold, Pool]], draws: Draws, seed: int) -> Iterator[Cell]:
+        for fold, pool in folds:
+            corpus = self._drawn_from(fold, pool, draws)
             most = largest_budget(corpus, fold, self.task)
             for draw in range(draws.n_draws):
                 for budget in draws.budgets:
@@ -362,5 +381,6 @@ class Data:
                         draw=draw,
                         seed=seed,
                         task=self.task,
+                        how=draws.how,
                     )
                     yield Cell(fold.index, draw, budget, labels)

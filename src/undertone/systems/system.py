@@ -47,7 +47,7 @@ class System(Compared):
         pretrains: whether it starts from an encoder pre-trained on the pool.
         sees_pool: whether statistics of the pool enter.
         one_layer: whether it reads one layer of an encoder, chosen on labels where none is named.
-        overconfident: whether its probabilities want a temperature before they are served.
+        hears_others: whether unlabelled corpora join its crowd.
         needs_teacher: whether an encoder beside the frames teaches it.
         hears_teacher: whether it hears that encoder to predict, too.
         reads_words: whether it is fitted on transcripts.
@@ -62,7 +62,7 @@ class System(Compared):
     pretrains: bool = False
     sees_pool: bool = False
     one_layer: bool = False
-    overconfident: bool = False
+    hears_others: bool = False
     needs_teacher: bool = False
     hears_teacher: bool = False
     reads_words: bool = False

@@ -15,6 +15,7 @@ from undertone.evaluation.report.result import Contrast, Pair
 from undertone.features.name import FeatureName
 from undertone.models.heads import Constant
 from undertone.systems import fits, taught_rows, word_rows
+from undertone.systems.calibrated import calibrated
 from undertone.systems.fitted import Fitted, OnVectors, View
 from undertone.systems.problem import PRETRAINED, RANDOM, Problem
 from undertone.systems.system import (
@@ -40,13 +41,13 @@ ROWS: tuple[System, ...] = (
         "pretrained",
         "Descriptors of the frames beside mean and sd of the pre-trained GRU's outputs, in a "
         "shrunk linear discriminant analysis, self-trained on unlabelled training speech.",
-        partial(fits.fit_combined, start=PRETRAINED),
+        calibrated(partial(fits.fit_combined, start=PRETRAINED)),
         DISCRIMINANT,
         tasks=(CHOICE,),
         pretrains=True,
         sees_pool=True,
         recommended=True,
-        overconfident=True,
+        hears_others=True,
         adapts=True,
     ),
     System(
@@ -54,11 +55,11 @@ ROWS: tuple[System, ...] = (
         "descriptors + random",
         "control",
         "The same with a random GRU.",
-        partial(fits.fit_combined, start=RANDOM),
+        calibrated(partial(fits.fit_combined, start=RANDOM)),
         DISCRIMINANT,
         tasks=(CHOICE,),
         sees_pool=True,
-        overconfident=True,
+        hears_others=True,
         adapts=True,
     ),
     System(
@@ -66,10 +67,10 @@ ROWS: tuple[System, ...] = (
         "descriptors alone",
         "classic",
         "The same discriminant analysis, self-trained, on the descriptors alone.",
-        fits.fit_combined,
+        calibrated(fits.fit_combined),
         DISCRIMINANT,
         tasks=(CHOICE,),
-        overconfident=True,
+        hears_others=True,
         adapts=True,
     ),
     System(
@@ -145,6 +146,7 @@ ROWS: tuple[System, ...] = (
         fits.fit_ridge_in_crowd,
         RIDGE,
         tasks=(Dimensions.name,),
+        hears_others=True,
         recommended=True,
         adapts=True,
     ),
@@ -157,6 +159,7 @@ ROWS: tuple[System, ...] = (
         fits.fit_ridge_in_crowd,
         RIDGE,
         tasks=(Dimensions.name,),
+        hears_others=True,
         usual=(ENCODER,),
         recommended=True,
         adapts=True,
@@ -167,13 +170,25 @@ ROWS: tuple[System, ...] = (
         "classic",
         "Means over time of all layers, the middle ones counting most, in a shrunk linear "
         "discriminant analysis, self-trained on unlabelled training speech.",
-        fits.fit_combined,
+        calibrated(fits.fit_combined),
         DISCRIMINANT,
         tasks=(CHOICE,),
         usual=(ENCODER,),
         recommended=True,
-        overconfident=True,
+        hears_others=True,
         adapts=True,
+    ),
+    System(
+        "labels_alone",
+        "without self-training",
+        "control",
+        "The discriminant analysis on descriptors or all layers, whose crowd gives scale and "
+        "speakers and teaches nothing.",
+        calibrated(fits.fit_on_labels_alone),
+        DISCRIMINANT,
+        tasks=(CHOICE,),
+        usual=(),
+        hears_others=True,
     ),
     System(
         "linear",
@@ -213,8 +228,8 @@ ROWS: tuple[System, ...] = (
         PICTURE,
         usual=(),
     ),
-    *taught_rows.of_teaching(CHOICE, overconfident=True),
-    *taught_rows.of_teaching(AMOUNTS, overconfident=False),
+    *taught_rows.of_teaching(CHOICE),
+    *taught_rows.of_teaching(AMOUNTS),
 )
 PAIRS = (
     Pair("combined", "combined_random", "beside descriptors"),
@@ -225,6 +240,8 @@ PAIRS = (
     ),
 )
 CONTRASTS = (
+    Contrast("layers", "labels_alone", "labels alone", "self-training"),
+    Contrast("descriptors", "labels_alone", "labels alone", "self-training"),
     Contrast("taught", "layers", "the same student untaught"),
     Contrast("taught", "descriptors", "the same student untaught"),
     Contrast("taught", "taught_by_itself", "the teacher taught by itself"),
@@ -236,7 +253,9 @@ CONTRASTS = (
     Contrast("audio_text_train", "layers", "the voice alone", "words"),
     Contrast("audio_text_train", "descriptors", "the voice alone", "words"),
 )
-ALONGSIDE = {  # no row without its control
+ALONGSIDE = {  # no row without its control, where the task has it
+    "descriptors": ("labels_alone",),
+    "layers": ("labels_alone",),
     "taught": ("taught_by_itself",),
     "audio_text": ("text_shuffled",),
 }
@@ -261,7 +280,7 @@ def known_names() -> tuple[str, ...]:
 
 def who_sees_pool() -> tuple[str, ...]:
     """Names of the systems that use unlabelled corpora."""
-    return tuple(row.name for row in ROWS if row.sees_pool)
+    return tuple(dict.fromkeys(row.name for row in ROWS if row.sees_pool or row.hears_others))
 
 
 def usual_systems(

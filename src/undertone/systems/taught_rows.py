@@ -3,12 +3,14 @@
 from dataclasses import replace
 from functools import partial
 
+from undertone.systems.calibrated import calibrated
 from undertone.systems.problem import TEACHER
 from undertone.systems.system import ENCODER, FRAMES, TAUGHT, System
 from undertone.systems.taught import fit_taught, fit_teacher
+from undertone.tasks import CHOICE
 
 
-def of_teaching(kind: str, *, overconfident: bool) -> tuple[System, ...]:
+def of_teaching(kind: str) -> tuple[System, ...]:
     """What a teacher taught, the control, and the teacher itself, of one kind of tasks."""
     rows = (
         System(
@@ -40,10 +42,11 @@ def of_teaching(kind: str, *, overconfident: bool) -> tuple[System, ...]:
     return tuple(
         replace(
             row,
+            fit=calibrated(row.fit) if kind == CHOICE else row.fit,
             settings=TAUGHT,
             tasks=(kind,),
             usual=(FRAMES, ENCODER),
-            overconfident=overconfident,
+            hears_others=True,
             needs_teacher=True,
         )
         for row in rows

@@ -4,6 +4,7 @@ from functools import partial
 from typing import Any
 
 from undertone.systems import word_fits
+from undertone.systems.calibrated import calibrated
 from undertone.systems.fitted import SHUFFLED
 from undertone.systems.system import DISCRIMINANT, ENCODER, FRAMES, RIDGE, Fit, System
 from undertone.tasks import AMOUNTS, CHOICE
@@ -17,10 +18,9 @@ def _reading(
     return (
         System(
             *(name, label, kind, description),
-            classes,
+            calibrated(classes),
             DISCRIMINANT,
             tasks=(CHOICE,),
-            overconfident=True,
             **flags,
         ),
         System(name, label, kind, description, amounts, RIDGE, tasks=(AMOUNTS,), **flags),

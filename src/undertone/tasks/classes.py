@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 
 from undertone.errors import UndertoneError
-from undertone.tasks.draws import Asked, LabelDraw, draw_balanced
+from undertone.tasks.draws import RANDOM, Asked, LabelDraw, draw_as_it_comes, draw_balanced
 from undertone.tasks.rows import Rows, mean_of_those_that_exist, share, weigh
 from undertone.tasks.task import CHOICE, Floor, Metric, Task
 
@@ -192,7 +192,9 @@ class Classes(Task):
         return np.where(positions[:, None] < 0, np.nan, self.one_hot(positions))
 
     def draw(self, rows: pd.DataFrame, asked: Asked) -> LabelDraw:
-        """Balanced over the emotions."""
+        """Balanced over the emotions, or as they come."""
+        if asked.how == RANDOM:
+            return draw_as_it_comes(rows, asked)
         return draw_balanced(rows, self.outputs, asked)
 
     def decide(self, values: np.ndarray) -> np.ndarray:

@@ -15,6 +15,8 @@ import pandas as pd
 from undertone.errors import UndertoneError
 
 VALIDATION_SHARE = 0.2  # of the label budget
+BALANCED, RANDOM = HOWS = ("balanced", "random")  # how labels of classes are drawn
+N_REDRAWS = 1_000  # of labels at random that are all of one emotion
 N_SPEAKER_CHOICES = 200  # tried in search of validation speakers
 
 
@@ -40,6 +42,8 @@ class Asked:
         fold: number of the fold.
         seed: of the whole sweep.
         validation_share: of the budget; 0 for no validation.
+        how: balanced over the emotions, for which their truth has to be known already, or at
+            random, as whoever labels what comes gets them. Amounts are always drawn at random.
     """
 
     budget: int
@@ -47,6 +51,7 @@ class Asked:
     fold: int = 0
     seed: int = 0
     validation_share: float = VALIDATION_SHARE
+    how: str = BALANCED
 
     def rng(self, *names: int) -> np.random.Generator:
         """Random numbers of this sample, one stream a purpose."""
@@ -69,6 +74,12 @@ def draw_balanced(rows: pd.DataFrame, outputs: Sequence[str], asked: Asked) -> L
             f"emotions ({', '.join(outputs)}): raise it to {len(outputs)} or more"
         )
     _check_budget(asked, len(rows))
+    _check_emotions(rows, asked)
+    order = _balanced_order(rows["emotion"], asked.rng(asked.fold, asked.draw, 1))
+    return _with_validation(rows.iloc[order[: asked.budget]], asked)
+
+
+def _check_emotions(rows: pd.DataFrame, asked: Asked) -> None:
     if rows["emotion"].nunique() < 2:
         raise UndertoneError(
             f"the training speakers of fold {asked.fold} hold labels of {rows['emotion'].iloc[0]} "
@@ -76,14 +87,40 @@ def draw_balanced(rows: pd.DataFrame, outputs: Sequence[str], asked: Asked) -> L
             "speakers, or take another number of folds with --folds N (finetune and teach: --set "
             "folds=N)"
         )
-    order = _balanced_order(rows["emotion"], asked.rng(asked.fold, asked.draw, 1))
-    drawn = rows.iloc[order[: asked.budget]]
+
+
+def _with_validation(drawn: pd.DataFrame, asked: Asked) -> LabelDraw:
+    """Some of the labels drawn are held out, by speaker where that can be, else by emotion."""
     rng = asked.rng(asked.fold, asked.draw, 2, asked.budget)
     speakers, emotions = (drawn[name].to_numpy(str) for name in ("speaker", "emotion"))
     held_out = _validation_by_speaker(speakers, emotions, rng, share=asked.validation_share)
     if held_out is None:
         held_out = _validation_by_emotion(emotions, asked.validation_share, rng)
     return _parted(drawn, held_out)
+
+
+def draw_as_it_comes(rows: pd.DataFrame, asked: Asked) -> LabelDraw:
+    """So many labels of classes, each utterance as likely as any other: an emotion may be missing.
+
+    The draws of one fold and number are nested, but where an order was drawn anew because its first
+    labels, as many as the budget, were all of one emotion, of which nothing can be learned.
+    Validation is as in ``draw_balanced``. ``rows`` have the columns utterance, speaker and emotion.
+    """
+    rows = rows.sort_values("utterance", ignore_index=True)
+    _check_budget(asked, len(rows))
+    _check_emotions(rows, asked)
+    orders = (
+        asked.rng(asked.fold, asked.draw, 5, again).permutation(len(rows))
+        for again in range(N_REDRAWS)
+    )
+    emotion = rows["emotion"].to_numpy(str)
+    order = next((o for o in orders if len(set(emotion[o[: asked.budget]])) > 1), None)
+    if order is None:
+        raise UndertoneError(
+            f"{N_REDRAWS} random draws of {asked.budget} labels in fold {asked.fold} held one "
+            "emotion each: raise the budget, or draw them balanced with --draw balanced"
+        )
+    return _with_validation(rows.iloc[order[: asked.budget]], asked)
 
 
 def draw_anyhow(rows: pd.DataFrame, asked: Asked) -> LabelDraw:

@@ -25,6 +25,7 @@ from undertone.errors import printable
 from undertone.evaluation.estimate import Estimate, decimal
 from undertone.evaluation.intervals import tail_probability
 from undertone.evaluation.report import plots, shift_plot, tables, voices
+from undertone.evaluation.report.reliable import errors, tenths
 from undertone.evaluation.report.result import CurveResult
 from undertone.evaluation.report.shifts import sentences
 from undertone.evaluation.report.shifts import tables as tables_of_shift
@@ -103,6 +104,7 @@ def _context(result: CurveResult) -> dict[str, Any]:
         "pair_signs": list(zip(result.pairs, plots.pair_glyphs(result), strict=True)),
         "by_output": _by_output(result, hard) if len(task.outputs) > 1 else [],
         "matrices": _matrices(result) if task.kind == CHOICE else [],
+        "reliability": [errors(result), *tenths(result)] if result.reliability else [],
     }
 
 

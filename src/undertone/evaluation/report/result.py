@@ -17,6 +17,7 @@ from undertone.corpora.audit import Finding
 from undertone.errors import UndertoneError
 from undertone.evaluation.ceiling import Ceiling
 from undertone.evaluation.curves import Curves
+from undertone.evaluation.reliability import Reliable
 from undertone.evaluation.report.claims import answers
 from undertone.evaluation.report.paper import Answer, Paper
 from undertone.evaluation.shift import Shift
@@ -120,6 +121,8 @@ class CurveResult:
     audit: tuple[Finding, ...] = ()  # of the data
     transductive: bool = False  # the unlabelled pool held test speakers, as the user asked
     notes: tuple[str, ...] = ()  # sentences for the method section
+    remarks: tuple[str, ...] = ()  # sentences for the opening, after the findings
+    reliability: tuple[Reliable, ...] = ()  # of systems and budgets, of classes
     contrasts: tuple[Contrast, ...] = ()
     paper: Paper | None = None
     unit: str = "speaker"  # what is resampled; "video" where the corpus does not tell who speaks

@@ -24,6 +24,9 @@ WORTHS = {  # what a contrast is about, and how its table is read
     "{unit}s. Part of what teaching gains is one more round of self-training: what a student keeps "
     "of its teacher is to be read against the better of the teacher and the teacher taught by "
     "itself.",
+    "self-training": "Above zero the crowd's guesses help, on the same labels, draws and test "
+    "{unit}s. Fits that were not self-trained, because their crowd sounds like another mix of "
+    "emotions than the labels, are in it with a difference of about 0.",
     "words": "Above zero words help, on the same labels, draws and test {unit}s. What is gained "
     "over the voice alone and not over somebody else's words is none of the words'.",
 }
@@ -129,7 +132,7 @@ def _contrasts(result: CurveResult, about: str) -> Table:
     curves, hint = result.curves, WORTHS[about].format(unit=result.unit)
     by_output = result.task.outputs if about == "words" and result.task.kind == AMOUNTS else ()
     return Table(
-        title=f"What {about} {'is' if about.startswith('a ') else 'are'} worth",
+        title=f"What {about} {'are' if about == 'words' else 'is'} worth",
         headings=(f"gain in {result.headline.label} over …", *map(str, curves.budgets)),
         rows=tuple(
             Row(

@@ -45,6 +45,7 @@ def summarise(result: CurveResult) -> Summary:
             *(sentence for budget in _ends(result) if (sentence := _rival(result, budget))),
             *(_contrast(result, contrast) for contrast in result.contrasts),
             *voices.findings(result),
+            *result.remarks,
         ),
     )
 

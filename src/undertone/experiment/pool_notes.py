@@ -1,0 +1,111 @@
+"""What a run tells of its unlabelled speech and of its labels: how drawn, who taught, what worth.
+
+In:  a finished sweep, its curves.
+Out: sentences for the report.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from undertone.corpora.skew import parse_skew
+from undertone.evaluation.curves import Curves
+from undertone.experiment.stored import Sweep
+from undertone.systems.plan import Plan
+from undertone.systems.table import CONTRASTS
+from undertone.tasks import CHOICE
+from undertone.tasks.draws import RANDOM
+
+ABOUT = "self-training"
+
+
+def how_drawn(plan: Plan, draw: str, skew: str) -> Iterator[str]:
+    """How labels were drawn, which emotions random draws lacked, and of what the pool was made."""
+    if plan.task.kind != CHOICE:
+        return
+    if draw == RANDOM:
+        yield (
+            "Labels were drawn at random, as whoever labels what comes gets them: often emotions "
+            f"have more of them{_lacking(plan)}."
+        )
+    else:
+        yield (
+            "Labels were drawn balanced over the emotions, for which somebody has to know the "
+            "emotions already: with labels as they come (--draw random) scores are lower."
+        )
+    if skew:
+        yield (
+            f"A study: the unlabelled speech of the training speakers was made lopsided, "
+            f"{parse_skew(skew)}, by leaving out what is too much; no system heard that. "
+            + (
+                "The labels came from what was left."
+                if draw == RANDOM
+                else "The labels came from all of it."
+            )
+        )
+
+
+def _lacking(plan: Plan) -> str:
+    """In how many draws an emotion had no label."""
+    lacking: Counter[int] = Counter()
+    total = Counter(cell.budget for cell in plan.cells)
+    for cell in plan.cells:
+        held = np.stack([plan.truth[name] for name in cell.labels.utterances]).any(axis=0)
+        lacking[cell.budget] += int(not held.all())
+    said = [f"{n} of {total[b]} with {b} labels" for b, n in sorted(lacking.items()) if n]
+    return f", and some had none in {', '.join(said)}" if said else ""
+
+
+def self_training_lines(sweep: Sweep, curves: Curves) -> Iterator[str]:
+    """Of each system with a control: self-training on, worth so much, or off, and why."""
+    for contrast in CONTRASTS:
+        pair = (contrast.ours, contrast.other)
+        if contrast.about != ABOUT or not set(pair) <= set(sweep.systems):
+            continue
+        label = next(row.label for row in sweep.rows if row.name == contrast.ours)
+        for budget in curves.budgets_of(*pair):
+            told = [n for n in notes_of(sweep, contrast.ours, budget, ABOUT.replace("-", "_")) if n]
+            if told:
+                worth = curves.gain(*pair, budget=budget).signed()
+                yield f"Self-training of {label}, {budget} labels: {_said(told, worth)}."
+
+
+def _said(told: Sequence[Mapping[str, Any]], worth: str) -> str:
+    """On in how many fits and worth what; off in how many, and why."""
+    off = [verdict for verdict in told if not verdict["on"]]
+    if not off:
+        return f"on, worth {worth}"
+    reasons = Counter(verdict["why"] for verdict in off)
+    why = "; ".join(
+        f"{f'in {n} ' * (len(reasons) > 1)}{reason}" for reason, n in reasons.most_common()
+    )
+    likeness = [verdict["likeness"] for verdict in off if verdict["likeness"] is not None]
+    like = f" (median likeness {np.median(likeness):.2f} of 1)" if likeness else ""
+    rest = f"; on in the others; together worth {worth}" if len(off) < len(told) else ""
+    return f"off in {len(off)} of {len(told)} fits, because {why}{like}{rest}"
+
+
+def crowd_notes(sweep: Sweep) -> Iterator[str]:
+    """How much speech of other corpora joined the crowds, and what for."""
+    seen = set()
+    for row in sweep.rows if sweep.plan.cells else ():
+        budget = max(cell.budget for cell in sweep.plan.cells)
+        for crowd in notes_of(sweep, row.name, budget, "crowd"):
+            if crowd and crowd["elsewhere_given"]:
+                seen.add((crowd["elsewhere"], crowd["elsewhere_given"], crowd["use"]))
+                break
+    for used, given, use in sorted(seen):
+        some = f"{used} of {given} utterances" if used < given else f"{given} utterances"
+        yield (
+            f"{some} of unlabelled corpora were in the crowd of a fold, and {use}"
+            f"{'; a crowd holds no more of them than of its own' if used < given else ''}."
+        )
+
+
+def notes_of(sweep: Sweep, system: str, budget: int, name: str) -> list[Any]:
+    """One note of each fit of a system at a budget; None where it has none."""
+    row = next(row for row in sweep.rows if row.name == system)
+    cells = [c for c in sweep.plan.cells if c.budget == budget and budget >= row.least_labels]
+    return [sweep.fit(system, cell).notes.get(name) for cell in cells]
