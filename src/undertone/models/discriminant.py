@@ -22,8 +22,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
-from scipy.linalg import solve
-from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
 from undertone.config import check_ranges
@@ -120,6 +118,8 @@ def temperature_of(probabilities: np.ndarray, truth: np.ndarray) -> float:
 
     Source: Guo et al., "On calibration of modern neural networks", arXiv 1706.04599.
     """
+    from scipy.optimize import minimize_scalar  # not for serving
+
     scores = np.log(np.maximum(probabilities.astype(np.float64), SMALLEST))
     n, n_outputs = scores.shape
     target = np.full(scores.shape, 1 / (n + n_outputs))
@@ -298,6 +298,8 @@ class _Prior:
         The covariance is a multiple of the identity and a product of few rows with themselves:
         where there are fewer rows than values, only a matrix of their number is solved (Woodbury).
         """
+        from scipy.linalg import solve  # not for serving
+
         share, weight = self.settings.shrinkage, self.settings.speaker_weight
         n_values = residuals.shape[1]
         spread = (residuals**2).sum() / (self.n_values or n_values)
