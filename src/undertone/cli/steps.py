@@ -140,12 +140,33 @@ def finetune(
 
 @app.command()
 def predict(
-    model: Annotated[Path, typer.Argument(help="Folder that finetune wrote.")],
-    audio: Annotated[list[Path], typer.Argument(help="Recordings.")],
+    names: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Model folder (else the starter model), then recordings or folders."),
+    ] = None,
     *,
+    model: Annotated[
+        Path | None, typer.Option(help="Model folder; every name is a recording then.")
+    ] = None,
+    recursive: Annotated[
+        bool, typer.Option("--recursive", help="Look into folders inside of folders.")
+    ] = False,
+    files_from: Annotated[
+        str | None, typer.Option(help="List of recordings, one a line; - is standard input.")
+    ] = None,
+    segments: Annotated[
+        Path | None, typer.Option(help="Table of segments: file, start, end, perhaps channel.")
+    ] = None,
+    channel: Annotated[
+        str, typer.Option(help="mix (the mean), each, or a number from 1 on.")
+    ] = "mix",
+    out: Annotated[
+        Path | None, typer.Option(help="Table to write and go on with: .csv, .jsonl, .parquet.")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
     form: Annotated[
-        Literal["table", "csv", "jsonl"], typer.Option("--format", help="How to print.")
-    ] = "table",
+        Literal["table", "csv", "jsonl"] | None, typer.Option("--format", help="How to print.")
+    ] = None,
     transcript: Annotated[
         list[str] | None, typer.Option(help="What is said; one for each recording.")
     ] = None,
@@ -158,16 +179,29 @@ def predict(
     language: Annotated[
         str | None, typer.Option(help="That it hears, as en; else it tells by itself.")
     ] = None,
+    quiet: Annotated[bool | None, typer.Option("--quiet", help="No progress of --out.")] = None,
 ) -> None:
     """Recordings to emotions, probabilities or intensities; exit status 1 if any file failed."""
-    from undertone.serving.predict import predict as run
+    from undertone.cli import predicting
+    from undertone.serving.given import gather
     from undertone.serving.said import What
 
-    printers = {
-        "table": printing.print_table,
-        "csv": printing.print_csv,
-        "jsonl": printing.print_jsonl,
-    }
     said = What(tuple(transcript or ()), transcripts, asr, language)
-    if not printers[form](printing.counted(run(model, audio, said))):
+    shown = predicting.check_form(form, out)
+    model, audio = predicting.model_and_names(names or [], model)
+    given = gather(
+        audio,
+        recursive=recursive,
+        files_from=files_from,
+        segments=segments,
+        channel=channel,
+        keep_copies=bool(said.told),
+    )
+    rows = predicting.rows_of(model, given, said, workers)
+    fine = (
+        predicting.show(rows, shown)
+        if out is None
+        else predicting.write(rows, out, quiet=bool(quiet))
+    )
+    if not fine:
         sys.exit(1)

@@ -187,11 +187,7 @@ def _unvoiced_strength(relative_peak: np.ndarray, config: PitchConfig) -> np.nda
 def _pick_candidates(
     correlation: np.ndarray, lag_range: tuple[int, int], f0_hz: np.ndarray, strength: np.ndarray
 ) -> None:
-    """Fill columns 1 and on with the strongest maxima, in order of lag; column 0 is unvoiced.
-
-    The first maxima take the columns that are free, a later one that of the weakest so far where
-    it is stronger: the ninth maxima of all frames at once, then the tenth, and so on.
-    """
+    """Fill columns 1 and on with the strongest maxima, the strongest first; 0 is unvoiced."""
     first, last = lag_range[0], lag_range[1] + 1
     left, r, right = (correlation[:, first + k : last + k] for k in (-1, 0, 1))
     frame, place = np.nonzero((r > 0) & (r > left) & (r >= right))
@@ -201,18 +197,11 @@ def _pick_candidates(
     height = r + 0.5 * slope * slope / bend  # the top of the parabola through three points
     height = np.where(height > 1, 1 / height, height)
     hz = 2 * audio.SAMPLE_RATE / (place + first + slope / bend)
+    order = np.argsort(4.0 * frame - height)  # frame by frame, the highest first: it is at most 1
     rank = np.arange(len(frame)) - np.searchsorted(frame, frame)
-    n_columns = f0_hz.shape[1]
-    free = np.flatnonzero(rank < n_columns - 1)
-    f0_hz[frame[free], 1 + rank[free]] = hz[free]
-    strength[frame[free], 1 + rank[free]] = height[free]
-    for k in range(n_columns - 1, rank.max(initial=-1) + 1):
-        nth = np.flatnonzero(rank == k)
-        columns = 1 + strength[frame[nth], 1:].argmin(axis=1)
-        stronger = strength[frame[nth], columns] < height[nth]
-        nth, columns = nth[stronger], columns[stronger]
-        f0_hz[frame[nth], columns] = hz[nth]
-        strength[frame[nth], columns] = height[nth]
+    kept = np.flatnonzero(rank < f0_hz.shape[1] - 1)
+    f0_hz[frame[kept], 1 + rank[kept]] = hz[order[kept]]
+    strength[frame[kept], 1 + rank[kept]] = height[order[kept]]
 
 
 def _best_path(
@@ -229,12 +218,13 @@ def _best_path(
     came_from = np.zeros((n_frames, n_columns), np.int8)
     for first in range(1, n_frames, FRAMES_A_STRETCH):
         stretch = slice(first - 1, first + FRAMES_A_STRETCH)
-        cost = _costs(octaves[stretch], voiced[stretch], costs)
+        gain = -_costs(octaves[stretch], voiced[stretch], costs)
+        gain += strength[stretch][1:, :, None]
         of_stretch = score[stretch]
-        for before, now, of_change in zip(of_stretch[:-1], of_stretch[1:], cost, strict=True):
-            np.subtract(before, of_change, out=reached)
-            now += reached.max(axis=1)
-        came_from[first : first + len(cost)] = (of_stretch[:-1, None, :] - cost).argmax(axis=2)
+        for before, now, of_change in zip(of_stretch[:-1], of_stretch[1:], gain, strict=True):
+            np.add(before, of_change, out=reached)
+            np.maximum.reduce(reached, axis=1, out=now)
+        came_from[first : first + len(gain)] = (of_stretch[:-1, None, :] + gain).argmax(axis=2)
     path = [int(score[-1].argmax())]
     for row in came_from[:0:-1].tolist():
         path.append(row[path[-1]])

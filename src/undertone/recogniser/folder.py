@@ -19,6 +19,7 @@ from undertone.features.name import FeatureName
 from undertone.models.shape import EncoderConfig
 from undertone.recogniser import files
 from undertone.recogniser.files import COMMANDS, ENCODER, RECOGNISER, damage_told
+from undertone.recogniser.starter import folder_of
 from undertone.systems import fitted as systems
 from undertone.systems.fitted import Fitted, arrays, filled
 from undertone.systems.problem import Material
@@ -156,13 +157,14 @@ class Recogniser:
 
 
 def load(folder: Path | str) -> Recogniser:
-    """Read a recogniser.
+    """Read a recogniser, the starter model where it is named so.
 
     Raises:
         UndertoneError: no model is there, or it is damaged, or it was made by another format.
     """
-    config, tensors = files.read(Path(folder), RECOGNISER)
-    with damage_told(Path(folder)):
+    folder = folder_of(folder)
+    config, tensors = files.read(folder, RECOGNISER)
+    with damage_told(folder):
         inputs, shape = _inputs(config, tensors), load_settings(EncoderConfig, config["encoder"])
         task = _task(config["task"])
         model, start = config["model"], config["model"]["view"]["start"]
