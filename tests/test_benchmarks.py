@@ -114,6 +114,15 @@ def test_cli(benchmark, monkeypatch):
     assert result["tables"][0]["rows"]["undertone --help"]["wall_s"] > 0
 
 
+@pytest.mark.slow
+def test_serving(benchmark):
+    result = benchmark("serving", "--repeats", "1", N_KEPT=1, DURATION_S=0.5)
+    cold, warm = result["tables"]
+    assert cold["rows"]["undertone predict"]["processor_s"] > 0
+    assert min(cold["notes"]["most memory, MB"].values()) > 10
+    assert warm["rows"]["predict"]["rate"] > 0
+
+
 def test_stacked_models_score_and_learn_as_each_would_alone(monkeypatch):
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     stacked = importlib.import_module("stacked")

@@ -110,10 +110,9 @@ def bad_files(folder: Path) -> dict[str, Path]:
     soundfile.write(folder / "short.wav", noise[: rate // 20], rate)
     soundfile.write(folder / "silent.wav", np.zeros(rate), rate)
     soundfile.write(folder / "nan.wav", holding_nan, rate, subtype="FLOAT")
-    soundfile.write(folder / "hours.flac", np.tile(noise[:8000] * 0.01, 7200), 8000)
     (folder / "empty.wav").write_bytes(b"")
     (folder / "corrupt.flac").write_bytes(b"fLaC but no more")
-    names = ("short.wav", "silent.wav", "nan.wav", "hours.flac", "empty.wav", "corrupt.flac")
+    names = ("short.wav", "silent.wav", "nan.wav", "empty.wav", "corrupt.flac")
     return {name: folder / name for name in (*names, "absent.wav")}
 
 
@@ -129,7 +128,7 @@ def test_a_bad_file_is_reported_and_skipped(model, home, tmp_path, form):
     assert "Traceback" not in said
     if form == "csv":
         rows = list(csv.DictReader(io.StringIO(done.stdout)))
-        assert [bool(row["error"]) for row in rows] == [True] * 7 + [False]
+        assert [bool(row["error"]) for row in rows] == [True] * 6 + [False]
 
 
 @pytest.mark.parametrize(("rate", "channels"), [(8000, 1), (44_100, 2), (48_000, 1)])

@@ -100,7 +100,9 @@ def plain_best_path(strength, octaves, voiced, costs):
     return np.array(path[::-1])
 
 
-def test_path_kernel_equals_its_numpy_twin(rng):
+@pytest.mark.parametrize("frames_a_stretch", [1, 64, 2048])
+def test_path_kernel_equals_its_numpy_twin(monkeypatch, rng, frames_a_stretch):
+    monkeypatch.setattr(f0, "FRAMES_A_STRETCH", frames_a_stretch)
     strength, octaves = rng.random((200, 6)), 3 * rng.random((200, 6))
     voiced = rng.random((200, 6)) < 0.7
     costs = np.array([0.35, 0.14])
@@ -127,6 +129,17 @@ def test_candidate_kernel_equals_its_numpy_twin(rng):
         np.testing.assert_allclose(
             found_hz[order], (32_000 / (lags[top] + slope / bend))[best], 1e-5
         )
+
+
+@pytest.mark.parametrize(("batch", "batches"), [(5, 3), (64, 1), (128, 8)])
+def test_how_many_frames_are_taken_at_a_time_changes_nothing(monkeypatch, rng, batch, batches):
+    wave = harmonics(150) + 0.01 * rng.normal(size=RATE)
+    expected = f0.track(wave)
+    monkeypatch.setattr(f0, "BATCH", batch)
+    monkeypatch.setattr(f0, "BATCHES", batches)
+    found = f0.track(wave)
+    np.testing.assert_allclose(found.f0_hz, expected.f0_hz, rtol=1e-5)
+    np.testing.assert_allclose(found.voicing, expected.voicing, atol=1e-5)
 
 
 def test_gaps_are_filled_with_straight_lines():

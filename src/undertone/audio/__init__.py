@@ -10,7 +10,8 @@ when its centre does.
 
 What cannot be used is refused by name rather than guessed at: missing, corrupt, cut off, empty,
 silent, too short, too long, not finite, not on the scale of full scale = 1. ``files`` decodes,
-``parts`` finds what headers do not tell of, ``foreign`` asks ffmpeg, ``kinds`` knows formats.
+``parts`` finds what headers do not tell of, ``foreign`` asks ffmpeg, ``kinds`` knows formats;
+``streaming`` reads what is longer part by part.
 """
 
 import contextlib
@@ -56,7 +57,7 @@ def read(path: Path | str, *, start_s: float = 0.0, end_s: float | None = None) 
     """Decode a file, or its segment from ``start_s`` to ``end_s``, as mono at ``SAMPLE_RATE``."""
     path = Path(path)
     with contextlib.closing(files.open_sound(path)) as sound:
-        start, stop = _segment(sound, path, start_s, end_s)
+        start, stop = segment(sound, path, start_s, end_s)
         samples = _decode(sound, path, start=start, stop=stop)
         return from_array(samples, sound.rate, name=str(path))
 
@@ -70,7 +71,7 @@ def from_array(samples: np.ndarray, sample_rate: int, *, name: str = "the array"
         name: what an error calls the samples.
     """
     _check_length(name, len(samples), sample_rate)
-    mono = _mono(np.asarray(samples))
+    mono = mixed(np.asarray(samples))
     seconds = len(mono) / sample_rate
     if len(mono) == 0:
         raise UndertoneError(f"{name} holds no samples; record or export it again, or leave it out")
@@ -96,7 +97,7 @@ def silence_around_s(waveform: np.ndarray) -> float:
     return (len(waveform) - int(n_between)) / SAMPLE_RATE
 
 
-def _segment(
+def segment(
     sound: files.Sound, path: Path, start_s: float, end_s: float | None
 ) -> tuple[int, int | None]:
     """Return the first sample and the one after the last, at the rate of the file."""
@@ -144,16 +145,14 @@ def _decode(sound: files.Sound, path: Path, *, start: int, stop: int | None) -> 
             raise UndertoneError(_too_long(path, None))
         if done + len(block) > len(mono):
             mono.resize(max(2 * len(mono), done + len(block)), refcheck=False)
-        mono[done : done + len(block)] = _mono(block)
+        mono[done : done + len(block)] = mixed(block)
         done += len(block)
     if stop is not None:
-        _check_reached(sound, path, start=start, stop=stop, n_decoded=done)
+        check_reached(sound, path, start=start, stop=stop, n_decoded=done)
     return mono[:done]
 
 
-def _check_reached(
-    sound: files.Sound, path: Path, *, start: int, stop: int, n_decoded: int
-) -> None:
+def check_reached(sound: files.Sound, path: Path, *, start: int, stop: int, n_decoded: int) -> None:
     """What is missing of a segment was cut off, or was never there where no header told."""
     missing_s = (stop - start - n_decoded) / sound.rate
     if sound.n_frames is not None:
@@ -164,7 +163,8 @@ def _check_reached(
         raise UndertoneError(_no_segment(path, start_s=start_s, end_s=end_s, lasts_s=lasts_s))
 
 
-def _mono(samples: np.ndarray) -> np.ndarray:
+def mixed(samples: np.ndarray) -> np.ndarray:
+    """(n,) float32 of (n,) or (n, n_channels), which are averaged."""
     if np.issubdtype(samples.dtype, np.signedinteger):
         samples = samples / np.float32(-float(np.iinfo(samples.dtype).min))
     samples = samples.astype(np.float32, copy=False)

@@ -10,7 +10,18 @@ import os
 import sys
 from typing import NoReturn
 
-from undertone.cli import audit, encoders, evidence, small, steps, stress, text, timeline, voices
+from undertone.cli import (
+    audit,
+    encoders,
+    evidence,
+    models,
+    small,
+    steps,
+    stress,
+    text,
+    timeline,
+    voices,
+)
 from undertone.cli.app import StoppedError, app
 from undertone.errors import UndertoneError, printable
 
@@ -20,6 +31,7 @@ __all__ = [
     "encoders",
     "evidence",
     "main",
+    "models",
     "small",
     "steps",
     "stress",

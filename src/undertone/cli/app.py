@@ -44,8 +44,9 @@ class _App(typer.Typer):
 
 def _sign_of_life(name: str, values: dict[str, Any]) -> contextlib.AbstractContextManager[None]:
     """While nothing is said: not with ``--quiet``; of a command that is quick, to a person only."""
-    quiet = values.get("quiet", not sys.stderr.isatty())
-    return contextlib.nullcontext() if quiet else alive(f"undertone {name} is at work")
+    quiet = values.get("quiet")
+    is_quiet = not sys.stderr.isatty() if quiet is None else quiet
+    return contextlib.nullcontext() if is_quiet else alive(f"undertone {name} is at work")
 
 
 app = _App(

@@ -154,19 +154,35 @@ def print_table(predictions: Iterable["Prediction"]) -> bool:
             tell(p.error)
             continue
         values = (f"{name} {value:.3f}" for name, value in p.values.items())
-        print(printable("  ".join(filter(None, (p.file, p.emotion, *values)))), flush=True)
+        print(printable("  ".join(filter(None, (_place(p), p.emotion, *values)))), flush=True)
         if p.note is not None:
             tell(f"{p.file}: {p.note}")
     return fine
 
 
-def print_csv(predictions: Iterable["Prediction"]) -> bool:
-    rows = [_named(p) for p in predictions]
-    columns = max(rows, key=len, default={}).keys()
+def _place(prediction: "Prediction") -> str:
+    """The file, and which part of it.
+
+    >>> from undertone.serving.predict import Prediction
+    >>> _place(Prediction("a.wav", start_s=1.5, channel=2)), _place(Prediction("a.wav"))
+    ('a.wav from 1.5 s channel 2', 'a.wav')
+    """
+    p = prediction
+    start = f" from {p.start_s:g} s" if p.start_s or p.end_s is not None else ""
+    end = "" if p.end_s is None else f" to {p.end_s:g} s"
+    return f"{p.file}{start}{end}{'' if p.channel is None else f' channel {p.channel}'}"
+
+
+def print_csv(predictions: Iterable["Prediction"], columns: Sequence[str]) -> bool:
+    """A line as soon as it is known; whether all files could be used."""
     writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
-    writer.writerows(rows)
-    return all(row["error"] is None for row in rows)
+    fine = True
+    for p in predictions:
+        fine &= p.error is None
+        writer.writerow(_named(p))
+        sys.stdout.flush()
+    return fine
 
 
 def print_jsonl(predictions: Iterable["Prediction"]) -> bool:
@@ -179,5 +195,6 @@ def print_jsonl(predictions: Iterable["Prediction"]) -> bool:
 
 def _named(prediction: "Prediction") -> dict[str, Any]:
     """Plain values; the name of the file and what is said of it as they can be printed."""
-    values = prediction.to_dict()
-    return {name: printable(v) if isinstance(v, str) else v for name, v in values.items()}
+    from undertone.serving.writing import plain
+
+    return plain(prediction.to_dict())

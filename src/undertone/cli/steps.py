@@ -27,13 +27,10 @@ from undertone.cli.options import (
     Workers,
 )
 from undertone.config import load
-from undertone.errors import UndertoneError, tell
+from undertone.errors import UndertoneError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from undertone.serving.predict import Prediction
-    from undertone.serving.said import What
+    pass
 
 
 @app.command()
@@ -146,12 +143,33 @@ def finetune(
 
 @app.command()
 def predict(
-    model: Annotated[Path, typer.Argument(help="Folder that finetune wrote.")],
-    audio: Annotated[list[Path], typer.Argument(help="Recordings.")],
+    names: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Model folder (else the starter model), then recordings or folders."),
+    ] = None,
     *,
+    model: Annotated[
+        Path | None, typer.Option(help="Model folder; every name is a recording then.")
+    ] = None,
+    recursive: Annotated[
+        bool, typer.Option("--recursive", help="Look into folders inside of folders.")
+    ] = False,
+    files_from: Annotated[
+        str | None, typer.Option(help="List of recordings, one a line; - is standard input.")
+    ] = None,
+    segments: Annotated[
+        Path | None, typer.Option(help="Table of segments: file, start, end, perhaps channel.")
+    ] = None,
+    channel: Annotated[
+        str, typer.Option(help="mix (the mean), each, or a number from 1 on.")
+    ] = "mix",
+    out: Annotated[
+        Path | None, typer.Option(help="Table to write and go on with: .csv, .jsonl, .parquet.")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
     form: Annotated[
-        Literal["table", "csv", "jsonl"], typer.Option("--format", help="How to print.")
-    ] = "table",
+        Literal["table", "csv", "jsonl"] | None, typer.Option("--format", help="How to print.")
+    ] = None,
     transcript: Annotated[
         list[str] | None, typer.Option(help="What is said; one for each recording.")
     ] = None,
@@ -171,42 +189,31 @@ def predict(
     speakers: Annotated[
         Path | None, typer.Option(help="Table of whose voice it is, by file or utterance.")
     ] = None,
+    quiet: Annotated[bool | None, typer.Option("--quiet", help="No progress of --out.")] = None,
 ) -> None:
     """Recordings to emotions, probabilities or intensities; exit status 1 if any file failed."""
-    from undertone.serving.predict import predict as run
+    from undertone.cli import predicting
+    from undertone.serving.given import gather
     from undertone.serving.said import What
 
-    printers = {
-        "table": printing.print_table,
-        "csv": printing.print_csv,
-        "jsonl": printing.print_jsonl,
-    }
     said = What(tuple(transcript or ()), transcripts, asr, language)
-    if by_speaker is None and speakers is not None:
-        raise UndertoneError(
-            "--speakers names a table of voices: say with --by-speaker which of its columns"
-        )
-    predictions = (
-        run(model, audio, said)
-        if by_speaker is None
-        else _by_speaker(model, audio, said, what=by_speaker, table=speakers)
+    shown = predicting.check_form(form, out)
+    model, audio = predicting.model_and_names(names or [], model)
+    given = gather(
+        audio,
+        recursive=recursive,
+        files_from=files_from,
+        segments=segments,
+        channel=channel,
+        keep_copies=bool(said.told),
     )
-    if not printers[form](printing.counted(predictions)):
+    rows = predicting.rows_of(model, given, said, workers)
+    if by_speaker is not None or speakers is not None:
+        rows = predicting.by_voice(rows, by_speaker, speakers)
+    fine = (
+        predicting.show(rows, shown)
+        if out is None
+        else predicting.write(rows, out, quiet=bool(quiet))
+    )
+    if not fine:
         sys.exit(1)
-
-
-def _by_speaker(
-    model: Path, audio: list[Path], said: "What", *, what: str, table: Path | None
-) -> "Iterator[Prediction]":
-    """Each recording by the model adapted to its voice; what is to be said of that is told."""
-    from undertone.serving.voices import predict_by_voice, voices_of
-
-    if said.is_given:
-        raise UndertoneError(
-            "--by-speaker is for models of the voice alone: leave --transcript, --transcripts and "
-            "--asr out"
-        )
-    found = predict_by_voice(model, audio, voices_of(what, audio, table))
-    for remark in found.remarks:
-        tell(remark)
-    return iter(found.predictions)

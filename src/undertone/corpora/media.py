@@ -30,19 +30,31 @@ UNREADABLE_FOLDER = "a folder that cannot be opened"
 
 @dataclass
 class Found:
-    """Sound below a folder."""
+    """Sound below a folder.
+
+    Attributes:
+        audio: files that can be decoded.
+        passed_over: files that hold, or may hold, sound, and folders; each with a reason.
+        n_others: files that are no sound by their names.
+        n_again: links to folders that had been entered by another way.
+        n_inside: folders that were not entered.
+    """
 
     audio: list[Path] = field(default_factory=list)
     passed_over: list[tuple[Path, str]] = field(default_factory=list)
+    n_others: int = 0
+    n_again: int = 0
+    n_inside: int = 0
 
 
-def find(root: Path) -> Found:
+def find(root: Path, *, recursive: bool = True) -> Found:
     """All sound below a folder, and what was passed over, each in the order of the names."""
     found = Found()
-    for path in _files(root, found):
+    for path in _files(root, found, recursive=recursive):
         suffix = path.suffix.lower()
         is_sound = suffix in kinds.SUFFIXES + kinds.FOREIGN_SUFFIXES
         if not is_sound and suffix not in NOT_READ:
+            found.n_others += 1
             continue
         if reason := _reason(path, root):
             found.passed_over.append((path, reason))
@@ -118,7 +130,7 @@ def have_same_bytes(one: Path, other: Path) -> bool:
         return False
 
 
-def _files(root: Path, found: Found) -> Iterator[Path]:
+def _files(root: Path, found: Found, *, recursive: bool) -> Iterator[Path]:
     """Files below a folder; a folder that was entered by another way is not entered again."""
     waiting, seen = [root], set()
     while waiting:
@@ -126,6 +138,7 @@ def _files(root: Path, found: Found) -> Iterator[Path]:
         try:
             identity = os.stat(folder)
             if (key := (identity.st_dev, identity.st_ino)) in seen:
+                found.n_again += 1
                 continue
             seen.add(key)
             entries = [entry for entry in os.scandir(folder) if not entry.name.startswith(".")]
@@ -133,6 +146,8 @@ def _files(root: Path, found: Found) -> Iterator[Path]:
             found.passed_over.append((folder, UNREADABLE_FOLDER))
             continue
         inner = [entry for entry in entries if entry.is_dir()]
+        if not recursive:
+            found.n_inside, inner = len(inner), []
         inner.sort(key=lambda entry: (not entry.is_symlink(), entry.name), reverse=True)
         waiting = [folder / e.name for e in inner if e.is_symlink()] + waiting
         waiting += [folder / entry.name for entry in inner if not entry.is_symlink()]

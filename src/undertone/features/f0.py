@@ -12,6 +12,7 @@ zero-padding it to twice the rate and then by a parabola. Every level is relativ
 sample of the waveform, so that a gain changes nothing.
 """
 
+import functools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,8 +21,11 @@ import numpy as np
 import scipy.fft
 
 from undertone import audio
-from undertone.compiled import njit
 from undertone.features.framing import hann, windows
+
+BATCH = 64  # frames that are transformed at a time, which the processor's cache can hold
+BATCHES = 8  # whose candidates are picked at a time
+FRAMES_A_STRETCH = 2048  # of a path: what changes cost is kept of so many
 
 
 @dataclass(frozen=True)
@@ -100,17 +104,27 @@ def correlate(frames: np.ndarray, config: PitchConfig) -> np.ndarray:
         (n, n_lags) at half-sample lags, beyond the longest period.
     """
     width = frames.shape[1]
-    n_lags = 2 * math.ceil(audio.SAMPLE_RATE / config.floor_hz) + 2
+    n_lags = _n_lags(config)
     size = scipy.fft.next_fast_len(width + n_lags // 2 + 1, real=True)
     size += size % 2
     weights = _band(size, config.band_hz)
     spectrum = scipy.fft.rfft(frames * hann(width), size)[:, : len(weights)]
-    power = (spectrum.real**2 + spectrum.imag**2) * weights
-    lags = scipy.fft.irfft(power, 2 * size)[:, :n_lags]
+    power = np.zeros((len(frames), size + 1), np.float32)
+    np.multiply(spectrum.real**2 + spectrum.imag**2, weights, out=power[:, : len(weights)])
+    # The autocorrelation is the inverse transform of a spectrum that is real and even, of twice
+    # its length for lags of half a sample: a cosine transform (DCT-I), up to a factor.
+    lags = scipy.fft.dct(power, type=1, overwrite_x=True)[:, :n_lags]
+    lags = lags / np.maximum(lags[:, :1], np.float32(1e-30) * 2 * size)
+    lags *= _over_that_of_window(width, size, n_lags)
+    return lags
+
+
+@functools.cache
+def _over_that_of_window(width: int, size: int, n_lags: int) -> np.ndarray:
+    """(n_lags,) 1 over the autocorrelation of the window, 1 at lag 0, float32."""
     window = np.abs(scipy.fft.rfft(hann(width).astype(float), size)) ** 2
     of_window = scipy.fft.irfft(window, 2 * size)[:n_lags]
-    at_zero = np.maximum(lags[:, :1], np.float32(1e-30))
-    return lags / at_zero * (of_window[0] / of_window).astype(np.float32)
+    return (of_window[0] / of_window).astype(np.float32)
 
 
 def window_width(config: PitchConfig) -> int:
@@ -123,14 +137,39 @@ def _candidates_in_batches(
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     shortest = math.floor(2 * audio.SAMPLE_RATE / config.ceiling_hz)
     longest = math.ceil(2 * audio.SAMPLE_RATE / config.floor_hz)
-    for frames in windows(waveform, window_width(config)):
-        correlation = correlate(frames, config)
-        f0_hz = np.zeros((len(frames), config.n_candidates + 1))
+    for correlation, peak in _correlations(waveform, config):
+        f0_hz = np.zeros((len(correlation), config.n_candidates + 1))
         strength = np.full(f0_hz.shape, -1e9)
         _pick_candidates(correlation, (shortest, longest), f0_hz, strength)
-        yield f0_hz, strength, np.maximum(frames.max(axis=1), -frames.min(axis=1))
+        yield f0_hz, strength, peak
 
 
+def _correlations(
+    waveform: np.ndarray, config: PitchConfig
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """(n, n_lags) correlations and (n,) peaks of at most ``BATCHES`` batches of frames.
+
+    The first array is used again for the next ones.
+    """
+    n = min(BATCH * BATCHES, audio.n_frames(len(waveform)))
+    correlation, peak, filled = np.empty((n, _n_lags(config)), np.float32), np.empty(n), 0
+    for frames in windows(waveform, window_width(config), BATCH):
+        if filled + len(frames) > n:
+            yield correlation[:filled], peak[:filled].copy()
+            filled = 0
+        rows = slice(filled, filled + len(frames))
+        correlation[rows] = correlate(frames, config)
+        peak[rows] = np.maximum(frames.max(axis=1), -frames.min(axis=1))
+        filled = rows.stop
+    yield correlation[:filled], peak[:filled]
+
+
+def _n_lags(config: PitchConfig) -> int:
+    """Half-sample lags up to the longest period, and two more."""
+    return 2 * math.ceil(audio.SAMPLE_RATE / config.floor_hz) + 2
+
+
+@functools.cache
 def _band(size: int, band_hz: tuple[float, float, float]) -> np.ndarray:
     """Weights of the power spectrum up to the highest bin that counts, float32."""
     low, flat, high = band_hz
@@ -145,57 +184,56 @@ def _unvoiced_strength(relative_peak: np.ndarray, config: PitchConfig) -> np.nda
     return config.voicing_threshold + np.maximum(0, 2 - loudness)
 
 
-@njit(cache=True)
-def _pick_candidates(correlation, lag_range, f0_hz, strength):  # type: ignore[no-untyped-def]
-    """Fill columns 1 and on with the strongest maxima, in order of lag; column 0 is unvoiced."""
-    shortest, longest = lag_range
-    n_columns = f0_hz.shape[1]
-    for i in range(len(correlation)):
-        r = correlation[i]
-        used = 1
-        for lag in range(shortest, longest + 1):
-            if not (r[lag] > 0 and r[lag] > r[lag - 1] and r[lag] >= r[lag + 1]):
-                continue
-            slope = 0.5 * (r[lag + 1] - r[lag - 1])
-            bend = 2 * r[lag] - r[lag - 1] - r[lag + 1]
-            height = r[lag] + 0.5 * slope * slope / bend
-            height = 1 / height if height > 1 else height
-            column = used
-            if used == n_columns:
-                column = 1
-                for k in range(2, n_columns):
-                    column = k if strength[i, k] < strength[i, column] else column
-                if strength[i, column] >= height:
-                    continue
-            else:
-                used += 1
-            f0_hz[i, column] = 2 * 16_000 / (lag + slope / bend)
-            strength[i, column] = height
+def _pick_candidates(
+    correlation: np.ndarray, lag_range: tuple[int, int], f0_hz: np.ndarray, strength: np.ndarray
+) -> None:
+    """Fill columns 1 and on with the strongest maxima, the strongest first; 0 is unvoiced."""
+    first, last = lag_range[0], lag_range[1] + 1
+    left, r, right = (correlation[:, first + k : last + k] for k in (-1, 0, 1))
+    frame, place = np.nonzero((r > 0) & (r > left) & (r >= right))
+    slope = 0.5 * (right[frame, place] - left[frame, place]).astype(np.float64)
+    r, left, right = (part[frame, place].astype(np.float64) for part in (r, left, right))
+    bend = 2 * r - left - right
+    height = r + 0.5 * slope * slope / bend  # the top of the parabola through three points
+    height = np.where(height > 1, 1 / height, height)
+    hz = 2 * audio.SAMPLE_RATE / (place + first + slope / bend)
+    order = np.argsort(4.0 * frame - height)  # frame by frame, the highest first: it is at most 1
+    rank = np.arange(len(frame)) - np.searchsorted(frame, frame)
+    kept = np.flatnonzero(rank < f0_hz.shape[1] - 1)
+    f0_hz[frame[kept], 1 + rank[kept]] = hz[order[kept]]
+    strength[frame[kept], 1 + rank[kept]] = height[order[kept]]
 
 
-@njit(cache=True)
-def _best_path(strength, octaves, voiced, costs):  # type: ignore[no-untyped-def]
-    """Return the column of each frame on the path with the greatest strength minus cost."""
+def _best_path(
+    strength: np.ndarray, octaves: np.ndarray, voiced: np.ndarray, costs: np.ndarray
+) -> np.ndarray:
+    """(n_frames,) the column of each frame on the path with the greatest strength minus cost.
+
+    S_i(k) = strength_i(k) + max_j (S_{i-1}(j) - cost_i(k, j)), by dynamic programming (Viterbi):
+    forward for all S, then backward along the j that gave each maximum. The costs are those of an
+    octave's jump and of a change of voicing.
+    """
     n_frames, n_columns = strength.shape
-    came_from = np.zeros((n_frames, n_columns), np.int16)
-    score = strength[0].copy()
-    following = np.empty(n_columns)
-    for i in range(1, n_frames):
-        for k in range(n_columns):
-            best, best_j = -np.inf, 0
-            for j in range(n_columns):
-                cost = 0.0
-                if voiced[i, k] != voiced[i - 1, j]:
-                    cost = costs[1]
-                elif voiced[i, k]:
-                    cost = costs[0] * abs(octaves[i, k] - octaves[i - 1, j])
-                if score[j] - cost > best:
-                    best, best_j = score[j] - cost, j
-            following[k] = best + strength[i, k]
-            came_from[i, k] = best_j
-        score[:] = following
-    path = np.empty(n_frames, np.int64)
-    path[-1] = np.argmax(score)
-    for i in range(n_frames - 1, 0, -1):
-        path[i - 1] = came_from[i, path[i]]
-    return path
+    score, reached = strength.copy(), np.empty((n_columns, n_columns))
+    came_from = np.zeros((n_frames, n_columns), np.int8)
+    for first in range(1, n_frames, FRAMES_A_STRETCH):
+        stretch = slice(first - 1, first + FRAMES_A_STRETCH)
+        gain = -_costs(octaves[stretch], voiced[stretch], costs)
+        gain += strength[stretch][1:, :, None]
+        of_stretch = score[stretch]
+        for before, now, of_change in zip(of_stretch[:-1], of_stretch[1:], gain, strict=True):
+            np.add(before, of_change, out=reached)
+            np.maximum.reduce(reached, axis=1, out=now)
+        came_from[first : first + len(gain)] = (of_stretch[:-1, None, :] + gain).argmax(axis=2)
+    path = [int(score[-1].argmax())]
+    for row in came_from[:0:-1].tolist():
+        path.append(row[path[-1]])
+    return np.array(path[::-1])
+
+
+def _costs(octaves: np.ndarray, voiced: np.ndarray, costs: np.ndarray) -> np.ndarray:
+    """(n - 1, n_columns, n_columns) of each column of a frame behind each of the frame before."""
+    jump = costs[0] * np.abs(octaves[1:, :, None] - octaves[:-1, None, :])
+    both = voiced[1:, :, None] & voiced[:-1, None, :]
+    changes = voiced[1:, :, None] != voiced[:-1, None, :]
+    return np.where(changes, costs[1], np.where(both, jump, 0.0))

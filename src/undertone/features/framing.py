@@ -14,12 +14,13 @@ from undertone import audio
 BATCH = 128  # frames
 
 
-def windows(waveform: np.ndarray, width: int) -> Iterator[np.ndarray]:
-    """Yield views of at most ``BATCH`` windows, in order.
+def windows(waveform: np.ndarray, width: int, batch: int = BATCH) -> Iterator[np.ndarray]:
+    """Yield views of at most ``batch`` windows, in order.
 
     Args:
         waveform: (n_samples,)
         width: samples a window, odd, so that a window has a centre.
+        batch: windows a view.
     """
     assert width % 2 == 1
     n = audio.n_frames(len(waveform))
@@ -27,8 +28,8 @@ def windows(waveform: np.ndarray, width: int) -> Iterator[np.ndarray]:
     after = max(0, (n - 1) * audio.HOP_LENGTH + width - before - len(waveform))
     padded = np.pad(waveform, (before, after))
     every = np.lib.stride_tricks.sliding_window_view(padded, width)[:: audio.HOP_LENGTH]
-    for first in range(0, n, BATCH):
-        yield every[first : min(first + BATCH, n)]
+    for first in range(0, n, batch):
+        yield every[first : min(first + batch, n)]
 
 
 def hann(width: int) -> np.ndarray:

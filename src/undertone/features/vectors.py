@@ -7,11 +7,14 @@ Out: a ``FrameTable`` whose "frames" are (n_layers, 2 * width), a row a layer; c
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from undertone.features import shards
-from undertone.features.store import FrameTable
+
+if TYPE_CHECKING:
+    from undertone.features.store import FrameTable
 
 VERSION = 1  # raise it when other values come out
 FOLDER = f"mean_sd-v{VERSION}.{shards.VERSION}"  # below the folder of the frames
@@ -36,7 +39,7 @@ def mean_sd(frames: np.ndarray) -> np.ndarray:
     return np.concatenate([mean[..., 0, :], np.sqrt(variance)], axis=-1).astype(np.float32)
 
 
-def summarise(table: FrameTable) -> FrameTable:
+def summarise(table: "FrameTable") -> "FrameTable":
     """The vectors of every utterance of a table of all layers."""
     places = {u: place for u, place in table.source.items() if isinstance(place, shards.Place)}
     assert len(places) == len(table), "vectors are kept of frames that lie in the store"
@@ -53,7 +56,7 @@ def summarise(table: FrameTable) -> FrameTable:
     return replace(table, columns=(), source={u: known[_key(table, u)] for u in places})
 
 
-def _key(table: FrameTable, utterance: str) -> str:
+def _key(table: "FrameTable", utterance: str) -> str:
     return table.keys[utterance].rpartition(" ")[2]
 
 

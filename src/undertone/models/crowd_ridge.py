@@ -19,7 +19,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
 
 from undertone.config import check_ranges
 from undertone.models.crowd import Crowd, scaled
@@ -179,6 +178,8 @@ def dual_form(
     """
     weights = np.ones(len(kernel)) if weights is None else weights
     level = penalty * max(kernel.trace() / weights.sum(), np.finfo(float).tiny)
+    from scipy.linalg import cho_factor, cho_solve  # not for serving
+
     factor = cho_factor(kernel + level * np.eye(len(kernel)))
     mean = np.sqrt(np.outer(weights, weights)) / weights.sum()
     return cho_solve(factor, targets), cho_solve(factor, kernel) + mean

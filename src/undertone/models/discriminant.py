@@ -24,7 +24,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
-from scipy.linalg import solve
 from scipy.special import log_softmax, softmax
 
 from undertone.config import check_ranges
@@ -308,6 +307,8 @@ class _Prior:
         The covariance is a multiple of the identity and a product of few rows with themselves:
         where there are fewer rows than values, only a matrix of their number is solved (Woodbury).
         """
+        from scipy.linalg import solve  # not for serving
+
         share, weight = self.settings.shrinkage, self.settings.speaker_weight
         n_values = residuals.shape[1]
         spread = (residuals**2).sum() / (self.n_values or n_values)

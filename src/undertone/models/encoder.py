@@ -8,32 +8,16 @@ causal, so that padding at the end changes nothing before it.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import nn
 
-from undertone.config import check_ranges
-from undertone.errors import UndertoneError
 from undertone.models.gru import GRU
 from undertone.models.padding import is_real
+from undertone.models.shape import POOLINGS as NAMES_OF_POOLINGS
+from undertone.models.shape import EncoderConfig, pooled_size
 
-
-@dataclass(frozen=True)
-class EncoderConfig:
-    """The shape of the encoder."""
-
-    hidden_units: int = 256
-    layers: int = 2
-    stride: int = 4  # frames of 10 ms a step
-    pooling: str = "mean"  # of the top layer over time: mean, mean_sd or last
-
-    def __post_init__(self) -> None:
-        check_ranges(self, hidden_units=(1, 8192), layers=(1, 16), stride=(1, 1000))
-        if self.pooling not in POOLINGS:
-            raise UndertoneError(
-                f"pooling must be one of {', '.join(POOLINGS)}, found {self.pooling!r}"
-            )
+__all__ = ["POOLINGS", "Encoder", "EncoderConfig", "pooled_size"]
 
 
 class Encoder(nn.Module):
@@ -73,8 +57,4 @@ POOLINGS: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
     "mean_sd": pool_mean_sd,
     "last": pool_last,
 }
-
-
-def pooled_size(hidden_units: int, pooling: str) -> int:
-    """Length of the vector that ``POOLINGS[pooling]`` makes."""
-    return 2 * hidden_units if pooling == "mean_sd" else hidden_units
+assert tuple(POOLINGS) == NAMES_OF_POOLINGS

@@ -14,7 +14,6 @@ from itertools import combinations
 from typing import ClassVar, Self
 
 import numpy as np
-from scipy.spatial.distance import cdist
 from scipy.special import softmax
 
 MASK = ("classes",)  # axes of an array that says yes or no of each class
@@ -139,6 +138,8 @@ class SupportVectors(Head):
 
     def scores(self, vectors: np.ndarray) -> np.ndarray:
         """(n_utterances, 1) of the second of two classes, or (n_utterances, n_present)."""
+        from scipy.spatial.distance import cdist  # which no other head needs
+
         scaled = _scaled(vectors, self.mean, self.sd).astype(np.float64)
         kernel = np.exp(-self.gamma * cdist(scaled, self.support, "sqeuclidean"))
         pairs = kernel @ self.weight + self.bias

@@ -12,7 +12,6 @@ found on the inner folds of EmoDB and RAVDESS (docs/probabilities.md).
 import math
 
 import numpy as np
-from scipy.optimize import brentq, minimize_scalar
 from scipy.special import log_softmax, softmax
 
 SMALLEST = 1e-37  # probability that float32 still holds
@@ -40,6 +39,8 @@ def temperature_of(probabilities: np.ndarray, truth: np.ndarray) -> float:
 
     Source: Guo et al., "On calibration of modern neural networks", arXiv 1706.04599.
     """
+    from scipy.optimize import minimize_scalar  # not for serving
+
     scores = np.log(np.maximum(probabilities.astype(np.float64), SMALLEST))
     n, n_outputs = scores.shape
     target = np.full(scores.shape, 1 / (n + n_outputs))
@@ -80,6 +81,8 @@ def temperature_by_prior(
         n_known: of the smaller fits, their mean.
         weight: of the prior.
     """
+    from scipy.optimize import minimize_scalar  # not for serving
+
     rows, expected = np.arange(len(truth)), math.log(temperature_expected(n_labels))
     higher = math.log(temperature_expected(n_known)) - expected
 
@@ -101,6 +104,8 @@ def temperature_by_crowd(scores: np.ndarray) -> float:
         scores: (n_utterances, n_outputs) as of ``temperature_by_prior``, of utterances without a
             label.
     """
+    from scipy.optimize import brentq  # not for serving
+
     scores = scores[:, np.isfinite(scores).any(axis=0)]
     chance = 1 / scores.shape[1]
     wanted = chance + SKILL_UNTESTED * (1 - chance)

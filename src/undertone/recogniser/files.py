@@ -77,6 +77,13 @@ def read(folder: Path, kind: str) -> tuple[dict[str, Any], dict[str, np.ndarray]
     return config, tensors
 
 
+def digest_of_model(folder: Path) -> str:
+    """What names a model wherever its folder lies: its config, which names its weights."""
+    from undertone.recogniser.starter import folder_of
+
+    return hashlib.sha256(seals.read(folder_of(folder) / CONFIG) or b"").hexdigest()
+
+
 @contextlib.contextmanager
 def damage_told(folder: Path) -> Iterator[None]:
     """Name the folder whose files lack something, or do not fit together."""

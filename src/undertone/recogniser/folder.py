@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -16,19 +16,20 @@ from undertone.config import load as load_settings
 from undertone.errors import UndertoneError
 from undertone.features.extractors import get
 from undertone.features.name import FeatureName
-from undertone.features.text.embeddings import holds_words
-from undertone.features.text.reader import Reader
-from undertone.models.encoder import Encoder, EncoderConfig
-from undertone.models.heads import Ridge
+from undertone.models.shape import EncoderConfig
 from undertone.recogniser import files
 from undertone.recogniser.files import COMMANDS, ENCODER, RECOGNISER, damage_told
+from undertone.recogniser.starter import folder_of
 from undertone.systems import fitted as systems
 from undertone.systems.fitted import Fitted, arrays, filled
 from undertone.systems.problem import Material
-from undertone.systems.words import Words
 from undertone.tasks import Task, kind_of
 from undertone.training.checkpoint import section
 from undertone.training.normalise import Normaliser, unchanged
+
+if TYPE_CHECKING:
+    from undertone.features.text.reader import Reader
+    from undertone.models.encoder import Encoder
 
 ONE = "utterance"  # the name of the one that is predicted
 PROBE_FRAMES = 64  # of noise, on which a loaded model shows that its parts fit together
@@ -74,7 +75,7 @@ class PretrainedEncoder:
 
     inputs: Inputs
     shape: EncoderConfig
-    encoder: Encoder
+    encoder: "Encoder"
     notes: dict[str, Any] = field(default_factory=dict)
 
     def save(self, folder: Path, card: str) -> None:
@@ -103,9 +104,9 @@ class Recogniser:
     task: Task
     system: str
     fitted: Fitted
-    encoders: Mapping[str, Encoder] = field(default_factory=dict)
+    encoders: "Mapping[str, Encoder]" = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
-    reader: Reader | None = None
+    reader: "Reader | None" = None
 
     def predict(self, frames: np.ndarray, transcript: str | None = None) -> np.ndarray:
         """(n_outputs,) of one utterance, from its frames (n_frames, n_features).
@@ -119,6 +120,8 @@ class Recogniser:
         self._check(frames)
         material = _material(self.inputs, self.shape, self.encoders, {ONE: frames})
         if self.reader is not None:
+            from undertone.systems.words import Words
+
             values = self.reader.read_one(transcript)
             material.words = Words(self.reader, {} if values is None else {ONE: values})
         return self.fitted.predict(material, [ONE])[0]
@@ -145,9 +148,11 @@ class Recogniser:
 
     def instead(self, transcript: str | None) -> str:
         """What answers where a model that reads words is told none; "" where it is as it should."""
-        if self.reader is None or holds_words(transcript):
+        if self.reader is None:
             return ""
-        return systems.without_words(self.fitted)
+        from undertone.features.text.embeddings import holds_words
+
+        return "" if holds_words(transcript) else systems.without_words(self.fitted)
 
     def save(self, folder: Path, card: str) -> None:
         """Write the folder; ``load`` reads it."""
@@ -168,13 +173,14 @@ class Recogniser:
 
 
 def load(folder: Path | str) -> Recogniser:
-    """Read a recogniser.
+    """Read a recogniser, the starter model where it is named so.
 
     Raises:
         UndertoneError: no model is there, or it is damaged, or it was made by another format.
     """
-    config, tensors = files.read(Path(folder), RECOGNISER)
-    with damage_told(Path(folder)):
+    folder = folder_of(folder)
+    config, tensors = files.read(folder, RECOGNISER)
+    with damage_told(folder):
         inputs, shape = _inputs(config, tensors), load_settings(EncoderConfig, config["encoder"])
         task = _task(config["task"])
         model, start = config["model"], config["model"]["view"]["start"]
@@ -232,7 +238,7 @@ def load_encoder(folder: Path | str) -> PretrainedEncoder:
 def _material(
     inputs: Inputs,
     shape: EncoderConfig,
-    encoders: Mapping[str, Encoder],
+    encoders: "Mapping[str, Encoder]",
     frames: Mapping[str, np.ndarray],
 ) -> Material:
     return Material(
@@ -245,17 +251,22 @@ def _material(
     )
 
 
-def _encoder(inputs: Inputs, shape: EncoderConfig, tensors: Mapping[str, np.ndarray]) -> Encoder:
+def _encoder(inputs: Inputs, shape: EncoderConfig, tensors: Mapping[str, np.ndarray]) -> "Encoder":
+    from undertone.models.encoder import Encoder  # it brings torch
+
     def make() -> Encoder:
         return Encoder(len(inputs.columns), shape.hidden_units, shape.layers)
 
     return filled(make, section(tensors, "encoder."))
 
 
-def _reader(config: dict[str, Any], tensors: Mapping[str, np.ndarray]) -> Reader | None:
+def _reader(config: dict[str, Any], tensors: Mapping[str, np.ndarray]) -> "Reader | None":
     """What reads transcripts for it; None where it reads none."""
     if "reader" not in config:
         return None
+    from undertone.features.text.reader import Reader
+    from undertone.models.heads import Ridge
+
     scorer = section(tensors, "scorer.")
     return Reader(**config["reader"], scorer=Ridge.restore(scorer) if scorer else None)
 

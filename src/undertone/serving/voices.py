@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from undertone.errors import UndertoneError, describe_some
-from undertone.serving.predict import Prediction, check_features, heard, prediction_of
+from undertone.serving.given import Item
+from undertone.serving.predict import Prediction, check_features, failed, heard, prediction_of
 
 if TYPE_CHECKING:
     from undertone.recogniser.folder import Recogniser
@@ -78,14 +79,14 @@ def voices_of(what: str, files: Sequence[Path], table: Path | None) -> list[str 
 
 def predict_by_voice(
     model: "Recogniser | Path | str",
-    files: Iterable[Path | str] | Path | str,
+    files: Iterable[Item | Path | str] | Path | str,
     voices: Sequence[str | None],
 ) -> ByVoice:
     """Predict recordings, what is each speaker's own taken off.
 
     Args:
         model: a recogniser that can be adapted, or its folder.
-        files: one or several.
+        files: one or several; segments of files as ``Item``.
         voices: of each; None where it is not known.
 
     Raises:
@@ -94,8 +95,8 @@ def predict_by_voice(
     from undertone.models.voices import FEWEST_RECORDINGS
     from undertone.recogniser.adapted import adapt_to, lopsided
 
-    recogniser, paths = _opened(model), _paths(files)
-    parts, remarks = [_hear(recogniser, path) for path in paths], list[str]()
+    recogniser, items = _opened(model), _items(files)
+    parts, remarks = [_hear(recogniser, item) for item in items], list[str]()
     predictions: dict[int, Prediction] = {}
     as_they_are, few = 0, list[str]()
     for voice, rows in _rows_by(voices).items():
@@ -107,15 +108,15 @@ def predict_by_voice(
         else:
             own = adapt_to(recogniser, vectors, voice)
             remarks += filter(None, [lopsided(recogniser, vectors, voice)])
-        predictions |= {i: _predict(own, paths[i], parts[i]) for i in rows}
+        predictions |= {i: _predict(own, items[i], parts[i]) for i in rows}
     if as_they_are:
         who = f" ({describe_some(few)})" if few else ""
         remarks.append(
-            f"{as_they_are} of {len(paths)} recordings were predicted as if nothing were known of "
+            f"{as_they_are} of {len(items)} recordings were predicted as if nothing were known of "
             f"their voice: it is not told, or has fewer than {FEWEST_RECORDINGS} usable "
             f"recordings{who}"
         )
-    return ByVoice([predictions[i] for i in range(len(paths))], remarks)
+    return ByVoice([predictions[i] for i in range(len(items))], remarks)
 
 
 def adapt(
@@ -146,7 +147,7 @@ def adapt(
     files, remarks = _files_below(recordings)
     named_by = recordings[0] if len(recordings) == 1 and recordings[0].is_dir() else out
     voice = voice or named_by.absolute().name
-    parts = [_hear(recogniser, file) for file in files]
+    parts = [_hear(recogniser, Item(str(file))) for file in files]
     if failed := [
         f"{file}: {part.error}" for file, part in zip(files, parts, strict=True) if part.error
     ]:
@@ -180,8 +181,9 @@ def _card_of(model: Path) -> str:
         return "# Recogniser\n"
 
 
-def _paths(files: Iterable[Path | str] | Path | str) -> list[Path]:
-    return [Path(f) for f in ([files] if isinstance(files, str | Path) else files)]
+def _items(files: Iterable[Item | Path | str] | Path | str) -> list[Item]:
+    named = [files] if isinstance(files, str | Path) else files
+    return [one if isinstance(one, Item) else Item(str(one)) for one in named]
 
 
 def _files_below(recordings: Sequence[Path]) -> tuple[list[Path], list[str]]:
@@ -212,20 +214,20 @@ def _files_below(recordings: Sequence[Path]) -> tuple[list[Path], list[str]]:
     return files, remarks
 
 
-def _hear(recogniser: "Recogniser", file: Path) -> _Heard:
+def _hear(recogniser: "Recogniser", item: Item) -> _Heard:
     """A recording's vector; why there is none where it cannot be read."""
     try:
-        frames, note = heard(recogniser, file)
+        frames, note = heard(recogniser, item)
         return _Heard(recogniser.vector(frames), note)
     except UndertoneError as error:
         return _Heard(error=str(error))
 
 
-def _predict(recogniser: "Recogniser", file: Path, part: _Heard) -> Prediction:
+def _predict(recogniser: "Recogniser", item: Item, part: _Heard) -> Prediction:
     if part.vector is None:
-        return Prediction(str(file), error=part.error)
+        return failed(item, str(part.error))
     values = recogniser.of_vectors(part.vector[None])[0]
-    return prediction_of(recogniser, file, values, note=part.note)
+    return prediction_of(recogniser, item, values, note=part.note)
 
 
 def _vectors(parts: Sequence[_Heard]) -> np.ndarray:

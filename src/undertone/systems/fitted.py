@@ -12,26 +12,25 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
-import torch
-from torch import nn
 
 from undertone.config import load as load_settings
-from undertone.models.cnn import Cnn, CnnConfig
 from undertone.models.crowd_ridge import CrowdRidge
 from undertone.models.discriminant import Discriminant
-from undertone.models.encoder import Encoder
 from undertone.models.heads import Constant, Head, Logistic, Ridge, SupportVectors
-from undertone.models.network import DenseHead, GruNetwork, predict
-from undertone.models.picture import PictureConfig, PictureNetwork, empty_backbone
 from undertone.models.voices import Expected, own
 from undertone.systems.problem import DESCRIPTORS, TEACHER, Material
 from undertone.tasks import Task
 from undertone.training.normalise import Normaliser
-from undertone.training.outputs import outputs_of
-from undertone.training.segments import predict_segments
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from undertone.models.cnn import Cnn, CnnConfig
+    from undertone.models.network import DenseHead, GruNetwork
+    from undertone.models.picture import PictureConfig, PictureNetwork
 
 Tensors = Mapping[str, np.ndarray]
 Heard = Callable[[Sequence[str], np.ndarray], np.ndarray]
@@ -341,10 +340,13 @@ class OnSteps(OnNetwork):
     """A recurrent network on an utterance's steps, or a dense layer on its vector."""
 
     kind = "steps"
-    network: GruNetwork | DenseHead
+    network: "GruNetwork | DenseHead"
 
     def predict(self, material: Material, utterances: Sequence[str]) -> np.ndarray:
         """What the network says of the steps; a vector is a sequence of one step."""
+        from undertone.models.network import predict
+        from undertone.training.outputs import outputs_of
+
         if self.view.blocks:
             steps = list(self.view.vectors(material, utterances)[:, None, :])
         else:
@@ -357,9 +359,12 @@ class OnSteps(OnNetwork):
 
     @classmethod
     def restore(cls, config: Mapping[str, Any], tensors: Tensors, parts: Parts) -> Self:
+        from undertone.models.encoder import Encoder
+        from undertone.models.network import DenseHead, GruNetwork
+
         n_outputs, shape = len(parts.task.outputs), parts.material.shape
 
-        def make() -> nn.Module:
+        def make() -> "nn.Module":
             if parts.view.blocks:
                 return DenseHead(tensors["dense.weight"].shape[1], n_outputs)
             encoder = Encoder(len(parts.material.columns), shape.hidden_units, shape.layers)
@@ -373,12 +378,15 @@ class OnSegments(OnNetwork):
     """A convolutional network on segments of the frames; an utterance is their mean."""
 
     kind = "segments"
-    network: Cnn
+    network: "Cnn"
     normaliser: Normaliser
     frames_per_second: float
-    settings: CnnConfig
+    settings: "CnnConfig"
 
     def predict(self, material: Material, utterances: Sequence[str]) -> np.ndarray:
+        from undertone.training.outputs import outputs_of
+        from undertone.training.segments import predict_segments
+
         frames = (material.frames_of(name, self.view.layer) for name in utterances)
         return predict_segments(
             self.network,
@@ -402,6 +410,8 @@ class OnSegments(OnNetwork):
 
     @classmethod
     def restore(cls, config: Mapping[str, Any], tensors: Tensors, parts: Parts) -> Self:
+        from undertone.models.cnn import Cnn, CnnConfig
+
         weights = dict(tensors)
         mean, sd = weights.pop("steps.mean"), weights.pop("steps.sd")
         settings, n_outputs = load_settings(CnnConfig, config["settings"]), len(parts.task.outputs)
@@ -422,12 +432,15 @@ class OnPictures(OnNetwork):
     """A network for pictures on mel images of segments; an utterance is their mean."""
 
     kind = "pictures"
-    network: PictureNetwork
+    network: "PictureNetwork"
     frames_per_second: float
-    settings: PictureConfig
+    settings: "PictureConfig"
     bands: tuple[int, ...]  # columns of the frames
 
     def predict(self, material: Material, utterances: Sequence[str]) -> np.ndarray:
+        from undertone.training.outputs import outputs_of
+        from undertone.training.segments import predict_segments
+
         return predict_segments(
             self.network,
             [material.frames_of(name, None)[:, self.bands] for name in utterances],
@@ -447,6 +460,8 @@ class OnPictures(OnNetwork):
 
     @classmethod
     def restore(cls, config: Mapping[str, Any], tensors: Tensors, parts: Parts) -> Self:
+        from undertone.models.picture import PictureConfig, PictureNetwork, empty_backbone
+
         n_outputs, backbone = len(parts.task.outputs), config["backbone"]
         if not 0 < sum(backbone["depths"]) <= len(tensors):
             raise ValueError("it has other layers than its backbone")
@@ -481,7 +496,7 @@ def restore(config: Mapping[str, Any], tensors: Tensors, task: Task, material: M
     return FITTED[config["kind"]].restore(config, tensors, parts)
 
 
-def arrays(module: nn.Module) -> dict[str, np.ndarray]:
+def arrays(module: "nn.Module") -> dict[str, np.ndarray]:
     """All weights of a network by name."""
     return {name: tensor.detach().numpy() for name, tensor in module.state_dict().items()}
 
@@ -498,6 +513,8 @@ def filled(make: Callable[[], Any], tensors: Tensors) -> Any:
     Raises:
         ValueError: they are not the weights of such a network.
     """
+    import torch  # heads of classic systems are served without it
+
     with torch.device("meta"):
         network = make()
     weights = {name: torch.from_numpy(np.array(array)) for name, array in tensors.items()}

@@ -7,12 +7,15 @@ Out: the steps or the vector of an utterance in one layer; the layer that the la
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from undertone.features import shards
 from undertone.features.descriptors import emphasis
-from undertone.features.store import FrameTable
+
+if TYPE_CHECKING:
+    from undertone.features.store import FrameTable
 
 
 @dataclass(frozen=True)
@@ -27,8 +30,8 @@ class Layers:
         n_original: of the encoder that this one was cut from; 0 where it is whole.
     """
 
-    table: FrameTable
-    vectors: FrameTable
+    table: "FrameTable"
+    vectors: "FrameTable"
     n_layers: int
     candidates: range
     n_original: int = 0

@@ -8,6 +8,7 @@ Out: ``Material``, whose steps and vectors are computed once and only when asked
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,16 +16,18 @@ from undertone.audio import FRAMES_PER_SECOND
 from undertone.features.descriptors import describe, emphasis
 from undertone.features.functionals import functionals
 from undertone.features.vectors import mean_sd
-from undertone.models.encoder import Encoder, EncoderConfig
-from undertone.models.network import encode
+from undertone.models.shape import EncoderConfig
 from undertone.models.voices import Voices
 from undertone.systems.layers import Layers, choose
-from undertone.systems.words import Words
 from undertone.tasks import CHOICE, Task
 from undertone.tasks.draws import LabelDraw
 from undertone.training.normalise import Normaliser, lazily
 from undertone.training.seeds import seed_torch
-from undertone.training.supervised import Labelled
+
+if TYPE_CHECKING:
+    from undertone.models.encoder import Encoder
+    from undertone.systems.words import Words
+    from undertone.training.supervised import Labelled
 
 PRETRAINED, RANDOM = "pretrained", "random"  # starts of an encoder
 DESCRIPTORS, TEACHER = "descriptors", "teacher"  # blocks: of the frames, and what a teacher hears
@@ -57,7 +60,7 @@ class Material:
     columns: tuple[str, ...]
     normaliser: Normaliser
     shape: EncoderConfig
-    encoders: Mapping[str, Encoder] = field(default_factory=dict)
+    encoders: "Mapping[str, Encoder]" = field(default_factory=dict)
     seed: int = 0
     crowd: Mapping[str, str] = field(default_factory=dict)
     lazy: bool = False
@@ -65,7 +68,7 @@ class Material:
     layers: Layers | None = None
     teacher: Layers | None = None
     elsewhere: Mapping[str, str] = field(default_factory=dict)
-    words: Words | None = None
+    words: "Words | None" = None
     copies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     together: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     _steps: dict[str, np.ndarray] = field(default_factory=dict)
@@ -133,6 +136,8 @@ class Material:
         self, start: str, utterances: Sequence[str], pooling: str | None = None
     ) -> np.ndarray:
         """(n_utterances, pooled_size) outputs of an encoder that is kept as it is."""
+        from undertone.models.network import encode  # it brings torch
+
         pooling = pooling or self.shape.pooling
         kind = f"{start} {pooling}"
         for group in dict.fromkeys(self.together.get(name, (name,)) for name in utterances):
@@ -141,7 +146,7 @@ class Material:
                 self._vectors |= {(kind, n): v for n, v in zip(group, vectors, strict=True)}
         return np.stack([self._vectors[kind, name] for name in utterances])
 
-    def encoder(self, start: str) -> Encoder:
+    def encoder(self, start: str) -> "Encoder":
         """``PRETRAINED`` or ``RANDOM``."""
         if start in self.encoders:
             return self.encoders[start]
@@ -149,7 +154,9 @@ class Material:
         return self._random
 
     @cached_property
-    def _random(self) -> Encoder:
+    def _random(self) -> "Encoder":
+        from undertone.models.encoder import Encoder
+
         seed_torch(self.seed, "random encoder")
         n_features = len(self.normaliser.mean)
         return Encoder(n_features, self.shape.hidden_units, self.shape.layers).eval()
@@ -228,8 +235,10 @@ class Problem:
 
     def labelled(
         self, utterances: Sequence[str], steps: Callable[[Sequence[str]], list[np.ndarray]]
-    ) -> Labelled:
+    ) -> "Labelled":
         """What ``steps`` makes of utterances, with their truth."""
+        from undertone.training.supervised import Labelled
+
         return Labelled(
             steps(utterances) if utterances else [],
             self.truths(utterances),

@@ -5,14 +5,16 @@ Out: a ``Task``.
 """
 
 from collections.abc import Mapping
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from undertone.errors import UndertoneError
 from undertone.tasks.classes import Classes
 from undertone.tasks.dimensions import Dimensions
 from undertone.tasks.intensities import Intensities
 from undertone.tasks.task import AMOUNTS, CHOICE, MEAN, Task
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TASKS: Mapping[str, type[Task]] = {kind.name: kind for kind in (Classes, Intensities, Dimensions)}
 
@@ -32,7 +34,7 @@ def kind_of(name: str) -> type[Task]:
     return TASKS[name]
 
 
-def task_of(table: pd.DataFrame, where: str, name: str = "") -> Task:
+def task_of(table: "pd.DataFrame", where: str, name: str = "") -> Task:
     """The task that a corpus has labels for.
 
     Args:
@@ -57,7 +59,7 @@ def task_of(table: pd.DataFrame, where: str, name: str = "") -> Task:
     raise UndertoneError(f"{where} has no emotion labels: it can only be a pool")
 
 
-def _ways_out(table: pd.DataFrame, name: str) -> str:
+def _ways_out(table: "pd.DataFrame", name: str) -> str:
     """What can be done where a corpus has no labels for a task."""
     others = [kind.name for kind in TASKS.values() if kind.name != name and _has(kind, table)]
     ways = [f"--task {other}, for which it has labels" for other in others]
@@ -66,7 +68,7 @@ def _ways_out(table: pd.DataFrame, name: str) -> str:
     return f": take {', or '.join(ways)}" if ways else ": it can only be a pool"
 
 
-def _has(kind: type[Task], table: pd.DataFrame) -> bool:
+def _has(kind: type[Task], table: "pd.DataFrame") -> bool:
     try:
         return kind.of(table) is not None
     except UndertoneError:  # labels that will not do

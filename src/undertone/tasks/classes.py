@@ -17,19 +17,21 @@ and macro-F1 one zero more. All three agree with scikit-learn's ``balanced_accur
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self, TypeAlias
 
 import numpy as np
-import pandas as pd
 
 from undertone.errors import UndertoneError
 from undertone.tasks.draws import RANDOM, Asked, LabelDraw, draw_as_it_comes, draw_balanced
 from undertone.tasks.rows import Rows, mean_of_those_that_exist, share, weigh
 from undertone.tasks.task import CHOICE, Floor, Metric, Task
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 GAIN_WORTH_NAMING = 0.02  # in UAR: what ten draws of labels can just tell from nothing
 CountsMetric = Callable[[np.ndarray], np.ndarray]
-Names = Sequence[str] | np.ndarray | pd.Series  # (n_utterances,)
+Names: TypeAlias = "Sequence[str] | np.ndarray | pd.Series"  # (n_utterances,)
 
 
 def uar(*, truth: Names, prediction: Names) -> float:
@@ -89,12 +91,16 @@ def confusion(
 
 def emotions_of(*columns: Names) -> tuple[str, ...]:
     """All emotions that occur in any of the columns, sorted."""
+    import pandas as pd
+
     emotions = pd.unique(np.concatenate([np.asarray(column, dtype=object) for column in columns]))
     return tuple(sorted(name for name in emotions if not pd.isna(name)))
 
 
 def codes(names: Names, *, emotions: Sequence[str], what: str) -> np.ndarray:
     """Position of each name in ``emotions``; a name that is not there is refused."""
+    import pandas as pd
+
     positions = pd.Index(emotions).get_indexer(pd.Index(np.asarray(names, dtype=object)))
     if (positions < 0).any():
         strange = sorted({repr(name) for name in np.asarray(names, object)[positions < 0]})
@@ -180,18 +186,20 @@ class Classes(Task):
         return cls(outputs)
 
     @classmethod
-    def of(cls, table: pd.DataFrame) -> Self | None:
+    def of(cls, table: "pd.DataFrame") -> Self | None:
         """Of all emotions that occur."""
         if "emotion" not in table or table["emotion"].isna().all():
             return None
         return cls.among(table["emotion"].dropna())
 
-    def truth(self, rows: pd.DataFrame) -> np.ndarray:
+    def truth(self, rows: "pd.DataFrame") -> np.ndarray:
         """1 for the true emotion; NaN where there is none, or one that is not among the outputs."""
+        import pandas as pd
+
         positions = pd.Index(self.outputs).get_indexer(pd.Index(rows["emotion"]))
         return np.where(positions[:, None] < 0, np.nan, self.one_hot(positions))
 
-    def draw(self, rows: pd.DataFrame, asked: Asked) -> LabelDraw:
+    def draw(self, rows: "pd.DataFrame", asked: Asked) -> LabelDraw:
         """Balanced over the emotions, or as they come."""
         if asked.how == RANDOM:
             return draw_as_it_comes(rows, asked)

@@ -18,15 +18,17 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
-import pandas as pd
 
 from undertone.tasks.agreement import TINY, ccc, mae, pearson
 from undertone.tasks.draws import Asked, LabelDraw, draw_anyhow
 from undertone.tasks.rows import Rows, mean_of_those_that_exist
 from undertone.tasks.task import AMOUNTS, DepthClaim, Floor, Metric, Task
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 DIMENSIONS = ("arousal", "valence", "dominance")
 RowsMetric = Callable[[Rows, np.ndarray], np.ndarray]
@@ -104,13 +106,15 @@ class Dimensions(Task):
     proxy: str = ""  # type: ignore[misc]
 
     @classmethod
-    def of(cls, table: pd.DataFrame) -> Self | None:
+    def of(cls, table: "pd.DataFrame") -> Self | None:
         """Of the dimensions that the table has values of, on the scale that these span."""
         held = tuple(
             n for n in DIMENSIONS if n in table and (table.empty or table[n].notna().any())
         )
         if not held:
             return None
+        import pandas as pd
+
         numbers = table[list(held)].apply(pd.to_numeric, errors="coerce").to_numpy(float)
         if not len(numbers):
             return cls(held)
@@ -140,11 +144,11 @@ class Dimensions(Task):
             "a choice of emotions in disguise: no score on it may stand beside scores on ratings."
         )
 
-    def truth(self, rows: pd.DataFrame) -> np.ndarray:
+    def truth(self, rows: "pd.DataFrame") -> np.ndarray:
         """As the table holds it."""
         return rows[list(self.outputs)].to_numpy(float)
 
-    def draw(self, rows: pd.DataFrame, asked: Asked) -> LabelDraw:
+    def draw(self, rows: "pd.DataFrame", asked: Asked) -> LabelDraw:
         """Each utterance as likely as any other; a label is all dimensions of an utterance."""
         return draw_anyhow(rows, asked)
 

@@ -8,11 +8,14 @@ All depends on the names of utterances and outputs and on the seed, never on the
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from undertone.errors import UndertoneError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 VALIDATION_SHARE = 0.2  # of the label budget
 BALANCED, RANDOM = HOWS = ("balanced", "random")  # how labels of classes are drawn
@@ -58,7 +61,7 @@ class Asked:
         return np.random.default_rng([self.seed, *names])
 
 
-def draw_balanced(rows: pd.DataFrame, outputs: Sequence[str], asked: Asked) -> LabelDraw:
+def draw_balanced(rows: "pd.DataFrame", outputs: Sequence[str], asked: Asked) -> LabelDraw:
     """So many labels, balanced over the classes.
 
     The draws of one fold and number are nested: what a small budget holds, a larger one holds too.
@@ -79,7 +82,7 @@ def draw_balanced(rows: pd.DataFrame, outputs: Sequence[str], asked: Asked) -> L
     return _with_validation(rows.iloc[order[: asked.budget]], asked)
 
 
-def _check_emotions(rows: pd.DataFrame, asked: Asked) -> None:
+def _check_emotions(rows: "pd.DataFrame", asked: Asked) -> None:
     if rows["emotion"].nunique() < 2:
         raise UndertoneError(
             f"the training speakers of fold {asked.fold} hold labels of {rows['emotion'].iloc[0]} "
@@ -89,7 +92,7 @@ def _check_emotions(rows: pd.DataFrame, asked: Asked) -> None:
         )
 
 
-def _with_validation(drawn: pd.DataFrame, asked: Asked) -> LabelDraw:
+def _with_validation(drawn: "pd.DataFrame", asked: Asked) -> LabelDraw:
     """Some of the labels drawn are held out, by speaker where that can be, else by emotion."""
     rng = asked.rng(asked.fold, asked.draw, 2, asked.budget)
     speakers, emotions = (drawn[name].to_numpy(str) for name in ("speaker", "emotion"))
@@ -99,7 +102,7 @@ def _with_validation(drawn: pd.DataFrame, asked: Asked) -> LabelDraw:
     return _parted(drawn, held_out)
 
 
-def draw_as_it_comes(rows: pd.DataFrame, asked: Asked) -> LabelDraw:
+def draw_as_it_comes(rows: "pd.DataFrame", asked: Asked) -> LabelDraw:
     """So many labels of classes, each utterance as likely as any other: an emotion may be missing.
 
     The draws of one fold and number are nested, but where an order was drawn anew because its first
@@ -123,7 +126,7 @@ def draw_as_it_comes(rows: pd.DataFrame, asked: Asked) -> LabelDraw:
     return _with_validation(rows.iloc[order[: asked.budget]], asked)
 
 
-def draw_anyhow(rows: pd.DataFrame, asked: Asked) -> LabelDraw:
+def draw_anyhow(rows: "pd.DataFrame", asked: Asked) -> LabelDraw:
     """So many labels, each utterance as likely as any other: for labels that are no classes.
 
     The draws of one number are nested, as those of ``draw_balanced`` are. Validation is a share of
@@ -152,12 +155,12 @@ def _check_budget(asked: Asked, n_labels: int) -> None:
         )
 
 
-def _parted(drawn: pd.DataFrame, held_out: np.ndarray) -> LabelDraw:
+def _parted(drawn: "pd.DataFrame", held_out: np.ndarray) -> LabelDraw:
     utterances = drawn["utterance"].to_numpy()
     return LabelDraw(train=utterances[~held_out].tolist(), validation=utterances[held_out].tolist())
 
 
-def _balanced_order(emotions: pd.Series, rng: np.random.Generator) -> np.ndarray:
+def _balanced_order(emotions: "pd.Series", rng: np.random.Generator) -> np.ndarray:
     """An order whose every beginning is balanced: each round takes one utterance an emotion.
 
     Which emotion comes first in a round is random, so that a remainder falls on any of them.

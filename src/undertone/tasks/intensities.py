@@ -22,10 +22,9 @@ one half, a CCC of 0 and no Spearman correlation.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
-import pandas as pd
 
 from undertone.errors import UndertoneError
 from undertone.tasks import ranks
@@ -34,6 +33,9 @@ from undertone.tasks.draws import Asked, LabelDraw, draw_anyhow
 from undertone.tasks.names import canonical_emotion
 from undertone.tasks.rows import Rows, mean_of_those_that_exist, share, weigh
 from undertone.tasks.task import AMOUNTS, Floor, Metric, Task
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 INTENSITIES = ("happy", "sad", "anger", "surprise", "disgust", "fear")  # as CMU-MOSEI names them
 LARGEST = 3.0  # intensities are in [0, LARGEST]
@@ -189,15 +191,15 @@ class Intensities(Task):
     outputs: tuple[str, ...] = INTENSITIES
 
     @classmethod
-    def of(cls, table: pd.DataFrame) -> Self | None:
+    def of(cls, table: "pd.DataFrame") -> Self | None:
         """Of all six, where the table has their columns."""
         return cls() if set(INTENSITIES) <= set(table) else None
 
-    def truth(self, rows: pd.DataFrame) -> np.ndarray:
+    def truth(self, rows: "pd.DataFrame") -> np.ndarray:
         """As the table holds it."""
         return rows[list(self.outputs)].to_numpy(float)
 
-    def draw(self, rows: pd.DataFrame, asked: Asked) -> LabelDraw:
+    def draw(self, rows: "pd.DataFrame", asked: Asked) -> LabelDraw:
         """Each utterance as likely as any other."""
         return draw_anyhow(rows, asked)
 

@@ -11,14 +11,16 @@ numbers from ``low`` to ``high``. A new task is one file with a subclass, and it
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
-import pandas as pd
 
 from undertone.errors import UndertoneError
 from undertone.tasks.draws import Asked, LabelDraw
 from undertone.tasks.rows import Rows
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 CHOICE, AMOUNTS = "choice", "amounts"
 MEAN = "mean"  # of the outputs, in the place of an output's name; first on its axis
@@ -132,7 +134,7 @@ class Task(ABC):
 
     @classmethod
     @abstractmethod
-    def of(cls, table: pd.DataFrame) -> Self | None:
+    def of(cls, table: "pd.DataFrame") -> Self | None:
         """The task that a corpus's table holds labels for; None where it holds none."""
 
     @classmethod
@@ -151,11 +153,11 @@ class Task(ABC):
         return self
 
     @abstractmethod
-    def truth(self, rows: pd.DataFrame) -> np.ndarray:
+    def truth(self, rows: "pd.DataFrame") -> np.ndarray:
         """(n_rows, n_outputs) of rows of a corpus's table; NaN where there is no label."""
 
     @abstractmethod
-    def draw(self, rows: pd.DataFrame, asked: Asked) -> LabelDraw:
+    def draw(self, rows: "pd.DataFrame", asked: Asked) -> LabelDraw:
         """Which of these labelled utterances of the training speakers a system is given."""
 
     @abstractmethod
@@ -186,11 +188,11 @@ class Task(ABC):
         """(1 + n_outputs,) how many speakers stand behind the mean and behind each output."""
         return np.full(1 + len(self.outputs), rows.n_speakers)
 
-    def is_labelled(self, rows: pd.DataFrame) -> np.ndarray:
+    def is_labelled(self, rows: "pd.DataFrame") -> np.ndarray:
         """(n_rows,) whether a row has a label."""
         return ~np.isnan(self.truth(rows)).any(axis=1)
 
-    def check_truth(self, rows: pd.DataFrame, where: str) -> None:
+    def check_truth(self, rows: "pd.DataFrame", where: str) -> None:
         """Refuse labels that are no numbers of the task's range.
 
         Args:
@@ -200,6 +202,8 @@ class Task(ABC):
         Raises:
             UndertoneError: names the first of them.
         """
+        import pandas as pd
+
         for column in self.outputs if self.kind == AMOUNTS else ():
             numbers = pd.to_numeric(rows[column], errors="coerce").astype(float)
             wrong = (numbers.isna() & rows[column].notna()) | ~numbers.fillna(self.low).between(

@@ -11,13 +11,12 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
-
-import torch
-from safetensors.torch import load as load_tensors
-from safetensors.torch import save as save_tensors
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from undertone import atomic, seals
+
+if TYPE_CHECKING:
+    import torch
 
 NAME = "checkpoint.safetensors"
 Array = TypeVar("Array")
@@ -26,18 +25,20 @@ Array = TypeVar("Array")
 class Checkpoint(NamedTuple):
     """What ``write`` was given."""
 
-    tensors: dict[str, torch.Tensor]
+    tensors: "dict[str, torch.Tensor]"
     notes: dict[str, Any]
     identity: dict[str, Any]
 
 
 def write(
     folder: Path,
-    tensors: Mapping[str, torch.Tensor],
+    tensors: "Mapping[str, torch.Tensor]",
     notes: Mapping[str, Any],
     identity: Mapping[str, Any],
 ) -> None:
     """Replace the checkpoint of ``folder``."""
+    from safetensors.torch import save as save_tensors  # it brings torch
+
     whole = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
     about = json.dumps({"notes": notes, "identity": identity}, sort_keys=True)
     metadata = {"about": about, seals.SEAL: _digest(whole, about)}
@@ -51,6 +52,8 @@ def read(folder: Path, then: str = "it is computed again") -> Checkpoint | None:
         folder: of the training.
         then: what becomes of the training without it.
     """
+    from safetensors.torch import load as load_tensors  # it brings torch
+
     path = folder / NAME
     if (content := seals.read(path)) is None:
         return None
@@ -102,13 +105,15 @@ def section(tensors: Mapping[str, Array], prefix: str) -> dict[str, Array]:
     return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
 
 
-def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
+def optimiser_tensors(optimiser: "torch.optim.Optimizer") -> "dict[str, torch.Tensor]":
     """Adam's state as tensors named ``optimiser.<parameter>.<quantity>``."""
     state = optimiser.state_dict()["state"]
     return {f"optimiser.{i}.{name}": value for i in state for name, value in state[i].items()}
 
 
-def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]) -> None:
+def restore_optimiser(
+    optimiser: "torch.optim.Optimizer", tensors: "dict[str, torch.Tensor]"
+) -> None:
     """Put back what ``optimiser_tensors`` took."""
     state: dict[int, dict[str, torch.Tensor]] = {}
     for name, value in section(tensors, "optimiser.").items():
@@ -117,7 +122,7 @@ def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, torch
     optimiser.load_state_dict(optimiser.state_dict() | {"state": state})
 
 
-def _digest(tensors: Mapping[str, torch.Tensor], about: str) -> str:
+def _digest(tensors: "Mapping[str, torch.Tensor]", about: str) -> str:
     together = hashlib.sha256(about.encode())
     for name in sorted(tensors):
         tensor = tensors[name]

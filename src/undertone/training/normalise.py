@@ -13,14 +13,16 @@ read, so that memory does not grow with the pool.
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 
 from undertone.errors import UndertoneError
-from undertone.features.store import FrameTable
 
-Parts = Sequence[tuple[FrameTable, Sequence[str]]]
+if TYPE_CHECKING:
+    from undertone.features.store import FrameTable
+
+Parts: TypeAlias = "Sequence[tuple[FrameTable, Sequence[str]]]"
 HELD_BYTES = 2**30  # of steps that a process keeps in memory
 
 SMALLEST_SD = 1e-6  # a column flatter than this is constant: it carries nothing and becomes 0

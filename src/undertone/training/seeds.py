@@ -3,7 +3,6 @@
 import hashlib
 
 import numpy as np
-import torch
 
 
 def seed_of(*parts: object) -> int:
@@ -19,4 +18,6 @@ def generator(*parts: object) -> np.random.Generator:
 
 def seed_torch(*parts: object) -> None:
     """Seed PyTorch's global stream, which initialises layers and drives dropout."""
+    import torch
+
     torch.manual_seed(seed_of(*parts))
