@@ -144,6 +144,13 @@ def test_no_loss_is_told_with_the_most_that_may_be_lost():
     assert not any("win" in s or "reach what 100 of c" in s for s in said.sentences(better))
 
 
+def test_the_fewest_labels_may_be_more_than_enough():
+    shift = shift_of(SKILL | {(ACROSS, 100): 0.52})
+    assert "c alone reaches what 100 of a give on it with 10 labels or fewer." in said.sentences(
+        shift
+    )
+
+
 def test_sexes_and_speakers_are_scored_apart():
     shift = shift_of(SKILL)
     assert set(shift.by_sex) == {"female", "male"}

@@ -7,6 +7,7 @@ A loss is claimed only where the interval of the paired difference lies above ze
 naming is excluded only where the interval ends below the task's ``negligible``.
 """
 
+import math
 from collections.abc import Iterator
 
 from undertone.evaluation.estimate import Estimate, decimal
@@ -81,7 +82,7 @@ def _alone(shift: Shift) -> str:
     what = f"what {shift.at} of {names.taught} give on it"
     if needed.phrase().startswith("not within"):
         return f"{names.tested} alone does not reach {what}: {needed.phrase()}."
-    if needed.high <= first:
+    if math.isfinite(needed.high) and round(needed.high) <= first:
         return f"{names.tested} alone reaches {what} with {first} labels or fewer."
     few = " or fewer" * (round(needed.labels) <= first)
     return f"{names.tested} alone reaches {what} with {needed.phrase()}{few}."
