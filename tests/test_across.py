@@ -281,12 +281,16 @@ def test_systems_of_such_runs_can_be_compared(finished):
 
 
 def test_every_corpus_is_tested_in_turn_and_scored_apart(specs, resources, tmp_path):
-    changes = {"across": {"test": [], "beside": [specs[1]], "each": True, "shift": False}}
+    changes = {"across": {"test": [], "beside": [specs[1]], "each": True}}
     curve(settings_of(specs, **changes), tmp_path, resources)
     table = pd.read_parquet(tmp_path / "results.parquet")
     assert set(table["part"]) == {"far", "near"}
     page = (tmp_path / "report.html").read_text()
     assert "near + far, each tested by the others" in page
+    shifts = json.loads((tmp_path / "shift.json").read_text())
+    pairs = [(shift["learned_from"], shift["tested"]) for shift in shifts]
+    assert pairs == [("far", "near"), ("near", "far")]
+    assert "Tested in turn on near, far, each by labels of the others." in page
 
 
 def test_a_recording_in_both_corpora_is_refused_by_curve_and_audit(specs, resources, tmp_path):
