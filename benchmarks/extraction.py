@@ -2,11 +2,11 @@
 
 Parts, in processor seconds, so that other work on the machine counts less: decoding, the filter,
 mel columns, F0, formants and descriptors of each utterance take turns within every repeat, and the
-median over repeats counts. The plain loop computes the mel columns and the best lag of every frame one frame at a time in NumPy,
-without interpolation and without a path over the frames. Whole runs of ``store.extract`` into an
-empty store, with one process and with several, take turns too and include starting the processes
-and writing: wall-clock and processor seconds, and the load of the machine, since several processes
-gain nothing in wall-clock time where other work holds the cores.
+median over repeats counts. The plain loop computes the mel columns and the best lag of every frame
+one frame at a time in NumPy, without interpolation and without a path over the frames. Whole runs
+of ``store.extract`` into an empty store, with one process and with several, take turns too and
+include starting the processes and writing: wall-clock and processor seconds, and the load of the
+machine, since several processes gain nothing in wall-clock time where other work holds the cores.
 
     OMP_NUM_THREADS=1 python benchmarks/extraction.py [--audio FOLDER] [--out FILE.json]
 
