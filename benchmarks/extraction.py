@@ -1,12 +1,12 @@
 """Speed of audio to frames, times real time, with its parts and against a plain loop.
 
-Parts, in processor seconds, so that other work on the machine counts less: decoding, mel columns
-and F0 of each utterance take turns within every repeat, and the median over repeats counts. The
-plain loop computes the mel columns and the best lag of every frame one frame at a time in NumPy,
-without interpolation and without a path over the frames. Whole runs of ``store.extract`` into an
-empty store, with one process and with several, take turns too and include starting the processes
-and writing: wall-clock and processor seconds, and the load of the machine, since several processes
-gain nothing in wall-clock time where other work holds the cores.
+Parts, in processor seconds, so that other work on the machine counts less: decoding, the filter,
+mel columns, F0, formants and descriptors of each utterance take turns within every repeat, and the
+median over repeats counts. The plain loop computes the mel columns and the best lag of every frame
+one frame at a time in NumPy, without interpolation and without a path over the frames. Whole runs
+of ``store.extract`` into an empty store, with one process and with several, take turns too and
+include starting the processes and writing: wall-clock and processor seconds, and the load of the
+machine, since several processes gain nothing in wall-clock time where other work holds the cores.
 
     OMP_NUM_THREADS=1 python benchmarks/extraction.py [--audio FOLDER] [--out FILE.json]
 
@@ -29,7 +29,8 @@ import numpy as np
 import soundfile
 
 from undertone import audio, corpora
-from undertone.features import f0, log_mel, store
+from undertone.features import f0, formants, levels, log_mel, store
+from undertone.features.descriptors import describe
 from undertone.features.framing import hann
 
 N_TIMED = 60  # utterances for the parts
@@ -74,10 +75,15 @@ def _arguments() -> argparse.Namespace:
 def _time_parts(folder: Path, repeats: int) -> dict[str, float]:
     paths = sorted(p for p in folder.rglob("*") if p.suffix in audio.AUDIO_SUFFIXES)[:N_TIMED]
     waveforms = [audio.read(path) for path in paths]
+    pitches = [f0.track(waveform).f0_hz for waveform in waveforms]
+    frames = [log_mel.extract(waveform) for waveform in waveforms]
     parts: dict[str, Callable[[int], object]] = {
         "decode": lambda i: audio.read(paths[i]),
+        "high-pass": lambda i: levels.high_pass(waveforms[i]),
         "mel and energy": lambda i: log_mel.log_powers(waveforms[i]),
         "F0 and voicing": lambda i: f0.track(waveforms[i]),
+        "formants and harmonics": lambda i: formants.extract(waveforms[i], pitches[i]),
+        "descriptors of frames": lambda i: describe(frames[i], log_mel.COLUMNS),
         "decode + log_mel": lambda i: log_mel.extract(audio.read(paths[i])),
         "plain loop": lambda i: _extract_plainly(audio.read(paths[i])),
     }
