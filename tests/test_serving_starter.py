@@ -3,10 +3,11 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from serving_fakes import write_noise
+from serving_fakes import write_voice
 from typer.testing import CliRunner
 
 from undertone import cli
@@ -46,7 +47,7 @@ def test_its_card_tells_both_scores_beside_chance():
 
 
 def test_it_answers_where_no_model_is_named_and_says_how_little_it_knows(tmp_path):
-    path = write_noise(tmp_path / "a.wav")
+    path = write_voice(tmp_path / "a.wav")
     done = CliRunner().invoke(cli.app, ["predict", str(path)])
     assert done.exit_code == 0
     assert done.stdout.startswith(str(path))
@@ -70,9 +71,15 @@ def test_models_lists_it_and_those_in_folders(tmp_path, monkeypatch):
         "finetune --corpus",
     ):
         assert words in done.stdout
-    for odd in (tmp_path / "absent", write_noise(tmp_path / "empty/a.wav").parent):
+    for odd in (tmp_path / "absent", write_voice(tmp_path / "empty/a.wav").parent):
         done = CliRunner().invoke(cli.app, ["models", str(odd)])
         assert isinstance(done.exception, UndertoneError)
+
+
+def test_a_model_of_older_features_says_so_and_not_that_it_is_damaged(tmp_path):
+    folder = saved(tmp_path / "model", "discriminant", version=0, n_values=5)
+    with pytest.raises(UndertoneError, match="trained on version 0 of log_mel, this Undertone"):
+        predict(folder, write_voice(tmp_path / "a.wav"))
 
 
 def head_of(name, n):
@@ -94,12 +101,14 @@ def head_of(name, n):
     return heads[name]()
 
 
-def saved(folder, name):
+def saved(folder, name, version=None, n_values=None):
     frames = np.random.default_rng(0).normal(size=(200, len(COLUMNS))).astype(np.float32)
-    head = head_of(name, len(describe(frames, COLUMNS)))
+    head = head_of(name, n_values or len(describe(frames, COLUMNS)))
     view = View(() if name == "constant" else ("descriptors",))
     task = Intensities() if name == "ridge" else Classes(("anger", "fear", "joy"))
     inputs = Inputs.of("log_mel", unchanged(len(COLUMNS), stride=EncoderConfig().stride))
+    if version is not None:
+        inputs = replace(inputs, version=version)
     Recogniser(inputs, EncoderConfig(), task, name, OnVectors(view, head)).save(folder, "card")
     return folder
 
@@ -108,7 +117,7 @@ def saved(folder, name):
     "name", ["discriminant", "logistic", "support_vectors", "ridge", "constant"]
 )
 def test_a_classic_head_is_served_without_what_trains_it(tmp_path, name):
-    model, path = saved(tmp_path / "model", name), write_noise(tmp_path / "a.wav")
+    model, path = saved(tmp_path / "model", name), write_voice(tmp_path / "a.wav")
     code = (
         "import sys, json; from undertone.cli import app;"
         f"app(['predict', {str(model)!r}, {str(path)!r}, '--format', 'jsonl'], "
