@@ -27,7 +27,8 @@ from undertone.models.encoder import Encoder, EncoderConfig
 from undertone.models.network import GruNetwork
 from undertone.recogniser.folder import Inputs, Recogniser
 from undertone.serving.predict import predict
-from undertone.systems.fitted import OnSteps, View
+from undertone.systems.fitted import OnSteps
+from undertone.systems.view import View
 from undertone.tasks import Classes
 from undertone.training.normalise import unchanged
 

@@ -19,9 +19,10 @@ from undertone.corpora.folds import Fold, draw_labels, speaker_folds
 from undertone.models import network, padding
 from undertone.models.encoder import Encoder, EncoderConfig, pool_mean
 from undertone.models.network import GruNetwork
-from undertone.systems.fitted import OnSteps, View
+from undertone.systems.fitted import OnSteps
 from undertone.systems.plan import Data
 from undertone.systems.problem import RANDOM, Material, Problem
+from undertone.systems.view import View
 from undertone.tasks.classes import uar_of_counts
 from undertone.training import supervised as training
 from undertone.training.losses import cross_entropy

@@ -16,9 +16,10 @@ from undertone.features.store import FrameTable
 from undertone.reading import usable
 from undertone.recogniser.build import Build, FinetuneSettings
 from undertone.recogniser.folder import PretrainedEncoder
-from undertone.systems.fitted import Fitted, View
+from undertone.systems.fitted import Fitted
 from undertone.systems.plan import Data, Plan
 from undertone.systems.table import System
+from undertone.systems.view import View
 from undertone.tasks import AMOUNTS, task_of
 from undertone.tasks.intensities import INTENSITIES
 from undertone.training.seeds import generator

@@ -10,7 +10,8 @@ import soundfile
 from undertone.features import extractors
 from undertone.models.shape import EncoderConfig
 from undertone.recogniser.folder import Inputs, Recogniser
-from undertone.systems.fitted import Fitted, View
+from undertone.systems.fitted import Fitted
+from undertone.systems.view import View
 from undertone.tasks import Classes
 from undertone.training.normalise import unchanged
 

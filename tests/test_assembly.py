@@ -19,8 +19,8 @@ from plan_fakes import (
 
 from undertone.models.encoder import EncoderConfig
 from undertone.systems import calibrated, fits, table
-from undertone.systems.fitted import View
 from undertone.systems.plan import Data
+from undertone.systems.view import View
 from undertone.tasks import AMOUNTS
 from undertone.tasks.draws import LabelDraw
 from undertone.training.normalise import fit_normaliser

@@ -17,8 +17,8 @@ from undertone.models.crowd import Crowd
 from undertone.models.discriminant import DiscriminantConfig, fit_discriminant
 from undertone.models.nuisance import Copies
 from undertone.systems.fits import copies_of, vectors_of
-from undertone.systems.fitted import View
 from undertone.systems.settings import makes_copies
+from undertone.systems.view import View
 from undertone.training.normalise import unchanged
 
 RATE = audio.SAMPLE_RATE

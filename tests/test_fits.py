@@ -14,9 +14,10 @@ from undertone.features.vectors import mean_sd
 from undertone.models.discriminant import Crowd, DiscriminantConfig, fit_discriminant
 from undertone.models.encoder import Encoder, EncoderConfig
 from undertone.models.network import encode
-from undertone.systems.fitted import OnVectors, View
+from undertone.systems.fitted import OnVectors
 from undertone.systems.layers import Layers
 from undertone.systems.problem import PRETRAINED, RANDOM, Material, Problem
+from undertone.systems.view import View
 from undertone.tasks import CHOICE, Classes, Intensities
 from undertone.tasks.draws import LabelDraw
 from undertone.training.normalise import fit_normaliser

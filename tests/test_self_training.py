@@ -18,9 +18,9 @@ from undertone.models.discriminant import DiscriminantConfig
 from undertone.models.heads import NEVER
 from undertone.models.self_training import LIKE_ENOUGH, judge, likeness_of
 from undertone.systems import fits
-from undertone.systems.fitted import View
 from undertone.systems.plan import prefix_of
 from undertone.systems.problem import DESCRIPTORS
+from undertone.systems.view import View
 from undertone.tasks import AMOUNTS
 
 

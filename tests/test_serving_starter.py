@@ -20,7 +20,8 @@ from undertone.models.shape import EncoderConfig
 from undertone.recogniser.folder import Inputs, Recogniser, load
 from undertone.recogniser.starter import STARTER, starter_folder
 from undertone.serving.predict import predict
-from undertone.systems.fitted import OnVectors, View
+from undertone.systems.fitted import OnVectors
+from undertone.systems.view import View
 from undertone.tasks import Classes, Intensities
 from undertone.training.normalise import unchanged
 

@@ -17,7 +17,7 @@ from undertone.pipeline import PretrainSettings, Resources, finetune, pretrain
 from undertone.recogniser.build import short_name
 from undertone.recogniser.folder import Inputs, PretrainedEncoder, Recogniser
 from undertone.serving.predict import Prediction, predict
-from undertone.systems.fitted import View
+from undertone.systems.view import View
 from undertone.tasks import Classes, Intensities
 from undertone.training.normalise import Normaliser
 from undertone.training.pretrain import Epoch, Pretraining

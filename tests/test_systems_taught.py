@@ -21,10 +21,10 @@ from undertone.models.discriminant import DiscriminantConfig, fit_discriminant, 
 from undertone.models.encoder import EncoderConfig
 from undertone.recogniser.build import Build, FinetuneSettings
 from undertone.systems import taught
-from undertone.systems.fitted import View
 from undertone.systems.plan import Data, prefix_of
 from undertone.systems.problem import Material, Problem
 from undertone.systems.table import systems_of
+from undertone.systems.view import View
 from undertone.tasks import AMOUNTS, CHOICE, Classes, Dimensions
 from undertone.tasks.draws import LabelDraw
 from undertone.training.normalise import Normaliser, fit_normaliser

@@ -26,7 +26,8 @@ from undertone.serving.timeline.result import Spell
 from undertone.serving.timeline.speech import Stretch
 from undertone.serving.timeline.truth import Block, f1_of_changes, recall_of_time, see
 from undertone.serving.timeline.windows import steps_of, windows_of
-from undertone.systems.fitted import OnVectors, View
+from undertone.systems.fitted import OnVectors
+from undertone.systems.view import View
 from undertone.tasks import kind_of
 from undertone.training.normalise import unchanged
 

@@ -11,8 +11,9 @@ from undertone.models.discriminant import DiscriminantConfig
 from undertone.models.voices import Expected, Voices, left_by, own
 from undertone.systems import adapted, fits
 from undertone.systems.adapted import by_voice, predict_adapted, recordings_of
-from undertone.systems.fitted import OnVectors, View
+from undertone.systems.fitted import OnVectors
 from undertone.systems.table import systems_of
+from undertone.systems.view import View
 from undertone.training.normalise import fit_normaliser
 
 BLOCK = View(("descriptors",), centring=5.0)

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from undertone.models.heads import Head
-from undertone.systems.fitted import OnVectors, View
+from undertone.systems.fitted import OnVectors
 from undertone.systems.table import Section, System
+from undertone.systems.view import View
 
 
 @dataclass(frozen=True)

@@ -34,8 +34,9 @@ from undertone.models.nuisance import Copies
 from undertone.models.picture import PictureConfig, load_backbone
 from undertone.models.self_training import OFF
 from undertone.models.voices import left_by
-from undertone.systems.fitted import Fitted, OnPictures, OnSegments, OnSteps, OnVectors, View
+from undertone.systems.fitted import Fitted, OnPictures, OnSegments, OnSteps, OnVectors
 from undertone.systems.problem import DESCRIPTORS, Material, Problem
+from undertone.systems.view import View
 from undertone.tasks import CHOICE, Task
 from undertone.training import segments
 from undertone.training.normalise import fit_normaliser
@@ -147,7 +148,7 @@ def fit_combined(
         settings=settings,
         emphasis=np.append(of_block, of_encoder),
         weights=lesson.weights,
-        copies=copies_of(problem, replace(view, centring=0.0)),
+        copies=copies_of(problem, view),
     )
     heard = partial(_heard, lesson, discriminant)
     told = {"self_training": verdict.to_dict(), "crowd": _told_of_crowd(problem, settings)}
@@ -336,7 +337,10 @@ def copies_of(problem: Problem, view: View) -> Copies | None:
     if not pairs:
         return None
     clean, altered = zip(*pairs, strict=True)
-    return Copies(vectors_of(problem, view, clean), vectors_of(problem, view, altered))
+    spoken = replace(view, centring=0.0)
+    apart = vectors_of(problem, view, clean)
+    taken = vectors_of(problem, spoken, clean) - apart  # of a copy the same as of its utterance
+    return Copies(apart, vectors_of(problem, spoken, altered) - taken)
 
 
 def voiced_of(

@@ -18,9 +18,10 @@ from undertone.models.discriminant import DiscriminantConfig, fit_discriminant
 from undertone.models.heads import Head, Logistic, Ridge
 from undertone.models.weighted_layers import WeightedLayers
 from undertone.systems.fits import crowd_of, limits_of, outputs_for, vectors_of
-from undertone.systems.fitted import Fitted, OnVectors, View
+from undertone.systems.fitted import Fitted, OnVectors
 from undertone.systems.problem import Problem
 from undertone.systems.system import DISCRIMINANT, FINETUNE, RIDGE, System
+from undertone.systems.view import View
 from undertone.tasks import AMOUNTS, CHOICE, Task
 from undertone.training.seeds import seed_of, seed_torch
 from undertone.training.supervised import FinetuneConfig

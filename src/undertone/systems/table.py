@@ -16,7 +16,7 @@ from undertone.features.name import FeatureName
 from undertone.models.heads import Constant
 from undertone.systems import fits, taught_rows, word_rows
 from undertone.systems.calibrated import calibrated
-from undertone.systems.fitted import Fitted, OnVectors, View
+from undertone.systems.fitted import Fitted, OnVectors
 from undertone.systems.problem import PRETRAINED, RANDOM, Problem
 from undertone.systems.system import (
     CNN,
@@ -29,6 +29,7 @@ from undertone.systems.system import (
     Section,
     System,
 )
+from undertone.systems.view import View
 from undertone.tasks import AMOUNTS, CHOICE, TASKS, Dimensions, Task
 
 __all__ = ["ENCODER", "FRAMES", "ROWS", "Section", "System", "systems_of"]

@@ -30,8 +30,9 @@ from undertone.models.discriminant import (
 )
 from undertone.models.heads import Constant
 from undertone.systems import fits
-from undertone.systems.fitted import SHUFFLED, Fitted, OnVectors, OnWords, View
+from undertone.systems.fitted import Fitted, OnVectors, OnWords
 from undertone.systems.problem import Problem
+from undertone.systems.view import SHUFFLED, View
 from undertone.training.seeds import generator
 
 VOICE, WORDS = "descriptors", "words"

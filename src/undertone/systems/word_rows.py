@@ -5,8 +5,8 @@ from typing import Any
 
 from undertone.systems import word_fits
 from undertone.systems.calibrated import calibrated
-from undertone.systems.fitted import SHUFFLED
 from undertone.systems.system import DISCRIMINANT, ENCODER, FRAMES, RIDGE, Fit, System
+from undertone.systems.view import SHUFFLED
 from undertone.tasks import AMOUNTS, CHOICE
 
 
