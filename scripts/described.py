@@ -5,7 +5,7 @@ Out: the ``Material`` of one of its folds: what reads descriptors is fitted on i
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 
@@ -42,3 +42,19 @@ def describe(
     material = plan.material(fold, unchanged(len(plan.frames.columns)))
     held = {f.name: getattr(material, f.name) for f in fields(material) if f.init}
     return Described(**held | {"copies": {}}, vectors=vectors, counts=counts)
+
+
+def materials_at_once(plan: Plan) -> dict[int, Material]:
+    """The material of each fold, for systems on descriptors alone; vectors are made once for all.
+
+    Copies of recordings are among them where the plan has any.
+    """
+    normaliser = unchanged(len(plan.frames.columns), stride=plan.shape.stride)
+    found = {number: plan.material(number, normaliser) for number in plan.folds}
+    first = next(iter(found.values()))
+    if first.layers is None:
+        return {number: replace(m, _vectors=first._vectors) for number, m in found.items()}
+    names = list(plan.truth)
+    values = first.descriptors(names)
+    vectors, counts = dict(zip(names, values, strict=True)), first.emphasis(values.shape[1])
+    return {number: describe(plan, number, vectors, counts) for number in plan.folds}

@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from described import describe
+from described import materials_at_once
 
 from undertone import config
 from undertone.evaluation.curves import Curves, Key, trace
@@ -35,7 +35,6 @@ from undertone.systems.fitted import OnVectors
 from undertone.systems.plan import Cell, Plan
 from undertone.systems.problem import Material
 from undertone.systems.table import systems_of
-from undertone.training.normalise import unchanged
 from undertone.training.seeds import generator
 
 CALM = ("neutral", "calm")
@@ -127,14 +126,10 @@ def study(run: Run, system: str, warned: Warned) -> Curves:
 
 
 def _materials(plan: Plan) -> Iterator[tuple[Cell, Material]]:
-    """The cells with the material of their fold, which is made once."""
-    names = list(plan.truth)
-    first = plan.material(min(plan.folds), unchanged(len(plan.frames.columns)))
-    values = first.descriptors(names)
-    vectors = dict(zip(names, values, strict=True))
+    """The cells with the material of their fold."""
+    materials = materials_at_once(plan)
     for fold in plan.folds:
-        material = describe(plan, fold, vectors, first.emphasis(values.shape[1]))
-        yield from ((cell, material) for cell in plan.cells if cell.fold == fold)
+        yield from ((cell, materials[fold]) for cell in plan.cells if cell.fold == fold)
 
 
 @dataclass(frozen=True)

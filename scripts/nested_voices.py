@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from described import describe
+from described import materials_at_once
 from nested_choice import conclude, inner_plan
 from nested_systems import check
 
@@ -31,7 +31,6 @@ from undertone.systems.adapted import predict_adapted
 from undertone.systems.fitted import OnVectors
 from undertone.systems.table import systems_of
 from undertone.tasks.classes import uar_of_counts
-from undertone.training.normalise import unchanged
 
 COUNTS = (0.0, 2.0, 5.0, 20.0)
 Row = tuple[int, str, int, float]  # fold, candidate, budget, UAR
@@ -67,11 +66,7 @@ def score_fold(run: Run, fold: Fold, system: str) -> Iterator[tuple[Row, bool]]:
     """A score of every inner fold, draw and candidate, and whether it heard the tested voices."""
     plan, row = inner_plan(run, fold), systems_of(run.task)[system]
     settings = row.own(run.settings.bag(run.task, (system,)))
-    first = plan.material(min(plan.folds), unchanged(len(plan.frames.columns)))
-    names = list(plan.truth)
-    values = first.descriptors(names)
-    vectors, counts = dict(zip(names, values, strict=True)), first.emphasis(values.shape[1])
-    materials = {number: describe(plan, number, vectors, counts) for number in plan.folds}
+    materials = materials_at_once(plan)
     for cell in plan.cells:
         problem = plan.problem(cell, materials[cell.fold])
         truth = np.stack([plan.truth[name] for name in problem.test])
