@@ -184,7 +184,7 @@ def test_what_is_saved_adapts_as_what_was_fitted(model, home):
             lambda home: (*recordings(home, "s1", 2), "--out", home / "x"),
             "2 usable recordings of x",
         ),
-        (lambda home: (home / "nobody", "--out", home / "x"), "0 usable recordings"),
+        (lambda home: (home / "nobody.wav", "--out", home / "x"), "could not be used: "),
         (lambda home: (home / "plain" / "fits", "--out", home / "x"), "no recordings in"),
     ],
 )

@@ -137,6 +137,7 @@ def adapt(
         UndertoneError: the model cannot be loaded or adapted, or the recordings are too few.
     """
     from undertone import atomic
+    from undertone.models.voices import FEWEST_RECORDINGS
     from undertone.recogniser.adapted import adapt_to, lopsided
     from undertone.recogniser.card import adapted_card
     from undertone.recogniser.folder import RECOGNISER, check_free
@@ -148,13 +149,18 @@ def adapt(
     named_by = recordings[0] if len(recordings) == 1 and recordings[0].is_dir() else out
     voice = voice or named_by.absolute().name
     parts = [_hear(recogniser, Item(str(file))) for file in files]
-    if failed := [
-        f"{file}: {part.error}" for file, part in zip(files, parts, strict=True) if part.error
-    ]:
+    pairs = zip(files, parts, strict=True)
+    failed = [f"{file}: {part.error}" for file, part in pairs if part.error]
+    if failed:
         remarks.append(
             f"{len(failed)} of {len(files)} recordings could not be used: {describe_some(failed)}"
         )
     vectors = _vectors(parts)
+    if failed and len(vectors) < FEWEST_RECORDINGS:
+        raise UndertoneError(
+            f"{len(vectors)} usable recordings of {voice}, fewer than {FEWEST_RECORDINGS}; "
+            f"{remarks[-1]}"
+        )
     adapted = adapt_to(recogniser, vectors, voice)
     remarks += filter(None, [lopsided(recogniser, vectors, voice)])
     with atomic.held(out):
