@@ -219,6 +219,22 @@ def test_no_copy_of_a_test_speaker_is_learned_from(tmp_path):
         assert not set(names) & set(plan.folds[cell.fold].test)
 
 
+def test_of_a_copy_is_taken_off_what_is_taken_off_its_utterance(tmp_path):
+    """Who is centred differs from their copy by the recording alone, as who is not."""
+    data = data_of("choice")
+    plan = curve_plan(replace(data, copies=copied(data)), tmp_path)
+    cell = plan.cells[0]
+    material = plan.material(cell.fold, unchanged(len(plan.frames.columns), stride=4))
+    problem = plan.problem(cell, material)
+    plain, centred = (
+        copies_of(problem, View(("descriptors",), centring=count)) for count in (0.0, 5.0)
+    )
+    assert np.abs(plain.clean - centred.clean).max() > 1e-3
+    np.testing.assert_allclose(
+        centred.altered - centred.clean, plain.altered - plain.clean, atol=1e-6
+    )
+
+
 def test_what_a_teacher_hears_of_copies_is_not_asked(tmp_path):
     data = data_of("choice")
     plan = curve_plan(replace(data, copies=copied(data)), tmp_path)
