@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-from serving_fakes import RATE, listener, write_noise
+from serving_fakes import RATE, listener, voice, write_voice
 
 from undertone import audio
 from undertone.audio import streaming
@@ -24,7 +24,7 @@ def names_of(given):
 
 def test_a_folder_is_its_recordings_and_what_is_passed_over_is_counted(tmp_path):
     for name in ("b.wav", "a.flac.wav", "inner/c.wav", ".hidden.wav"):
-        write_noise(tmp_path / name)
+        write_voice(tmp_path / name)
     (tmp_path / "notes.txt").write_text("no sound")
     (tmp_path / "inner/loop").symlink_to(tmp_path)
     (tmp_path / "dead.wav").symlink_to(tmp_path / "nowhere")
@@ -47,7 +47,7 @@ def test_a_folder_without_recordings_is_a_row(tmp_path):
 
 
 def test_order_is_kept_and_what_is_named_twice_is_predicted_once(tmp_path):
-    one, other = write_noise(tmp_path / "z.wav"), write_noise(tmp_path / "a.wav")
+    one, other = write_voice(tmp_path / "z.wav"), write_voice(tmp_path / "a.wav")
     given = gather([one, other, one, tmp_path])
     assert names_of(given) == ["z.wav", "a.wav"]
     assert given.remarks == ("3 rows were named twice, and are predicted once",)
@@ -83,7 +83,7 @@ def test_what_names_nothing_is_one_message(options, message):
 
 
 def test_segments_lie_beside_their_table_and_a_bad_row_is_a_row(tmp_path):
-    write_noise(tmp_path / "a.wav", seconds=3, channels=2)
+    write_voice(tmp_path / "a.wav", seconds=3, channels=2)
     table = tmp_path / "segments.csv"
     table.write_text(
         "file,start,end,channel\na.wav,0.5,2,2\na.wav,,,\na.wav,x,2,\na.wav,2,9,\na.wav,0,1,7\n,0,1,\n"
@@ -105,7 +105,7 @@ def test_a_table_without_its_columns_is_refused(tmp_path):
 
 
 def test_each_channel_is_a_row_and_a_number_is_that_channel(tmp_path):
-    path = write_noise(tmp_path / "a.wav", channels=2)
+    path = write_voice(tmp_path / "a.wav", channels=2)
     first, second = predict(listener(), path, channel="each")
     assert (first.channel, second.channel) == (1, 2)
     assert second.values["anger"] > first.values["anger"]
@@ -116,7 +116,7 @@ def test_each_channel_is_a_row_and_a_number_is_that_channel(tmp_path):
 
 
 def test_arrays_are_predicted_as_files_are(tmp_path):
-    path = write_noise(tmp_path / "a.wav", channels=2)
+    path = write_voice(tmp_path / "a.wav", channels=2)
     samples, _ = soundfile.read(path, dtype="float32")
     (of_file,) = predict(listener(), path)
     of_arrays_ = list(predict(listener(), [samples, samples * 0], rate=RATE))
@@ -132,7 +132,7 @@ def test_arrays_are_predicted_as_files_are(tmp_path):
 
 def test_a_frame_has_audformats_index_and_the_repr_is_short(tmp_path):
     audformat = pytest.importorskip("audformat")
-    write_noise(tmp_path / "a.wav", seconds=2)
+    write_voice(tmp_path / "a.wav", seconds=2)
     table = tmp_path / "t.csv"
     table.write_text("file,start,end\na.wav,0.5,1.5\na.wav,1,\nb.wav,0,1\n")
     predictions = predict(listener(), segments=table)
@@ -153,17 +153,16 @@ def test_a_frame_has_audformats_index_and_the_repr_is_short(tmp_path):
 def test_a_long_recording_is_the_mean_of_its_parts_and_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(streaming, "PART_S", 4.0)
     monkeypatch.setattr(streaming, "SHORTEST_S", 2.0)
-    rng = np.random.default_rng(1)
-    loud, soft = rng.normal(0, 0.3, 4 * RATE), rng.normal(0, 0.001, 4 * RATE)
-    samples = np.concatenate([loud, np.zeros(4 * RATE), soft, soft, loud, soft[: 3 * RATE]])
+    high, low = voice(300, 4), voice(100, 4)
+    samples = np.concatenate([high, np.zeros(4 * RATE), low, low, high, low[: 3 * RATE]])
     path = tmp_path / "it's long.wav"
     soundfile.write(path, samples, RATE, subtype="FLOAT")
     lengths = [stretch.lasts_s for stretch in streaming.read_parts(path)]
     assert lengths == [4, 4, 4, 4, 4, 3]
     model = listener()
     (told,) = predict(model, path)
-    parts = [next(iter(predict(model, part, rate=RATE))) for part in (loud, soft, soft, loud)]
-    last = next(iter(predict(model, soft[: 3 * RATE], rate=RATE)))
+    parts = [next(iter(predict(model, part, rate=RATE))) for part in (high, low, low, high)]
+    last = next(iter(predict(model, low[: 3 * RATE], rate=RATE)))
     expected = np.average(
         [part.values["anger"] for part in (*parts, last)], weights=[4, 4, 4, 4, 3]
     )
@@ -176,7 +175,7 @@ def test_a_long_recording_is_the_mean_of_its_parts_and_says_so(tmp_path, monkeyp
 
 @pytest.mark.parametrize("seconds", [0.5, 3.0])
 def test_a_short_recording_is_one_part_equal_to_read(tmp_path, seconds):
-    path = write_noise(tmp_path / "a.wav", seconds=seconds)
+    path = write_voice(tmp_path / "a.wav", seconds=seconds)
     (stretch,) = streaming.read_parts(path)
     np.testing.assert_array_equal(stretch.waveform, audio.read(path))
     (told,) = predict(listener(), path)
@@ -205,7 +204,7 @@ def test_what_is_silent_throughout_is_refused(tmp_path, monkeypatch):
 
 
 def test_the_first_name_is_the_model_where_it_is_one(tmp_path):
-    model, sound = tmp_path / "model", write_noise(tmp_path / "sounds/a.wav")
+    model, sound = tmp_path / "model", write_voice(tmp_path / "sounds/a.wav")
     listener_folder(model)
     assert told_apart([model, sound]) == (model, [sound])
     assert told_apart([sound, model]) == (None, [sound, model])
@@ -217,7 +216,7 @@ def test_the_first_name_is_the_model_where_it_is_one(tmp_path):
 def test_what_may_be_either_or_neither_is_one_message(tmp_path):
     model = tmp_path / "model"
     listener_folder(model)
-    write_noise(model / "a.wav")
+    write_voice(model / "a.wav")
     with pytest.raises(UndertoneError, match="holds a model and 1 recording: say with --model"):
         told_apart([model, tmp_path / "b.wav"])
     (tmp_path / "empty").mkdir()

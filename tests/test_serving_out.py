@@ -11,7 +11,7 @@ import time
 
 import pandas as pd
 import pytest
-from serving_fakes import listener, write_noise
+from serving_fakes import listener, write_voice
 from typer.testing import CliRunner
 
 from undertone import cli
@@ -142,7 +142,7 @@ def test_names_that_no_table_can_have_are_refused(tmp_path):
 
 @pytest.fixture
 def recordings(tmp_path):
-    return [write_noise(tmp_path / f"{n}.wav", level=0.01 * (1 + n)) for n in range(7)]
+    return [write_voice(tmp_path / f"{n}.wav", f0_hz=100 + 20 * n) for n in range(7)]
 
 
 @pytest.mark.slow
@@ -154,9 +154,9 @@ def test_processes_change_neither_rows_nor_their_order(recordings):
 
 @pytest.mark.slow
 def test_a_row_that_ends_its_process_costs_itself_alone(recordings, tmp_path):
-    deadly = [write_noise(tmp_path / f"deadly{n}.wav", level=0.9) for n in range(2)]
+    deadly = [write_voice(tmp_path / f"deadly{n}.wav", f0_hz=400) for n in range(2)]
     files = [*recordings[:2], deadly[0], *recordings[2:4], deadly[1], *recordings[4:]]
-    rows = list(predict(listener(deadly=-3.0), files, workers=2))
+    rows = list(predict(listener(deadly_hz=350), files, workers=2))
     assert [row.file for row in rows] == [str(file) for file in files]
     assert [bool(row.error) for row in rows] == [file in deadly for file in files]
     assert "ended the process that read it" in rows[2].error
@@ -165,7 +165,7 @@ def test_a_row_that_ends_its_process_costs_itself_alone(recordings, tmp_path):
 @pytest.mark.slow
 def test_where_every_process_dies_the_end_is_told(recordings):
     with pytest.raises(UndertoneError, match="processes died one after the other"):
-        list(predict(listener(deadly=-90.0), recordings, workers=2))
+        list(predict(listener(deadly_hz=50), recordings, workers=2))
 
 
 def test_a_row_made_in_a_process_is_as_here(recordings):

@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from serving_fakes import write_noise
+from serving_fakes import write_voice
 from typer.testing import CliRunner
 
 from undertone import cli
@@ -46,7 +46,7 @@ def test_its_card_tells_both_scores_beside_chance():
 
 
 def test_it_answers_where_no_model_is_named_and_says_how_little_it_knows(tmp_path):
-    path = write_noise(tmp_path / "a.wav")
+    path = write_voice(tmp_path / "a.wav")
     done = CliRunner().invoke(cli.app, ["predict", str(path)])
     assert done.exit_code == 0
     assert done.stdout.startswith(str(path))
@@ -70,7 +70,7 @@ def test_models_lists_it_and_those_in_folders(tmp_path, monkeypatch):
         "finetune --corpus",
     ):
         assert words in done.stdout
-    for odd in (tmp_path / "absent", write_noise(tmp_path / "empty/a.wav").parent):
+    for odd in (tmp_path / "absent", write_voice(tmp_path / "empty/a.wav").parent):
         done = CliRunner().invoke(cli.app, ["models", str(odd)])
         assert isinstance(done.exception, UndertoneError)
 
@@ -108,7 +108,7 @@ def saved(folder, name):
     "name", ["discriminant", "logistic", "support_vectors", "ridge", "constant"]
 )
 def test_a_classic_head_is_served_without_what_trains_it(tmp_path, name):
-    model, path = saved(tmp_path / "model", name), write_noise(tmp_path / "a.wav")
+    model, path = saved(tmp_path / "model", name), write_voice(tmp_path / "a.wav")
     code = (
         "import sys, json; from undertone.cli import app;"
         f"app(['predict', {str(model)!r}, {str(path)!r}, '--format', 'jsonl'], "
