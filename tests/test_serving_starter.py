@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -75,6 +76,12 @@ def test_models_lists_it_and_those_in_folders(tmp_path, monkeypatch):
         assert isinstance(done.exception, UndertoneError)
 
 
+def test_a_model_of_older_features_says_so_and_not_that_it_is_damaged(tmp_path):
+    folder = saved(tmp_path / "model", "discriminant", version=0, n_values=5)
+    with pytest.raises(UndertoneError, match="trained on version 0 of log_mel, this Undertone"):
+        predict(folder, write_voice(tmp_path / "a.wav"))
+
+
 def head_of(name, n):
     rng = np.random.default_rng(0)
     mean, sd = rng.normal(size=n), rng.uniform(1, 2, n)
@@ -94,12 +101,14 @@ def head_of(name, n):
     return heads[name]()
 
 
-def saved(folder, name):
+def saved(folder, name, version=None, n_values=None):
     frames = np.random.default_rng(0).normal(size=(200, len(COLUMNS))).astype(np.float32)
-    head = head_of(name, len(describe(frames, COLUMNS)))
+    head = head_of(name, n_values or len(describe(frames, COLUMNS)))
     view = View(() if name == "constant" else ("descriptors",))
     task = Intensities() if name == "ridge" else Classes(("anger", "fear", "joy"))
     inputs = Inputs.of("log_mel", unchanged(len(COLUMNS), stride=EncoderConfig().stride))
+    if version is not None:
+        inputs = replace(inputs, version=version)
     Recogniser(inputs, EncoderConfig(), task, name, OnVectors(view, head)).save(folder, "card")
     return folder
 

@@ -132,7 +132,8 @@ def write(rows: Rows, out: Path, *, quiet: bool) -> bool:
         written = run(table, from_one_on, lambda count: progress.advance(name, count))
     before = f", {written.n_before} of them before" if written.n_before else ""
     failed = f"; {written.n_failed} could not be used, the column error says why"
-    printing.say(f"{written.n_rows} rows in {out}{before}{failed if written.n_failed else ''}")
+    rows_made = f"{written.n_rows} row{'s' * (written.n_rows != 1)}"
+    printing.say(f"{rows_made} in {out}{before}{failed if written.n_failed else ''}")
     return written.n_failed == 0
 
 

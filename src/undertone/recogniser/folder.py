@@ -14,7 +14,7 @@ import numpy as np
 
 from undertone.config import load as load_settings
 from undertone.errors import UndertoneError
-from undertone.features.extractors import get
+from undertone.features.extractors import EXTRACTORS, get
 from undertone.features.name import FeatureName
 from undertone.models.shape import EncoderConfig
 from undertone.recogniser import files
@@ -192,7 +192,8 @@ def load(folder: Path | str) -> Recogniser:
             notes=dict(config["notes"]),
             reader=_reader(config, tensors),
         )
-        _probe(recogniser)
+        if _is_of_today(inputs):  # who serves it refuses features of another day by their version
+            _probe(recogniser)
         return recogniser
 
 
@@ -269,6 +270,12 @@ def _reader(config: dict[str, Any], tensors: Mapping[str, np.ndarray]) -> "Reade
 
     scorer = section(tensors, "scorer.")
     return Reader(**config["reader"], scorer=Ridge.restore(scorer) if scorer else None)
+
+
+def _is_of_today(inputs: Inputs) -> bool:
+    """Whether its features may be those that are computed now; an encoder's are not asked for."""
+    known = EXTRACTORS.get(inputs.features)
+    return known is None or known.version == inputs.version
 
 
 def _probe(recogniser: Recogniser) -> None:

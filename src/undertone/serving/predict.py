@@ -269,16 +269,16 @@ def check_features(recogniser: "Recogniser") -> None:
 
     inputs = recogniser.inputs
     extractor = get(inputs.features)
-    if extractor.columns != inputs.columns:
-        raise UndertoneError(
-            f"the model was trained on other columns than {inputs.features} has now; an encoder's "
-            "folder must hold the weights it held then"
-        )
     if extractor.version != inputs.version:
         raise UndertoneError(
             f"the model was trained on version {inputs.version} of {inputs.features}, this "
             f"Undertone computes version {extractor.version}; train it again, or "
             "install the version of Undertone that made it"
+        )
+    if extractor.columns != inputs.columns:
+        raise UndertoneError(
+            f"the model was trained on other columns than {inputs.features} has now; an encoder's "
+            "folder must hold the weights it held then"
         )
 
 
