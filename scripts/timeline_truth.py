@@ -28,8 +28,8 @@ import soundfile
 from undertone import audio, corpora
 from undertone.corpora.corpus import Corpus
 from undertone.pipeline import Resources, finetune
-from undertone.recogniser.build import FinetuneSettings
 from undertone.recogniser.folder import Recogniser
+from undertone.recogniser.settings import FinetuneSettings
 from undertone.serving.timeline import WindowConfig, timeline
 from undertone.serving.timeline.listening import Where
 from undertone.serving.timeline.truth import Block, Seen, f1_of_changes, recall_of_time, see

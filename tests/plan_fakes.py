@@ -14,8 +14,9 @@ from undertone.features import log_mel
 from undertone.features.name import parse
 from undertone.features.store import FrameTable
 from undertone.reading import usable
-from undertone.recogniser.build import Build, FinetuneSettings
+from undertone.recogniser.build import Build
 from undertone.recogniser.folder import PretrainedEncoder
+from undertone.recogniser.settings import FinetuneSettings
 from undertone.systems.fitted import Fitted
 from undertone.systems.plan import Data, Plan
 from undertone.systems.table import System

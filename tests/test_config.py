@@ -7,7 +7,7 @@ import pytest
 
 from undertone import config
 from undertone.errors import UndertoneError
-from undertone.recogniser.build import FinetuneSettings
+from undertone.recogniser.settings import FinetuneSettings
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from undertone.errors import UndertoneError
 from undertone.evaluation.compare import compare, parse
 from undertone.experiment import CurveSettings, curve
 from undertone.pipeline import Resources
-from undertone.recogniser.build import FinetuneSettings
+from undertone.recogniser.settings import FinetuneSettings
 
 SYSTEMS = ["descriptors", "functionals_ridge", "scratch", "mean"]
 

@@ -14,7 +14,7 @@ from undertone.experiment import CurveSettings
 from undertone.experiment.complete import run_curve
 from undertone.experiment.run import open_run
 from undertone.pipeline import Resources, finetune
-from undertone.recogniser.build import FinetuneSettings
+from undertone.recogniser.settings import FinetuneSettings
 
 TOLD = utterances(n_speakers=24)  # two speakers a test part
 PART = {said.file[:-4]: said.split.lower() for said in TOLD}

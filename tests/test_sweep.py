@@ -37,8 +37,9 @@ from undertone.models.temperature import WEIGHT, WEIGHT_ALONE
 from undertone.pipeline import Resources
 from undertone.progress import Progress
 from undertone.recogniser import folder as folders
-from undertone.recogniser.build import Build, FinetuneSettings
+from undertone.recogniser.build import Build
 from undertone.recogniser.folder import Inputs, PretrainedEncoder
+from undertone.recogniser.settings import FinetuneSettings
 from undertone.systems import fits, table
 from undertone.systems.calibrated import TESTED, temperature_within
 from undertone.systems.layers import Layers

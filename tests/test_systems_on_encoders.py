@@ -19,7 +19,7 @@ from undertone.models.discriminant import Crowd, DiscriminantConfig, fit_discrim
 from undertone.models.encoder import EncoderConfig
 from undertone.pipeline import Resources, finetune
 from undertone.reading import read_data
-from undertone.recogniser.build import FinetuneSettings
+from undertone.recogniser.settings import FinetuneSettings
 from undertone.serving.predict import predict
 from undertone.systems import layers as layer_choice
 from undertone.systems.layers import Layers

@@ -19,7 +19,8 @@ from undertone.models.crowd import Crowd
 from undertone.models.crowd_ridge import RidgeConfig, fit_crowd_ridge
 from undertone.models.discriminant import DiscriminantConfig, fit_discriminant, surest
 from undertone.models.encoder import EncoderConfig
-from undertone.recogniser.build import Build, FinetuneSettings
+from undertone.recogniser.build import Build
+from undertone.recogniser.settings import FinetuneSettings
 from undertone.systems import taught
 from undertone.systems.plan import Data, prefix_of
 from undertone.systems.problem import Material, Problem

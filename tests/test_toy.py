@@ -14,7 +14,7 @@ from undertone import config, tasks
 from undertone.evaluation.compare import compare, parse
 from undertone.experiment import CurveSettings, curve
 from undertone.pipeline import Resources
-from undertone.recogniser.build import FinetuneSettings
+from undertone.recogniser.settings import FinetuneSettings
 from undertone.systems import fitted, table
 
 SYSTEMS = ("nearest", "pretrained_frozen", "scratch", "functionals_ridge", "cnn", "mean")

@@ -39,7 +39,6 @@ from undertone.reading import (
 )
 from undertone.recogniser.build import (
     Build,
-    FinetuneSettings,
     Sealed,
     short_name,
     teaching_warnings,
@@ -54,6 +53,7 @@ from undertone.recogniser.folder import (
     check_free,
     load_encoder,
 )
+from undertone.recogniser.settings import FinetuneSettings
 from undertone.training import references
 from undertone.training.identity import speech_of
 from undertone.training.normalise import fit_normaliser, normalise

@@ -36,8 +36,9 @@ from undertone.processes import available_cores, process_pool
 from undertone.progress import Progress
 from undertone.reading import read_data, usable, with_copies
 from undertone.recogniser import files
-from undertone.recogniser.build import Build, FinetuneSettings, short_name
+from undertone.recogniser.build import Build, short_name
 from undertone.recogniser.folder import PretrainedEncoder, Recogniser, load
+from undertone.recogniser.settings import FinetuneSettings
 from undertone.seals import UnsoundError
 from undertone.systems.problem import PRETRAINED
 from undertone.training.identity import computed_by
