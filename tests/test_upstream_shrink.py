@@ -250,7 +250,9 @@ def test_a_changed_bit_of_a_cut_encoder_is_refused(folders, tmp_path, name):
     path.write_bytes(content)
     with pytest.raises(UndertoneError, match=rf"{name} is not the file that .*SHA256SUMS tells of"):
         upstream.find(f"upstream:{made.folder}@all")
-    assert upstream.find(f"upstream:{folders['hubert-layer']}@all").n_layers > 1  # others have no digests
+    assert (
+        upstream.find(f"upstream:{folders['hubert-layer']}@all").n_layers > 1
+    )  # others have no digests
 
 
 def test_a_folder_is_whole_or_absent(folders, tmp_path, monkeypatch):

@@ -59,8 +59,8 @@ from undertone.reading import (
     tell_findings,
     tell_of,
     with_copies,
-    without_tested,
     without_frames,
+    without_tested,
 )
 from undertone.systems.plan import Cell, Data, Draws, Plan
 from undertone.systems.settings import makes_copies
