@@ -188,3 +188,17 @@ def test_systems_are_chosen_by_training_speakers_alone(script, run, tmp_path, mo
     for name, message in (("combined", "pre-trains"), ("svm", "has no system svm")):
         with pytest.raises(UndertoneError, match=message):
             called(script("nested_systems"), monkeypatch, *where, "--systems", name)
+
+
+def test_hostile_inputs_are_read_as_meant_or_refused_and_the_table_sees_what_is_neither(
+    script, capsys
+):
+    hostile = script("hostile_inputs")
+    with pytest.raises(SystemExit) as ended:
+        hostile.main()
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()[1:] if line]
+    assert not ended.value.code, rows
+    assert sum(int(row[1]) for row in rows) > 100
+    assert {row[-1] for row in rows} == {"0"}
+    assert hostile.outcome(hostile.REFUSED, lambda: None) == "used"
+    assert hostile.outcome(hostile.READ, lambda: 1 / 0).startswith("ZeroDivisionError")
