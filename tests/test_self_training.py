@@ -16,7 +16,12 @@ from undertone.features.name import parse
 from undertone.features.store import FrameTable
 from undertone.models.discriminant import DiscriminantConfig
 from undertone.models.heads import NEVER
-from undertone.models.self_training import LIKE_ENOUGH, judge, likeness_of
+from undertone.models.self_training import (
+    LIKE_ENOUGH,
+    LIKE_ENOUGH_OF_FEW,
+    judge,
+    likeness_of,
+)
 from undertone.systems import fits
 from undertone.systems.fitted import View
 from undertone.systems.plan import prefix_of
@@ -49,6 +54,12 @@ def test_labels_as_lopsided_as_the_crowd_let_it_teach():
     crowd = scores_of(np.repeat([0, 1, 2, 3], [80, 7, 7, 6]))
     assert not judge(crowd, np.arange(40) % 4).on
     assert judge(crowd, np.repeat([0, 1, 2, 3], [32, 3, 3, 2])).on
+
+
+def test_fits_to_few_labels_are_believed_less():
+    crowd = scores_of(np.repeat([0, 1, 2, 3], [55, 15, 15, 15]))
+    assert LIKE_ENOUGH < likeness_of(crowd, np.arange(20) % 4) < LIKE_ENOUGH_OF_FEW
+    assert [judge(crowd, np.arange(n) % 4).on for n in (20, 39, 40)] == [False, False, True]
 
 
 def test_an_emotion_without_a_label_is_in_no_mix():

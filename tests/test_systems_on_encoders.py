@@ -185,6 +185,7 @@ def test_all_layers_go_into_one_discriminant_with_the_crowd(rng):
         settings=DiscriminantConfig(),
         emphasis=np.repeat([0.4, 0.8, 0.8, 0.4], 3) ** 2,
     )
+    fitted = fitted.cooled(fit(problem, "layers").notes["temperature"])
     expected = fitted.predict(np.stack([vectors_of[n] for n in problem.test]))
     np.testing.assert_allclose(predicted, expected, atol=1e-5)
 
@@ -275,9 +276,12 @@ def test_a_curve_on_an_encoder_chooses_layers_and_says_which(tmp_path, corpus, m
 
 def test_an_unlabelled_corpus_that_no_system_sees_is_refused(corpus):
     pool = {"unlabelled": ("more=/more",)}
-    for features, systems in (("upstream:x@auto", ()), ("log_mel", ("descriptors", "constant"))):
+    for features, system in (("upstream:x@auto", "linear"), ("log_mel", "functionals_logistic")):
         with pytest.raises(UndertoneError, match="do not use the unlabelled corpora more=/more"):
-            resolved(settings(corpus, features, systems=systems, **pool))
+            resolved(settings(corpus, features, systems=(system, "constant"), **pool))
+    for features, system in (("upstream:x@auto", "layers"), ("log_mel", "descriptors")):
+        systems = (system, "constant")
+        assert resolved(settings(corpus, features, systems=systems, **pool)).unlabelled
     assert resolved(settings(corpus, "log_mel", systems=("scratch", "constant"), **pool)).unlabelled
 
 
@@ -285,7 +289,7 @@ def test_a_network_needs_one_layer(corpus):
     with pytest.raises(UndertoneError, match="for scratch name one layer, as --features"):
         resolved(settings(corpus, "upstream:x@auto", systems=("linear", "scratch", "constant")))
     usual = usual_systems(TASK, ENCODER)
-    assert usual == ("layers", "linear", "svm", "cnn", "constant")
+    assert usual == ("layers", "labels_alone", "linear", "svm", "cnn", "constant")
     assert resolved(settings(corpus, "upstream:x@1")).systems == usual
     assert not {"layers", "cnn"} & set(resolved(settings(corpus, "log_mel")).systems)
     with pytest.raises(UndertoneError, match="layers needs the frames of a pre-trained encoder"):

@@ -122,11 +122,14 @@ def vectors_of(problem, block, count=0):
 
 
 def crowd_of(problem, vectors, seen, spoken=None):
-    names = list(problem.material.crowd)
+    """Speech of other corpora, of which there is less than of its own, gives its scale alone."""
+    own, elsewhere = problem.material.crowd, list(problem.material.elsewhere)
+    names = [*own, *elsewhere]
+    assert len(elsewhere) < len(own)
     return Crowd(
         np.stack([vectors[n] for n in names]),
-        np.array([problem.material.crowd[n] for n in names], dtype=object),
-        np.array([n not in seen for n in names]),
+        np.array([own.get(n) for n in names], dtype=object),
+        np.array([n in own and n not in seen for n in names]),
         None
         if spoken is None
         else np.stack([vectors[n] + np.sqrt(5 / 15) * (spoken[n] - vectors[n]) for n in names]),
@@ -172,7 +175,8 @@ def test_teaching_classes_is_its_four_steps(rng, system, block, elsewhere):
         weights=np.concatenate([np.full(len(budget), 3.0), np.ones(len(chosen))]),
     )
     found = fit(problem, system)
-    expected = student.predict(np.stack([by_student[n] for n in problem.test]))
+    cooled = student.cooled(found.notes["temperature"])
+    expected = cooled.predict(np.stack([by_student[n] for n in problem.test]))
     np.testing.assert_allclose(found.predict(problem.material, problem.test), expected, atol=1e-5)
     assert found.notes["taught"] == len(chosen)
     asked = scores[-elsewhere:] if elsewhere else scores
@@ -382,7 +386,8 @@ def test_the_control_comes_with_the_student(tmp_path):
     given = {"corpus": "x", "budgets": (12,), "of_systems": {"taught": {"teacher": "big"}}}
     settings = CurveSettings(**given, systems=("descriptors", "taught", "constant"))
     settings = settings.resolved(data.task, parse("log_mel"))
-    assert settings.systems == ("descriptors", "taught", "taught_by_itself", "constant")
+    expected = ("descriptors", "labels_alone", "taught", "taught_by_itself", "constant")
+    assert settings.systems == expected
     assert settings.of_systems["taught"]["teacher"] == "upstream:big@all"
     by_default = CurveSettings(**given).resolved(data.task, parse("log_mel"))
     assert {"taught", "taught_by_itself", "teacher", "descriptors"} <= set(by_default.systems)

@@ -67,6 +67,8 @@ def test_the_crowd_is_believed_as_often_as_few_labels_are_right(rng):
     found = temperature_by_crowd(scores)
     sure = softmax(scores / found, axis=1).max(axis=1).mean()
     assert sure == pytest.approx(0.25 + 0.3 * 0.75, abs=1e-6)
+    more = softmax(scores / temperature_by_crowd(scores, 200), axis=1).max(axis=1).mean()
+    assert more == pytest.approx(0.25 + (0.3 + 0.15 * np.log(10)) * 0.75, abs=1e-6)
     assert temperature_by_crowd(np.zeros((3, 4))) == 1.0, "it can be no surer than chance"
     huge = 1e9 * rng.normal(size=(50, 3))
     assert temperature_by_crowd(huge) == HIGHEST

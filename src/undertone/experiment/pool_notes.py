@@ -13,6 +13,7 @@ import numpy as np
 from undertone.corpora.skew import parse_skew
 from undertone.evaluation.curves import Curves
 from undertone.experiment.stored import Sweep
+from undertone.models.self_training import FEW, LIKE_ENOUGH, LIKE_ENOUGH_OF_FEW
 from undertone.systems.plan import Plan
 from undertone.systems.table import CONTRASTS
 from undertone.tasks import CHOICE
@@ -82,7 +83,8 @@ def _said(told: Sequence[Mapping[str, Any]], worth: str) -> str:
         f"{f'in {n} ' * (len(reasons) > 1)}{reason}" for reason, n in reasons.most_common()
     )
     likeness = [verdict["likeness"] for verdict in off if verdict["likeness"] is not None]
-    like = f" (median likeness {np.median(likeness):.2f} of 1)" if likeness else ""
+    like = f" (median likeness {np.median(likeness):.2f}; "
+        f"{LIKE_ENOUGH_OF_FEW} would do, or {LIKE_ENOUGH} from {FEW:.0f} labels an emotion on)" if likeness else ""
     rest = f"; on in the others; together worth {worth}" if len(off) < len(told) else ""
     return f"off in {len(off)} of {len(told)} fits, because {why}{like}{rest}"
 

@@ -20,6 +20,8 @@ from undertone.models.heads import NEVER
 
 AUTO, ON, OFF = MODES = ("auto", "on", "off")
 LIKE_ENOUGH = 0.78  # found on the inner folds of EmoDB and RAVDESS
+LIKE_ENOUGH_OF_FEW = 0.85  # with fewer than ``FEW`` labels an emotion, whose fits guess worse
+FEW = 10.0
 PRIOR_SHARE = 0.02  # of the crowd: guesses that are added to those of every emotion
 
 
@@ -64,9 +66,15 @@ def judge(scores: np.ndarray, truth: np.ndarray, mode: str = AUTO) -> Verdict:
     if mode == ON:
         return ASKED_ON
     likeness = likeness_of(scores, truth)
-    if likeness >= LIKE_ENOUGH:
+    if likeness >= needed(truth):
         return Verdict(True, likeness, "the crowd sounds like a mix as that of the labels")
     return Verdict(False, likeness, "the crowd sounds like another mix than that of the labels")
+
+
+def needed(truth: np.ndarray) -> float:
+    """The likeness from which on the crowd may teach a fit to these labels."""
+    few = len(truth) < FEW * len(np.unique(truth))
+    return LIKE_ENOUGH_OF_FEW if few else LIKE_ENOUGH
 
 
 def likeness_of(scores: np.ndarray, truth: np.ndarray) -> float:

@@ -22,7 +22,8 @@ SLOPE = 0.65  # by which it falls with the logarithm of their number
 WEIGHT = 20.0  # of the prior, in units of squared logarithm, where the crowd joined the fit
 WEIGHT_ALONE = 10.0  # the same of a fit to labels alone: its temperatures spread more
 LEAST_EACH = 3.0  # labels an emotion: a fit without a group then still holds each emotion
-SKILL_UNTESTED = 0.3  # expected share right, of what lies between chance and all
+SKILL, SKILL_SLOPE, MOST_SKILL = 0.3, 0.15, 0.8  # expected share right between chance and all:
+# with ``REFERENCE`` labels, what the logarithm of their number adds, and at most
 LOWEST, HIGHEST = 0.05, 5_000.0  # bounds of any temperature
 
 
@@ -94,21 +95,24 @@ def temperature_by_prior(
     return float(np.exp(minimize_scalar(cost, bounds=bounds, method="bounded").x))
 
 
-def temperature_by_crowd(scores: np.ndarray) -> float:
+def temperature_by_crowd(scores: np.ndarray, n_labels: int = REFERENCE) -> float:
     """The temperature at which a fit is as sure of the crowd as an untested fit is right.
 
-    Without a test the share that is right is taken to be 1 / k + .3 (1 - 1 / k) of k emotions; the
-    mean of the likeliest emotion's probability is made that.
+    Without a test the share that is right is taken to be 1 / k + s (1 - 1 / k) of k emotions, with
+    s = .3 + .15 ln(n / 20) for n labels, .8 at most; the mean of the likeliest emotion's
+    probability is made that.
 
     Args:
         scores: (n_utterances, n_outputs) as of ``temperature_by_prior``, of utterances without a
             label.
+        n_labels: of the fit.
     """
     from scipy.optimize import brentq  # not for serving
 
     scores = scores[:, np.isfinite(scores).any(axis=0)]
     chance = 1 / scores.shape[1]
-    wanted = chance + SKILL_UNTESTED * (1 - chance)
+    skill = min(MOST_SKILL, max(0.0, SKILL + SKILL_SLOPE * math.log(n_labels / REFERENCE)))
+    wanted = chance + skill * (1 - chance)
 
     def too_sure(log_temperature: float) -> float:
         sure = softmax(scores / np.exp(log_temperature), axis=1).max(axis=1)

@@ -67,7 +67,7 @@ def fit_calibrated(problem: Problem, settings: Any, *, fit: Fit) -> Fitted:
     """What ``fit`` gives, as sure as it may be."""
     fitted = fit(problem, settings)
     found = find_temperature(problem, fitted, fit, settings)
-    remarks = {"temperature": round(found.temperature, 3), "temperature_from": found.how}
+    remarks = {"temperature": round(found.temperature, 6), "temperature_from": found.how}
     return replace(fitted.cooled(found.temperature), remarks={**fitted.remarks, **remarks})
 
 
@@ -91,7 +91,7 @@ def find_temperature(problem: Problem, fitted: Fitted, fit: Fit, settings: Any) 
     seen = set(problem.budget)
     crowd = [name for name in problem.material.crowd if name not in seen]
     if alone and crowd:
-        return Found(temperature_by_crowd(_scores(fitted, problem, crowd)), BY_CROWD)
+        return Found(temperature_by_crowd(_scores(fitted, problem, crowd), n_labels), BY_CROWD)
     return Found(temperature_expected(n_labels), EXPECTED)
 
 

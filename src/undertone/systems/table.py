@@ -187,7 +187,7 @@ ROWS: tuple[System, ...] = (
         calibrated(fits.fit_on_labels_alone),
         DISCRIMINANT,
         tasks=(CHOICE,),
-        usual=(),
+        usual=(FRAMES, ENCODER),
         hears_others=True,
     ),
     System(
