@@ -82,11 +82,18 @@ def _said(told: Sequence[Mapping[str, Any]], worth: str) -> str:
     why = "; ".join(
         f"{f'in {n} ' * (len(reasons) > 1)}{reason}" for reason, n in reasons.most_common()
     )
-    likeness = [verdict["likeness"] for verdict in off if verdict["likeness"] is not None]
-    like = f" (median likeness {np.median(likeness):.2f}; "
-        f"{LIKE_ENOUGH_OF_FEW} would do, or {LIKE_ENOUGH} from {FEW:.0f} labels an emotion on)" if likeness else ""
+    like = _said_of_likeness([v["likeness"] for v in off if v["likeness"] is not None])
     rest = f"; on in the others; together worth {worth}" if len(off) < len(told) else ""
     return f"off in {len(off)} of {len(told)} fits, because {why}{like}{rest}"
+
+
+def _said_of_likeness(found: Sequence[float]) -> str:
+    if not found:
+        return ""
+    return (
+        f" (median likeness {np.median(found):.2f}; {LIKE_ENOUGH_OF_FEW} would do, or "
+        f"{LIKE_ENOUGH} from {FEW:.0f} labels an emotion on)"
+    )
 
 
 def crowd_notes(sweep: Sweep) -> Iterator[str]:
