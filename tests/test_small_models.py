@@ -21,8 +21,8 @@ from undertone.features.upstream.cut import Chosen
 from undertone.features.upstream.shrink import shrink
 from undertone.features.upstream.source import find
 from undertone.pipeline import Resources
-from undertone.recogniser.build import teaching_warnings
 from undertone.recogniser.folder import load
+from undertone.recogniser.teaching import teaching_warnings
 
 
 @pytest.fixture(scope="module")

@@ -41,7 +41,6 @@ from undertone.recogniser.build import (
     Build,
     Sealed,
     short_name,
-    teaching_warnings,
 )
 from undertone.recogniser.card import Facts, write_card
 from undertone.recogniser.folder import (
@@ -54,6 +53,7 @@ from undertone.recogniser.folder import (
     load_encoder,
 )
 from undertone.recogniser.settings import FinetuneSettings
+from undertone.recogniser.teaching import teaching_warnings
 from undertone.training import references
 from undertone.training.identity import speech_of
 from undertone.training.normalise import fit_normaliser, normalise

@@ -8,8 +8,7 @@ and nobody is tested.
 """
 
 import hashlib
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -22,7 +21,7 @@ from undertone.corpora.audit import Finding
 from undertone.corpora.disjoint import SENTENCE, Parting, describe
 from undertone.corpora.folds import Fold, largest_budget
 from undertone.corpora.official import folds_of, parts_of
-from undertone.corpora.pool import Pool, PoolPart, pool
+from undertone.corpora.pool import Pool, pool
 from undertone.errors import UndertoneError
 from undertone.evaluation.ceiling import ceilings_of
 from undertone.evaluation.reliability import Reliability, reliability
@@ -36,6 +35,7 @@ from undertone.progress import Progress
 from undertone.recogniser.card import Facts, escaped
 from undertone.recogniser.folder import Inputs, PretrainedEncoder, Recogniser
 from undertone.recogniser.settings import FinetuneSettings
+from undertone.recogniser.teaching import describe_teaching, reasons_of
 from undertone.systems.calibrated import HOW
 from undertone.systems.crowd_notes import told_of_fit
 from undertone.systems.fitted import Fitted
@@ -52,7 +52,6 @@ from undertone.systems.table import (
     check_words,
     systems_of,
 )
-from undertone.systems.taught import lopsided
 from undertone.tasks import CHOICE
 from undertone.training.normalise import fit_normaliser, unchanged
 
@@ -196,7 +195,7 @@ class Build:
             if not part.utterances:
                 raise UndertoneError(
                     f"no utterance of {part.corpus.name} can be used beside "
-                    f"{self.data.corpus.name}: {_reasons([part])}; leave it out of --unlabelled"
+                    f"{self.data.corpus.name}: {reasons_of([part])}; leave it out of --unlabelled"
                 )
         return pools
 
@@ -322,7 +321,7 @@ class Build:
             "teacher": str(teacher),
             "teacher_digest": find(teacher.every_layer()).digest,
             "guessed_corpora": [part.corpus.name for part in parts],
-            "not_guessed": _reasons(parts),
+            "not_guessed": reasons_of(parts),
         }
 
     def facts(
@@ -409,38 +408,6 @@ class Build:
                 "scores below are transductive: tested voices, not their labels, were known."
             )
         return text
-
-
-def describe_teaching(notes: Mapping[str, Any]) -> Iterator[str]:
-    """Sentences on who taught a recogniser."""
-    if "teacher" not in notes:
-        return
-    others = ", ".join(notes["guessed_corpora"])
-    yield (
-        f"The teacher was {notes['teacher']} (digest {notes['teacher_digest']}); it guessed "
-        f"{notes['taught']} utterances{f' of the corpus and of {others}' if others else ''} that "
-        "this model learned from, and is not needed to serve it."
-    )
-    yield from teaching_warnings(notes)
-
-
-def teaching_warnings(notes: Mapping[str, Any]) -> Iterator[str]:
-    """What was left out of the speech to be guessed; that the guesses are mostly one output."""
-    if left_out := notes.get("not_guessed"):
-        yield f"Left out of the speech that was guessed: {left_out}."
-    guesses = notes.get("guesses", {})
-    if (most := lopsided(guesses)) is not None:
-        share = guesses[most] / sum(guesses.values())
-        yield (
-            f"The teacher takes {share:.0%} of the unlabelled speech for {most}: speech that does "
-            "not hold the emotions teaches little of them."
-        )
-
-
-def _reasons(parts: Sequence[PoolPart]) -> str:
-    """How many utterances were left out, by reason; "" where none was."""
-    counts = Counter(reason for part in parts for reason in part.left_out.values())
-    return ", ".join(f"{n}, {reason}" for reason, n in counts.items())
 
 
 def features_read(features: FeatureName, fitted: Fitted) -> FeatureName:
