@@ -48,7 +48,7 @@ class DiscriminantConfig:
     crowd_share: float = 0.6  # of the crowd that joins the labels
     label_weight: int = 3
     encoder_emphasis: float = 0.5  # of an encoder's outputs beside descriptors
-    nuisance_weight: float = 0.1  # of the covariance of recordings; 0: no copies are made
+    nuisance_weight: float = 0.2  # of the covariance of recordings; 0: no copies are made
     centring: float = 5.0  # recordings that take half of a speaker's own mean off; 0: none is taken
     self_training: str = AUTO  # on or off; auto: where the crowd is a mix like the labels
     other_speech: str = SCALE  # what unlabelled corpora join: scale, self_training or nothing
