@@ -189,7 +189,8 @@ def _predictions(home: Path) -> Iterator[Case]:
     right = said + "\n".join(f"{file},{emotion}" for file, _, emotion in LISTED)
     lines = (json.dumps({"file": f, "emotion": e}) for f, _, e in LISTED)
     yield "predictions", READ, lambda: _scores(truth, "p.csv", right)
-    yield "predictions", READ, lambda text="\n".join(lines): _scores(truth, "p.jsonl", text)
+    text = "\n".join(lines)
+    yield "predictions", READ, lambda: _scores(truth, "p.jsonl", text)
     cells = ("nan,nan,nan,nan", "0,0,0,0", "inf,0,0,0", "-1,2,0,0", "97,1,1,1", "x,0,0,1", ",,,")
     bad = [shares + "\n".join(f"{file},{four}" for file, *_ in LISTED) for four in cells]
     bad += ["", said, right.replace("anger", ""), right.replace("anger", "Wut")]
