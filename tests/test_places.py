@@ -153,3 +153,14 @@ def test_names_that_no_file_can_have_are_one_message(sound, tmp_path, command, m
     assert done.returncode == 2, done.stderr
     (said,) = (line for line in done.stderr.splitlines() if not line.startswith("["))
     assert re.search(message, said), said
+
+
+def test_what_has_no_memory_to_be_read_is_not_compiled_anew():
+    """Compiling needs far more of it, and there the compiler's library would abort the process."""
+
+    class Full:
+        def load_overload(self, *_):
+            raise MemoryError
+
+    with pytest.raises(MemoryError):
+        compiled._Forgiving(Full()).load_overload()

@@ -48,6 +48,8 @@ class _Forgiving:
         """What is kept; None where nothing can be read."""
         try:
             return self._cache.load_overload(*arguments)
+        except MemoryError:  # compiling needs far more, and LLVM aborts the process or hangs
+            raise
         except Exception as error:  # its files are pickles, which may fail anywhere
             _tell_once(f"{type(error).__name__}: {error}")
             return None
