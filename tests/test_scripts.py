@@ -190,7 +190,6 @@ def test_systems_are_chosen_by_training_speakers_alone(script, run, tmp_path, mo
             called(script("nested_systems"), monkeypatch, *where, "--systems", name)
 
 
-<<<<<<< HEAD
 @pytest.fixture
 def unadapted(run, tmp_path):
     """The folder of a run of descriptors that holds nothing but its settings."""
@@ -271,7 +270,8 @@ def test_centring_is_measured_beside_and_without_an_encoder(
     for start in ("pretrained", "random"):
         for what in (f"{start}, frozen", f"descriptors + {start}", "descriptors alone"):
             assert f"| {what}: all recordings of the voice over {what}: off |" in printed
-=======
+
+
 def test_hostile_inputs_are_read_as_meant_or_refused_and_the_table_sees_what_is_neither(
     script, capsys
 ):
@@ -284,4 +284,3 @@ def test_hostile_inputs_are_read_as_meant_or_refused_and_the_table_sees_what_is_
     assert {row[-1] for row in rows} == {"0"}
     assert hostile.outcome(hostile.REFUSED, lambda: None) == "used"
     assert hostile.outcome(hostile.READ, lambda: 1 / 0).startswith("ZeroDivisionError")
->>>>>>> 8cc7b90 (Reliability: what was tried, what came of it, and the commands that repeat it; hostile inputs as a script; a shorter harness run)

@@ -60,7 +60,6 @@ from undertone.reading import (
     tell_findings,
     with_copies,
     without_frames,
-    without_tested,
 )
 from undertone.systems.plan import Cell, Data, Draws, Plan
 from undertone.systems.settings import makes_copies
