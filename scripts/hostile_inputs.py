@@ -187,10 +187,9 @@ def _predictions(home: Path) -> Iterator[Case]:
     truth.write_text(f"{HEAD}\n{ROWS}")
     said, shares = "file,emotion\n", "file," + ",".join(f"p_{e}" for e in EMOTIONS) + "\n"
     right = said + "\n".join(f"{file},{emotion}" for file, _, emotion in LISTED)
-    lines = (json.dumps({"file": f, "emotion": e}) for f, _, e in LISTED)
+    lines = "\n".join(json.dumps({"file": f, "emotion": e}) for f, _, e in LISTED)
     yield "predictions", READ, lambda: _scores(truth, "p.csv", right)
-    text = "\n".join(lines)
-    yield "predictions", READ, lambda: _scores(truth, "p.jsonl", text)
+    yield "predictions", READ, lambda: _scores(truth, "p.jsonl", lines)
     cells = ("nan,nan,nan,nan", "0,0,0,0", "inf,0,0,0", "-1,2,0,0", "97,1,1,1", "x,0,0,1", ",,,")
     bad = [shares + "\n".join(f"{file},{four}" for file, *_ in LISTED) for four in cells]
     bad += ["", said, right.replace("anger", ""), right.replace("anger", "Wut")]
