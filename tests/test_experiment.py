@@ -69,7 +69,7 @@ def test_the_report_holds_pretraining_against_what_takes_no_training(run):
 
 def test_every_fit_is_there_once_and_no_test_speaker_among_its_labels(run):
     table = pd.read_parquet(run / "predictions.parquet")
-    assert len(table) == 9 * 2 * 2 * 40  # systems, budgets, draws, utterances
+    assert len(table) == 10 * 2 * 2 * 40  # systems, budgets, draws, utterances
     assert table.groupby(["system", "budget", "draw"])["utterance"].nunique().eq(40).all()
     by_fold = table.groupby("fold")["speaker"].unique()
     assert not set(by_fold[0]) & set(by_fold[1])

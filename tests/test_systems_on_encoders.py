@@ -169,7 +169,7 @@ def test_all_layers_go_into_one_discriminant_with_the_crowd(rng):
     layers, names, truth, speakers = fake_layers(rng)
     problem = problem_of(layers, names, truth, speakers, rng)
     tested = np.array([truth[names.index(name)] for name in problem.test])
-    predicted = fit_and_predict(problem, "layers")
+    predicted = fit_and_predict(problem, "layers", centring=0.0)
     assert (predicted.argmax(axis=1) == tested).mean() > 0.7
     vectors_of = {n: layers.vectors.frames(n)[:, :3].ravel() for n in names}
     crowd = list(problem.material.crowd)
@@ -185,7 +185,7 @@ def test_all_layers_go_into_one_discriminant_with_the_crowd(rng):
         settings=DiscriminantConfig(),
         emphasis=np.repeat([0.4, 0.8, 0.8, 0.4], 3) ** 2,
     )
-    fitted = fitted.cooled(fit(problem, "layers").notes["temperature"])
+    fitted = fitted.cooled(fit(problem, "layers", centring=0.0).notes["temperature"])
     expected = fitted.predict(np.stack([vectors_of[n] for n in problem.test]))
     np.testing.assert_allclose(predicted, expected, atol=1e-5)
 
