@@ -22,7 +22,10 @@ from undertone.models.self_training import (
     judge,
     likeness_of,
 )
+from undertone.recogniser.build import Build
+from undertone.recogniser.settings import FinetuneSettings
 from undertone.systems import fits
+from undertone.systems.crowd_notes import told_of_fit
 from undertone.systems.plan import prefix_of
 from undertone.systems.problem import DESCRIPTORS
 from undertone.systems.view import View
@@ -137,6 +140,17 @@ def test_a_large_pool_never_outnumbers_the_crowd_and_is_told(monkeypatch):
     assert (told["elsewhere"], told["elsewhere_given"]) == (7, 40)
     small = replace(problem.material, crowd=dict(list(problem.material.crowd.items())[:4]))
     assert len(fits.some_elsewhere(small)) == 4
+
+
+def test_finetune_takes_unlabelled_corpora_and_its_card_says_what_they_joined():
+    data = heard_with_others()
+    settings = FinetuneSettings(system="descriptors", folds=0, labels=24)
+    build = Build(data, parse("log_mel"), None, settings)
+    model = build.fit_all()
+    told = " ".join(told_of_fit(model.notes))
+    assert "40 of unlabelled corpora, which gave their scale and were not learned from" in told
+    assert told in build.facts(None, model).method
+    assert f"Self-training: {'on' if model.notes['self_training']['on'] else 'off'}" in told
 
 
 def test_no_test_speaker_is_elsewhere(tmp_path):

@@ -189,7 +189,7 @@ def finetune(
         corpus: with labels.
         out: folder of the model.
         encoder: folder that ``pretrain`` wrote; without it the network starts at random.
-        unlabelled: more speech that a teacher may guess; for the system ``taught``.
+        unlabelled: more speech: for the scale of a crowd, and for a teacher to guess.
         settings: of the step.
         resources: of the machine.
 

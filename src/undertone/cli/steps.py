@@ -23,6 +23,7 @@ from undertone.cli.options import (
     Text,
     TextPrior,
     Transcripts,
+    Unlabelled,
     Vault,
     Workers,
 )
@@ -95,6 +96,7 @@ def finetune(
     out: Annotated[Path, typer.Option(help="Folder of the model.")],
     test_corpus: TestCorpus = None,
     same_speakers: SameSpeakers = False,
+    unlabelled: Unlabelled = None,
     encoder: Annotated[Path | None, typer.Option(help="Folder that pretrain wrote.")] = None,
     labels: Annotated[int | None, typer.Option(min=2, help="Use only this many labels.")] = None,
     system: Annotated[
@@ -135,7 +137,14 @@ def finetune(
     }
     settings = load(FinetuneSettings, options.settings_of(config, given, assignments))
     resources = Resources(cache, workers, not quiet)
-    _, measured = run(corpus[0], out, encoder=encoder, settings=settings, resources=resources)
+    _, measured = run(
+        corpus[0],
+        out,
+        encoder=encoder,
+        unlabelled=unlabelled or (),
+        settings=settings,
+        resources=resources,
+    )
     if measured is not None:
         printing.print_score(measured)
     printing.say(f"model in {out}")

@@ -76,7 +76,9 @@ class CurveSettings:
         refuse([], self.allow)
         check_kinds(self.disjoint)
         if self.draw not in HOWS:
-            raise UndertoneError(f"draw must be {' or '.join(HOWS)}, found {self.draw!r}")
+            raise UndertoneError(
+                f"draw must be {' or '.join(HOWS)}, found {self.draw!r}: --draw {HOWS[0]}"
+            )
         self._check_skew()
         if self.vault and (self.fold_files or self.proxy or self.disjoint != (SPEAKER,)):
             raise UndertoneError(
