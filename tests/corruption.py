@@ -110,8 +110,8 @@ def damaged(
 
 
 def used(findings: list[Finding]) -> list[Finding]:
-    """Those in which damage was used."""
-    return [finding for finding in findings if finding.outcome == "USED"]
+    """Those in which damage was used, or met by no message."""
+    return [finding for finding in findings if finding.outcome in ("USED", "traceback")]
 
 
 def summary(findings: list[Finding]) -> str:
@@ -232,7 +232,7 @@ def main() -> None:
         findings = damaged(given.folder, use, work=Path(work))
     print(summary(findings))
     for finding in used(findings):
-        print(f"USED: {finding.file}: {finding.damage}")
+        print(f"{finding.outcome}: {finding.file}: {finding.damage} {finding.told}")
     sys.exit(bool(used(findings)))
 
 

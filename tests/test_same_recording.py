@@ -17,6 +17,7 @@ from undertone.experiment.run import open_run
 from undertone.features import store
 from undertone.pipeline import Resources
 from undertone.reading import extract
+from undertone.recogniser.card import Facts, write_card
 
 SMALL = TINY | {"budgets": [4]}
 
@@ -142,3 +143,15 @@ def test_what_would_be_refused_after_the_work_is_refused_before_it(tones, tmp_pa
     settings = KeepSettings(budgets=(4,), folds=2)
     with pytest.raises(UndertoneError, match="4 under several speakers"):
         keep.check_labels(corpus, corpus.task(), settings)
+
+
+def test_frames_that_vanish_while_they_are_asked_for_are_one_message(tones, tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "fill", lambda *_, **__: {})  # as if somebody deleted all shards
+    with pytest.raises(UndertoneError, match=r"somebody deletes there\. Run the same command"):
+        extract(f"tones={tones}/labels.csv", "log_mel", Resources(tmp_path, 1, False))
+
+
+def test_what_an_audit_found_is_text_in_a_card(tones):
+    corpus = corpora.open(f"tones={tones}/labels.csv")
+    card = write_card(Facts("a", "b", "c", audit=["4 labels of [x]<b>y are none"]), [corpus])
+    assert r"* 4 labels of \[x\]\<b\>y are none." in card

@@ -270,3 +270,17 @@ def test_centring_is_measured_beside_and_without_an_encoder(
     for start in ("pretrained", "random"):
         for what in (f"{start}, frozen", f"descriptors + {start}", "descriptors alone"):
             assert f"| {what}: all recordings of the voice over {what}: off |" in printed
+
+
+def test_hostile_inputs_are_read_as_meant_or_refused_and_the_table_sees_what_is_neither(
+    script, capsys
+):
+    hostile = script("hostile_inputs")
+    with pytest.raises(SystemExit) as ended:
+        hostile.main()
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()[1:] if line]
+    assert not ended.value.code, rows
+    assert sum(int(row[1]) for row in rows) > 100
+    assert {row[-1] for row in rows} == {"0"}
+    assert hostile.outcome(hostile.REFUSED, lambda: None) == "used"
+    assert hostile.outcome(hostile.READ, lambda: 1 / 0).startswith("ZeroDivisionError")

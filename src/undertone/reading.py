@@ -77,11 +77,13 @@ class Guard:
         allow: findings of the audit that stop nothing.
         disjoint: what folds keep apart.
         frozen: speakers whose labels a vault withholds.
+        transductive: whether more speech may hold what is tested.
     """
 
     allow: Sequence[str] = ()
     disjoint: Sequence[str] = (SPEAKER,)
     frozen: Sequence[str] = ()
+    transductive: bool = False
 
 
 def read_data(
@@ -132,7 +134,9 @@ def read_data(
     )
     heard_too = (_hear(other, features, teacher, resources) for other in others)
     beside = [
-        replace(other, corpus=without_tested(other.corpus, other.table, of=data))
+        other
+        if guard.transductive
+        else replace(other, corpus=without_tested(other.corpus, other.table, of=data))
         for other in heard_too
     ]
     for other in beside:
@@ -145,10 +149,11 @@ def without_tested(pool: Corpus, table: FrameTable, *, of: Data) -> Corpus:
 
     A corpus of the same name is the corpus itself: folds keep its speakers out.
     """
+    own = {of.corpus.name, *(member.corpus.name for member in of.corpus.members)}
     known = set(of.frames.contents.values())
     reason = f"a recording of {of.corpus.name}, which is tested"
     copies = [name for name in pool.table["utterance"] if table.contents.get(name) in known]
-    return pool if pool.name == of.corpus.name else pool.drop(dict.fromkeys(copies, reason))
+    return pool if pool.name in own else pool.drop(dict.fromkeys(copies, reason))
 
 
 @dataclass(frozen=True)

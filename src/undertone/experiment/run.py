@@ -60,7 +60,6 @@ from undertone.reading import (
     tell_findings,
     with_copies,
     without_frames,
-    without_tested,
 )
 from undertone.systems.plan import Cell, Data, Draws, Plan
 from undertone.systems.settings import makes_copies
@@ -113,7 +112,7 @@ def open_run(
         teacher=settings.teacher,
         others=[corpora.open(name) for name in settings.unlabelled],
         text=settings.text,
-        guard=Guard(settings.allow, settings.disjoint, frozen),
+        guard=Guard(settings.allow, settings.disjoint, frozen, settings.transductive),
     )
     if makes_copies(settings.of_systems):
         data = with_copies(data, features, resources)
