@@ -448,3 +448,12 @@ def test_changes_and_delays_are_counted_as_a_hand_would():
     assert seen.judged_s == {"high": 8, "low": 16}
     assert f1_of_changes([seen]) == (0.4, 1 / 3, 0.5)
     assert recall_of_time([seen]) == pytest.approx((6 / 8 + 14 / 16) / 2)
+
+
+def test_without_a_model_the_starter_answers_and_says_so(call, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run(monkeypatch, "timeline", call, "--detector", "energy", "--quiet") == 0
+    assert "the starter model answers" in capsys.readouterr().err
+    assert "by starter" in (tmp_path / "call-timeline.html").read_text()
+    assert run(monkeypatch, "timeline", call, call, "--quiet") == 2
+    assert "one recording at a time, found 2" in capsys.readouterr().err

@@ -103,7 +103,7 @@ def rows_of(model: Path | None, given: "Given", said: "What", workers: int) -> R
     for remark in given.remarks:
         tell(remark)
     if model is None:
-        tell(_of_starter(recogniser))
+        tell(about_starter(recogniser))
     return Rows(STARTER if model is None else str(model), recogniser, given, said, workers)
 
 
@@ -165,7 +165,8 @@ def _identity(rows: Rows) -> dict[str, Any]:
     }
 
 
-def _of_starter(recogniser: "Recogniser") -> str:
+def about_starter(recogniser: "Recogniser") -> str:
+    """What must be known of the starter's answers."""
     notes = recogniser.notes
     return (
         f"no model was named: the starter model answers, which knows {notes['knows']}. On people "

@@ -9,7 +9,7 @@ import typer
 from undertone.cli import printing
 from undertone.cli.app import app
 from undertone.cli.options import Quiet
-from undertone.errors import UndertoneError
+from undertone.errors import UndertoneError, tell
 
 if TYPE_CHECKING:
     from undertone.serving.timeline import Timeline
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 @app.command()
 def timeline(
-    model: Annotated[Path, typer.Argument(help="Folder that finetune wrote.")],
-    recording: Annotated[Path, typer.Argument(help="Of any length.")],
+    names: Annotated[
+        list[Path], typer.Argument(help="Model folder (else the starter model), then a recording.")
+    ],
     *,
     window: Annotated[float, typer.Option(help="Seconds that are heard at once.")] = 4.0,
     hop: Annotated[float, typer.Option(help="Seconds from window to window.")] = 1.0,
@@ -37,21 +38,34 @@ def timeline(
     quiet: Quiet = False,
 ) -> None:
     """A recording to emotions over time: a table, and a page that plays it."""
+    from undertone.cli.predicting import about_starter, model_and_names
     from undertone.progress import Progress
+    from undertone.recogniser.starter import STARTER
+    from undertone.serving.predict import loaded
     from undertone.serving.timeline import WindowConfig, page
     from undertone.serving.timeline import timeline as run
     from undertone.serving.timeline.listening import Where
     from undertone.serving.timeline.table import check_table, write_table
 
+    model, recordings = model_and_names(names, None)
+    if len(recordings) != 1:
+        raise UndertoneError(
+            f"timeline hears one recording at a time, found {len(recordings)}: "
+            "undertone timeline MODEL call.wav"
+        )
+    recording = recordings[0]
     out = Path(f"{recording.stem}-timeline.html") if out is None else out
     if out.suffix.lower() not in (".html", ".htm"):
         raise UndertoneError(f"--out {out}: expected a page, as --out {out.stem}.html")
     table = out.with_suffix(".csv") if table is None else table
     check_table(table)
     kept = out.with_name(f".{out.name}.kept")
+    recogniser = loaded(model)
+    if model is None:
+        tell(about_starter(recogniser))
     with Progress(shown=not quiet) as progress:
         heard = run(
-            model,
+            recogniser,
             recording,
             settings=WindowConfig(window, hop),
             where=Where(channel, detector, segments),
@@ -59,13 +73,13 @@ def timeline(
             progress=progress,
         )
     write_table(heard, table)
-    page.write_page(heard, out, model=model.resolve().name, embed=sound)
+    named = STARTER if model is None else model.resolve().name
+    page.write_page(heard, out, model=named, embed=sound)
     shutil.rmtree(kept, ignore_errors=True)
     _print(heard, out, table)
 
 
 def _print(heard: "Timeline", out: Path, table: Path) -> None:
-    from undertone.errors import tell
     from undertone.serving.timeline.page import sentence
 
     for note in heard.notes:

@@ -8,6 +8,7 @@ that memory does not grow with its length. What was predicted is kept as it goes
 it is named, and a run that was stopped goes on there.
 """
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -52,7 +53,7 @@ class Where:
 
 
 def timeline(
-    model: "Recogniser | Path | str",
+    model: "Recogniser | Path | str | None",
     file: Path | str,
     *,
     settings: WindowConfig | None = None,
@@ -63,7 +64,7 @@ def timeline(
     """Listen to a recording over time.
 
     Args:
-        model: a recogniser, or its folder.
+        model: a recogniser, or its folder; None for the starter model.
         file: of any length, rate and channel count.
         settings: how the windows lie.
         where: to look for speech; in all channels together by default.
@@ -75,12 +76,10 @@ def timeline(
     Raises:
         UndertoneError: the model or the recording cannot be used, or nobody speaks in it.
     """
-    from undertone.recogniser.folder import Recogniser, load
-    from undertone.serving.predict import check_features
+    from undertone.serving.predict import loaded
 
     settings, where, file = settings or WindowConfig(), where or Where(), Path(file)
-    recogniser = model if isinstance(model, Recogniser) else load(model)
-    check_features(recogniser)
+    recogniser = loaded(model)
     progress = progress or Progress(shown=False)
     found = _speech(file, where, progress)
     places = {
@@ -252,15 +251,25 @@ def _identity(recogniser: "Recogniser", file: Path, channel: str) -> dict[str, A
     """All that a prediction depends on, beside its window."""
     from undertone import __version__, seals
 
-    tensors = recogniser.fitted.tensors()
     return {
         "audio": seals.digest_of_file(file),
         "channel": channel,
         "features": f"{recogniser.inputs.features} {recogniser.inputs.version}",
-        "model": {name: float(np.abs(array).sum()) for name, array in tensors.items()},
+        "model": _digest_of(recogniser),
         "task": {"name": recogniser.task.name, **asdict(recogniser.task)},
         "undertone": __version__,
     }
+
+
+def _digest_of(recogniser: "Recogniser") -> str:
+    """Of all weights, those of encoders among them."""
+    from undertone.systems.fitted import arrays
+
+    together = hashlib.sha256(str(recogniser.fitted.config()).encode())
+    parts = [recogniser.fitted.tensors(), *map(arrays, recogniser.encoders.values())]
+    for name, array in (pair for part in parts for pair in sorted(part.items())):
+        together.update(name.encode() + np.ascontiguousarray(array).tobytes())
+    return together.hexdigest()
 
 
 def _notes(heard: Timeline, recogniser: "Recogniser") -> Iterator[str]:
