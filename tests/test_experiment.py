@@ -76,7 +76,7 @@ def test_every_fit_is_there_once_and_no_test_speaker_among_its_labels(run):
     chances = table[[c for c in table if c.startswith("p_")]].to_numpy()
     np.testing.assert_allclose(chances.sum(axis=1), 1, rtol=1e-4)
     results = pd.read_parquet(run / "results.parquet")
-    assert len(results) == 9 * 2 * 2 * 2 * 3  # one row a fit and metric
+    assert len(results) == 10 * 2 * 2 * 2 * 3  # one row a fit and metric
 
 
 def test_pitch_is_learnt_and_a_constant_is_not(run):
