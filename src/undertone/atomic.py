@@ -88,12 +88,25 @@ def check_free(path: Path) -> None:
     """
     if os.path.lexists(path):
         raise UndertoneError(f"{path} is there already; choose another --out")
+    check_writable(path)
+
+
+def check_writable(path: Path, option: str = "--out") -> None:
+    """Refuse a path where nothing can be written, before anything is computed.
+
+    Args:
+        path: to be created or replaced.
+        option: that names it.
+
+    Raises:
+        UndertoneError: its folder cannot be made or written.
+    """
     parent = next(p for p in path.absolute().parents if os.path.lexists(p))
     try:
         os.rmdir(tempfile.mkdtemp(dir=parent))
     except OSError as error:
         raise UndertoneError(
-            f"{path} cannot be written: {error.strerror}; choose another --out"
+            f"{path} cannot be written: {error.strerror}; choose another {option}"
         ) from None
 
 

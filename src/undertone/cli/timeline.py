@@ -45,6 +45,7 @@ def timeline(
     from undertone.serving.timeline import WindowConfig, page
     from undertone.serving.timeline import timeline as run
     from undertone.serving.timeline.listening import Where
+    from undertone.serving.timeline.places import check_places, table_beside
     from undertone.serving.timeline.table import check_table, write_table
 
     model, recordings = model_and_names(names, None)
@@ -57,8 +58,9 @@ def timeline(
     out = Path(f"{recording.stem}-timeline.html") if out is None else out
     if out.suffix.lower() not in (".html", ".htm"):
         raise UndertoneError(f"--out {out}: expected a page, as --out {out.stem}.html")
-    table = out.with_suffix(".csv") if table is None else table
+    table = table_beside(out) if table is None else table
     check_table(table)
+    check_places(out, table, [recording, *([] if segments is None else [segments])])
     kept = out.with_name(f".{out.name}.kept")
     recogniser = loaded(model)
     if model is None:

@@ -85,6 +85,8 @@ def timeline(
     places = {
         c: windows.windows_of(stretches, settings) for c, stretches in found.stretches.items()
     }
+    if not any(len(of_channel) for of_channel in places.values()):
+        raise UndertoneError(_nobody(file, found))
     progress.add(HEARD, sum(map(len, places.values())))
     tracks = []
     for channel, of_channel in places.items():
@@ -92,8 +94,6 @@ def timeline(
             heard = _Cut(file, channel, tuple(of_channel))
             values = _predict(recogniser, heard, known, partial(progress.advance, HEARD))
         tracks.append(Track(channel, found.stretches[channel], of_channel, values))
-    if not any(len(track.windows) for track in tracks):
-        raise UndertoneError(_nobody(file, found))
     said = Timeline(file, found.lasts_s, recogniser.task, settings, tuple(tracks), found.detector)
     return replace(said, notes=tuple(_notes(said, recogniser)))
 
