@@ -39,6 +39,11 @@ def other(name: str = "there", emotions=OTHER, n_speakers: int = 3) -> Corpus:
     return one(name, emotions, n_speakers)
 
 
+def of_nobody(name: str = "there", emotions=OTHER) -> Corpus:
+    corpus = one(name, emotions)
+    return corpus.with_table(corpus.table.assign(speaker=None))
+
+
 def with_unlabelled(corpus: Corpus) -> Corpus:
     """The same, one utterance of the first speaker without a label."""
     extra = corpus.table.iloc[:1].assign(utterance="silent", file="silent.wav", emotion=None)
@@ -185,11 +190,24 @@ def test_scales_that_nobody_tells_are_asked_for():
             "mute has no labels, so that it cannot be tested",
         ),
         ([one(), rated("r", 1, 5)], "no task has labels in every corpus"),
+        ([one(), of_nobody()], "no labelled utterance of there names its speaker.*be tested"),
+        (
+            [of_nobody("here"), other()],
+            "of here names its speaker.*be learned from.*leave here out",
+        ),
     ],
 )
 def test_what_cannot_be_tested_is_refused(pair, message):
     with pytest.raises(UndertoneError, match=message):
         across.join(pair, 1)
+
+
+def test_each_of_several_corpora_must_say_who_speaks():
+    with pytest.raises(UndertoneError, match="no labelled utterance of second names its speaker"):
+        across.join([one(), of_nobody("second", WIDE), other()], 2)
+    half = of_nobody("second", WIDE)
+    table = half.table.assign(speaker=[None, *one().table["speaker"][1:]])
+    assert "second/s00" in set(across.join([one(), half.with_table(table), other()], 2).speakers)
 
 
 @pytest.mark.parametrize(

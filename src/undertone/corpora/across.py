@@ -23,7 +23,7 @@ from undertone.corpora.folds import Fold
 from undertone.corpora.names import fold as fold_name
 from undertone.corpora.official import TRAIN, in_official_folds, is_tested
 from undertone.corpora.sentences import CODE
-from undertone.corpora.shared import on_one_scale, tasks_of, with_shared_emotions
+from undertone.corpora.shared import check_speakers, on_one_scale, tasks_of, with_shared_emotions
 from undertone.errors import UndertoneError, as_path, as_text, describe_some
 from undertone.tasks import CHOICE
 
@@ -93,8 +93,8 @@ def join(
         outputs: of the last corpus, where its own labels do not tell them: a vault holds them.
 
     Raises:
-        UndertoneError: two are one corpus, one has no labels, no two emotions are shared, or the
-            scales of amounts cannot be brought together.
+        UndertoneError: two are one corpus, one has no labels or nobody knows whose they are, no
+            two emotions are shared, or the scales of amounts cannot be brought together.
     """
     settings = settings or AcrossSettings()
     _check_apart(corpora, n_taught)
@@ -110,6 +110,7 @@ def join(
         parts, notes = with_shared_emotions(members, [of.outputs for of in tasks])
     else:
         parts, notes = on_one_scale(members, tasks, settings.scale)
+    check_speakers(parts if outputs is None else parts[:-1], tasks[0].name)
     return _joined(parts, notes, settings)
 
 

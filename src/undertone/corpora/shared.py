@@ -45,6 +45,19 @@ def _has(corpus: Corpus, kind: str) -> bool:
     return True
 
 
+def check_speakers(members: Sequence[Member], task: str) -> None:
+    """Refuse a corpus of which no label would be used, since nobody knows who speaks."""
+    for member in members:
+        corpus = member.corpus
+        is_labelled = corpus.task(task).is_labelled(corpus.table)
+        if not corpus.table["speaker"][is_labelled].notna().any():
+            use = "learned from" if member.trains else "tested"
+            raise UndertoneError(
+                f"no labelled utterance of {corpus.name} names its speaker, so that it cannot be "
+                f"{use}: give its table a column speaker, or leave {corpus.name} out"
+            )
+
+
 def with_shared_emotions(
     members: Sequence[Member], held: Sequence[Sequence[str]]
 ) -> tuple[list[Member], list[str]]:
