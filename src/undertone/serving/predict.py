@@ -346,7 +346,8 @@ def _note_on_length(item: Item, lasts_s: float, name: str) -> str | None:
     lasts = f"{lasts_s:.0f} s" if lasts_s < 120 else f"{lasts_s / 60:.0f} minutes"
     if item.samples is not None:
         return f"one answer covers all of its {lasts}"
-    command = shlex.join(["undertone", "timeline", name, item.file])
+    channel = [] if item.channel is None else ["--channel", str(item.channel)]
+    command = shlex.join(["undertone", "timeline", name, item.file, *channel])
     return f"one answer covers all of its {lasts}: `{command}` tells what is heard when"
 
 
