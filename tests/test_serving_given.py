@@ -2,6 +2,7 @@
 
 import io
 import os
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -169,6 +170,10 @@ def test_a_long_recording_is_the_mean_of_its_parts_and_says_so(tmp_path, monkeyp
     assert told.values["anger"] == pytest.approx(expected, abs=1e-4)
     assert "one answer covers all of its 23 s: `undertone timeline MODEL " in told.note
     assert "4.0 of 23.0 s are digital silence" in told.note
+    (of_speech,) = predict(replace(model, system="descriptors"), path)
+    assert "silence" not in of_speech.note  # descriptors of log_mel leave it out
+    (of_channel,) = predict(model, path, channel="1")
+    assert "--channel 1` tells what is heard when" in of_channel.note
     (of_array,) = predict(model, samples.astype(np.float32), rate=RATE)
     assert of_array.values == pytest.approx(told.values, abs=1e-6)
 
