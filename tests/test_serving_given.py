@@ -2,6 +2,7 @@
 
 import io
 import os
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -31,11 +32,11 @@ def test_a_folder_is_its_recordings_and_what_is_passed_over_is_counted(tmp_path)
     given = gather([tmp_path])
     assert names_of(given) == ["a.flac.wav", "b.wav", "dead.wav"]
     assert [bool(item.error) for item in given.items] == [False, False, True]
-    assert "1 files were passed over, which are no recordings by their names" in given.remarks
-    assert "1 folders inside were not looked into: --recursive does that" in given.remarks
+    assert "files passed over, which are no recordings by their names: 1" in given.remarks
+    assert "folders inside passed over (--recursive looks into them): 1" in given.remarks
     deep = gather([tmp_path], recursive=True)
     assert sorted(names_of(deep)) == ["a.flac.wav", "b.wav", "c.wav", "dead.wav"]
-    assert "1 links lead to folders that were looked into already" in deep.remarks
+    assert "links passed over, to folders that were looked into already: 1" in deep.remarks
 
 
 def test_a_folder_without_recordings_is_a_row(tmp_path):
@@ -50,7 +51,7 @@ def test_order_is_kept_and_what_is_named_twice_is_predicted_once(tmp_path):
     one, other = write_voice(tmp_path / "z.wav"), write_voice(tmp_path / "a.wav")
     given = gather([one, other, one, tmp_path])
     assert names_of(given) == ["z.wav", "a.wav"]
-    assert given.remarks == ("3 rows were named twice, and are predicted once",)
+    assert given.remarks == ("rows named twice, which are predicted once: 3",)
     assert len(gather([one, one], keep_copies=True).items) == 2
 
 
@@ -169,6 +170,10 @@ def test_a_long_recording_is_the_mean_of_its_parts_and_says_so(tmp_path, monkeyp
     assert told.values["anger"] == pytest.approx(expected, abs=1e-4)
     assert "one answer covers all of its 23 s: `undertone timeline MODEL " in told.note
     assert "4.0 of 23.0 s are digital silence" in told.note
+    (of_speech,) = predict(replace(model, system="descriptors"), path)
+    assert "silence" not in of_speech.note  # descriptors of log_mel leave it out
+    (of_channel,) = predict(model, path, channel="1")
+    assert "--channel 1` tells what is heard when" in of_channel.note
     (of_array,) = predict(model, samples.astype(np.float32), rate=RATE)
     assert of_array.values == pytest.approx(told.values, abs=1e-6)
 

@@ -234,10 +234,15 @@ def told_by_condition(
 def cells_of(conditions: pd.DataFrame) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Headings and cells of the table of conditions."""
     rows = [
-        (str(row["by"]), str(row["group"]), str(row["n"]), *(f"{row[m]:.4g}" for m in MEASURES))
+        (str(row["by"]), str(row["group"]), str(row["n"]), *(_rounded(m, row[m]) for m in MEASURES))
         for _, row in conditions.iterrows()
     ]
     return ("by", "", "utterances", *MEASURES.values()), rows
+
+
+def _rounded(measure: str, value: float) -> str:
+    """Decibels and hertz without decimals, so that a narrow terminal cuts none of them off."""
+    return f"{value:.0f}" if measure.endswith(("_db", "_hz")) else f"{value:.2f}"
 
 
 def _condition(told: Told, without_level: Told, measures: pd.DataFrame) -> Finding:

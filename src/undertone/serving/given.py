@@ -90,7 +90,7 @@ class _PassedOver:
             self.counts[why] = self.counts.get(why, 0) + n
 
     def remarks(self) -> tuple[str, ...]:
-        return tuple(f"{n} {why}" for why, n in self.counts.items())
+        return tuple(f"{why}: {n}" for why, n in self.counts.items())
 
 
 def gather(
@@ -198,11 +198,9 @@ def _of_name(path: Path, recursive: bool, passed_over: _PassedOver) -> Iterator[
     from undertone.corpora import media
 
     found = media.find(path, recursive=recursive)
-    passed_over.add(
-        "files were passed over, which are no recordings by their names", found.n_others
-    )
-    passed_over.add("links lead to folders that were looked into already", found.n_again)
-    passed_over.add("folders inside were not looked into: --recursive does that", found.n_inside)
+    passed_over.add("files passed over, which are no recordings by their names", found.n_others)
+    passed_over.add("links passed over, to folders that were looked into already", found.n_again)
+    passed_over.add("folders inside passed over (--recursive looks into them)", found.n_inside)
     rows = [(file, "") for file in found.audio]
     rows += [(file, f"{file}: {why}") for file, why in found.passed_over]
     for file, why in sorted(rows):
@@ -287,7 +285,7 @@ def _without_copies(items: Sequence[Item], passed_over: _PassedOver) -> list[Ite
         if key not in seen:
             kept.append(item)
         seen.add(key)
-    passed_over.add("rows were named twice, and are predicted once", len(items) - len(kept))
+    passed_over.add("rows named twice, which are predicted once", len(items) - len(kept))
     return kept
 
 

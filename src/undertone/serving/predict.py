@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from undertone.tasks import Task
 
 MUCH_SILENCE = 0.1  # of a recording, before and behind the sound
+OF_SPEECH_ALONE = (("descriptors", "log_mel"),)  # systems and features that leave silence out
 LONG_S = 20.0  # beyond which one answer covers more than people show of one emotion
 
 
@@ -234,7 +235,8 @@ def heard(recogniser: "Recogniser", item: Item) -> "tuple[np.ndarray, str | None
         )
     (stretch,) = stretches
     frames = compute_waveform(stretch.waveform, get(recogniser.inputs.features))
-    return frames, _note_on_silence(audio.silence_around_s(stretch.waveform), stretch.lasts_s)
+    silent_s = audio.silence_around_s(stretch.waveform)
+    return frames, _note_on_silence(recogniser, silent_s, stretch.lasts_s)
 
 
 def prediction_of(
@@ -315,7 +317,8 @@ def _of_parts(
         values.append(recogniser.predict(frames, transcript))
         lengths.append(len(stretch.waveform))
     answer = values[0] if len(values) == 1 else np.average(values, axis=0, weights=lengths)
-    notes = (_note_on_silence(silent_s, lasts_s), _note_on_length(item, lasts_s, name))
+    silence = _note_on_silence(recogniser, silent_s, lasts_s)
+    notes = (silence, _note_on_length(item, lasts_s, name))
     return answer, "; ".join(filter(None, notes)) or None, recogniser.instead(transcript)
 
 
@@ -331,8 +334,9 @@ def _stretches(item: Item) -> Iterator[Any]:
     return streaming.parts_of_waveform(samples)
 
 
-def _note_on_silence(silent_s: float, lasts_s: float) -> str | None:
-    if silent_s < MUCH_SILENCE * lasts_s:
+def _note_on_silence(recogniser: "Recogniser", silent_s: float, lasts_s: float) -> str | None:
+    hears_it = (recogniser.system, recogniser.inputs.features) not in OF_SPEECH_ALONE
+    if not hears_it or silent_s < MUCH_SILENCE * lasts_s:
         return None
     return (
         f"{silent_s:.1f} of {lasts_s:.1f} s are digital silence at its ends, which the prediction "
@@ -346,7 +350,8 @@ def _note_on_length(item: Item, lasts_s: float, name: str) -> str | None:
     lasts = f"{lasts_s:.0f} s" if lasts_s < 120 else f"{lasts_s / 60:.0f} minutes"
     if item.samples is not None:
         return f"one answer covers all of its {lasts}"
-    command = shlex.join(["undertone", "timeline", name, item.file])
+    channel = [] if item.channel is None else ["--channel", str(item.channel)]
+    command = shlex.join(["undertone", "timeline", name, item.file, *channel])
     return f"one answer covers all of its {lasts}: `{command}` tells what is heard when"
 
 

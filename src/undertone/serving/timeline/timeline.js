@@ -115,7 +115,7 @@
     pen.textAlign = "left";
     for (const [start, end, name] of track.spells) {
       const room = x(end) - x(start);
-      const text = pen.measureText(name).width + 8 <= room ? name : name.slice(0, 2);
+      const text = pen.measureText(name).width + 6 <= room ? name : name.slice(0, 3) + ".";
       if (pen.measureText(text).width + 4 > room) continue;
       pen.lineWidth = 3;
       pen.strokeStyle = style("--paper");
