@@ -63,7 +63,14 @@ def model(home, encoder) -> Path:
 def test_the_card_tells_data_licence_scores_and_limits(model, encoder):
     card = (model / "README.md").read_text()
     assert "transductive" not in card
-    for word in ("# Recogniser of anger, sadness", "Licence", "UAR", "constant", "## Limits"):
+    for word in (
+        "# Recogniser of anger, sadness",
+        "Licence",
+        "UAR",
+        "averaged over emotions",
+        "constant",
+        "## Limits",
+    ):
         assert word in card
     assert "hidden" in (encoder / "README.md").read_text()
     assert {p.name for p in model.iterdir()} == {"README.md", "config.json", "model.safetensors"}

@@ -10,6 +10,10 @@ from undertone.errors import printable
 
 SYNTHETIC = "> The voices this was trained on are **synthetic**: it knows nothing of real speech.\n"
 MARKUP = re.compile(r"[\\`*\[\]<>|]|(?<!\w)_|_(?!\w)")  # what Markdown and HTML would obey
+IN_WORDS = {  # metrics, for those who read a card and no papers
+    "UAR": "UAR: the share of an emotion that is recognised (its recall), averaged over emotions.",
+    "WA": "WA: the share of all utterances that is right.",
+}
 LIMITS = """\
 * An emotion here is what the corpus calls so: acted corpora hold portrayals, and what their
   speakers portray is not what people feel.
@@ -113,4 +117,6 @@ def _scores(facts: Facts) -> str:
     headings = " | ".join(map(escaped, facts.headings))
     header = f"| | {headings} |\n|---{'|---' * len(facts.headings)}|\n"
     rows = "\n".join(f"| {escaped(name)} | {' | '.join(cells)} |" for name, *cells in facts.scores)
-    return f"{facts.measured}\n\n{header}{rows}"
+    named = {name for name, *_ in facts.scores}
+    words = " ".join(said for name, said in IN_WORDS.items() if name in named)
+    return f"{facts.measured}\n\n{header}{rows}" + (f"\n\n{words}" if words else "")
