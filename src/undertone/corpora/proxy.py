@@ -12,7 +12,9 @@ import numpy as np
 
 from undertone.corpora.corpus import Corpus
 from undertone.errors import UndertoneError
+from undertone.tasks import CHOICE
 from undertone.tasks.dimensions import DIMENSIONS, PROXIES, PROXY_RANGE, Dimensions
+from undertone.tasks.task import Task
 
 
 def with_proxy(corpus: Corpus, name: str, task: str = "") -> Corpus:
@@ -48,3 +50,30 @@ def with_proxy(corpus: Corpus, name: str, task: str = "") -> Corpus:
     values = np.array([places.get(emotion, nowhere) for emotion in corpus.table["emotion"]])
     table = corpus.table.assign(**dict(zip(DIMENSIONS, values.T, strict=True)))
     return replace(corpus, table=table, scale=PROXY_RANGE, proxy=name)
+
+
+def with_labels_of(corpus: Corpus, task: Task) -> Corpus:
+    """The corpus with the labels that a model of a task is measured by, of its proxy if it has one.
+
+    Raises:
+        UndertoneError: the corpus has no such labels.
+    """
+    if isinstance(task, Dimensions) and task.proxy:
+        if (rated := Dimensions.of(corpus.table)) is not None:
+            raise UndertoneError(
+                f"the model learned the places of emotions (proxy {task.proxy}), and {corpus.name} "
+                f"has ratings of {', '.join(rated.outputs)}: name a corpus that has emotions alone"
+            )
+        corpus = with_proxy(corpus, task.proxy)
+    own = corpus.task(task.name)
+    if task.kind != CHOICE and (missing := [o for o in task.outputs if o not in own.outputs]):
+        raise UndertoneError(
+            f"the model predicts {', '.join(task.outputs)}, and {corpus.name} has no labels of "
+            f"{', '.join(missing)}: name a corpus that has them"
+        )
+    if not task.is_labelled(corpus.table).any():
+        raise UndertoneError(
+            f"the model predicts {', '.join(task.outputs)}, and {corpus.name} has labels of "
+            f"{', '.join(own.outputs)} alone: name a corpus that has some of the model's"
+        )
+    return corpus

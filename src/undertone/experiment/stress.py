@@ -23,6 +23,7 @@ import numpy as np
 from undertone import atomic, audio, config, corpora, seals
 from undertone.audio import foreign
 from undertone.corpora.corpus import Corpus
+from undertone.corpora.proxy import with_labels_of
 from undertone.errors import UndertoneError, describe_some, tell
 from undertone.evaluation.stress import CONDITIONS, Chance, Condition, Stress, measure
 from undertone.evaluation.stress import page as pages
@@ -103,7 +104,7 @@ def stress(
     conditions = _possible(chosen(settings.conditions))
     recogniser = load(model)
     opened = corpora.open(corpus) if isinstance(corpus, str) else corpus
-    tested = usable(opened, recogniser.task)
+    tested = usable(with_labels_of(opened, recogniser.task), recogniser.task)
     with atomic.held(out):
         trials, how = _trials(recogniser, tested, settings, resources)
         run = _Run(tested, tuple(trials), out, settings.seed, _digest(model), resources)
