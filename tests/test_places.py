@@ -37,7 +37,7 @@ def sound(tmp_path, rng) -> Path:
 
 
 def test_nothing_is_needed_but_a_place_for_what_is_asked_for(tmp_path, sound):
-    """A source that cannot be written, and a user without a home: Numba's cache has no place."""
+    """A source that cannot be written, and a user without a home: log_mel compiles nothing."""
     source = tmp_path / "src" / "undertone"
     shutil.copytree(SOURCE, source, ignore=shutil.ignore_patterns("__pycache__"))
     for folder in [source, *(path for path in source.rglob("*") if path.is_dir())]:
@@ -47,11 +47,7 @@ def test_nothing_is_needed_but_a_place_for_what_is_asked_for(tmp_path, sound):
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == 51
     said = [line for line in done.stderr.splitlines() if not line.startswith("[")]
-    assert len(said) == 1
-    assert said[0].startswith(
-        "undertone: Numba cannot keep compiled kernels (cannot cache function"
-    )
-    assert "NUMBA_CACHE_DIR names another folder" in said[0]
+    assert said == []
 
 
 def test_a_damaged_or_full_cache_of_numba_costs_time_alone(capsys, monkeypatch):
@@ -140,7 +136,7 @@ LONG = "x" * 400
     ("command", "message"),
     [
         (["audit", "--corpus", f"{LONG}=/tmp"], "cannot be used: File name too long"),
-        (["predict", LONG, "a.wav"], "cannot be used: File name too long"),
+        (["predict", LONG, "a.wav"], "is not there .* a model folder is what `undertone finetune`"),
         (["extract", LONG, "--csv"], "cannot be .*: File name too long"),
         (["score", "--truth", LONG, "--prediction", LONG], "File name too long"),
         (["audit", "--corpus", "~nobodyhere/speech"], "there is no file or folder ~nobodyhere"),

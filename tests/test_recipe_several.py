@@ -45,7 +45,7 @@ def test_each_corpus_has_its_own_run_and_every_claim_a_row(run):
     for answer in asked:
         assert rows[answer.claim][1] == answer.verdict
     assert rows["surprise and fear do not gain"][1] == OPEN  # it has neither
-    assert "There are anger and happiness alone." in [answer.evidence for answer in asked]
+    assert any("There are anger and happiness alone." in answer.evidence for answer in asked)
 
 
 @pytest.mark.slow

@@ -123,7 +123,7 @@ def test_the_given_encoder_stays_as_it_is(problem, system):
 
 def test_the_frozen_encoder_sees_each_utterance_once(problem, monkeypatch):
     seen = []
-    encode = "undertone.systems.problem.encode"
+    encode = "undertone.models.network.encode"
     monkeypatch.setattr(
         encode, lambda _, steps, __: seen.append(len(steps)) or np.ones((len(steps), 4))
     )

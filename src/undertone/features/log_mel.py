@@ -105,7 +105,7 @@ def powers(waveform: np.ndarray) -> np.ndarray:
 def nepers(decibels: float) -> float:
     """Decibels as a natural logarithm of power.
 
-    >>> round(nepers(30.0), 3)
+    >>> round(float(nepers(30.0)), 3)
     6.908
     """
     return decibels * np.log(10) / 10

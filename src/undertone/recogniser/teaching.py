@@ -39,6 +39,8 @@ def teaching_warnings(notes: Mapping[str, Any]) -> Iterator[str]:
 
 
 def reasons_of(parts: Sequence[PoolPart]) -> str:
-    """How many utterances were left out, by reason; "" where none was."""
-    counts = Counter(reason for part in parts for reason in part.left_out.values())
+    """How many utterances were left out, of pool or corpus, by reason; "" where none was."""
+    counts: Counter[str] = Counter()
+    for part in parts:
+        counts.update([*part.left_out.values(), *part.corpus.left_out["reason"]])
     return ", ".join(f"{n}, {reason}" for reason, n in counts.items())
