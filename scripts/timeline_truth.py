@@ -80,16 +80,16 @@ def recognisers(
     corpus: Corpus, given: argparse.Namespace
 ) -> Iterator[tuple[Sequence[str], Recogniser]]:
     """A recogniser for each group of speakers, of whom it heard nobody."""
-    speakers = sorted(corpus.utterances["speaker"].dropna().unique())
+    speakers = sorted(corpus.table["speaker"].dropna().unique())
     np.random.default_rng(given.seed).shuffle(speakers)
     settings = FinetuneSettings(
         features=given.features, labels=given.labels, folds=3, seed=given.seed
     )
     for group in np.array_split(speakers, given.folds):
-        others = corpus.utterances[~corpus.utterances["speaker"].isin(group)]
+        others = corpus.table[~corpus.table["speaker"].isin(group)]
         with tempfile.TemporaryDirectory() as folder:
             recogniser, _ = finetune(
-                replace(corpus, utterances=others),
+                replace(corpus, table=others.reset_index(drop=True)),
                 Path(folder) / "model",
                 settings=settings,
                 resources=Resources(given.cache, 1, False),
@@ -101,7 +101,7 @@ def recordings(
     corpus: Corpus, speakers: Sequence[str], recogniser: Recogniser, seed: int
 ) -> Iterator[tuple[str, Path, list[Block]]]:
     """One recording of each speaker, with what is true of it."""
-    table = corpus.utterances
+    table = corpus.table
     for number, speaker in enumerate(speakers):
         rng = np.random.default_rng([seed, number, len(speaker)])
         mine = table[(table["speaker"] == speaker) & table["emotion"].isin(recogniser.task.outputs)]

@@ -1,6 +1,7 @@
 """The scripts behind ``docs/experiments.md`` run, and see no test speaker."""
 
 import importlib
+import itertools
 import json
 import sys
 from dataclasses import replace
@@ -284,3 +285,19 @@ def test_hostile_inputs_are_read_as_meant_or_refused_and_the_table_sees_what_is_
     assert {row[-1] for row in rows} == {"0"}
     assert hostile.outcome(hostile.REFUSED, lambda: None) == "used"
     assert hostile.outcome(hostile.READ, lambda: 1 / 0).startswith("ZeroDivisionError")
+
+
+def test_the_truth_of_a_joined_recording_is_where_its_clips_lie(script, tmp_path):
+    from undertone import audio
+    from undertone.corpora.synthetic import read
+
+    truth, corpus = script("timeline_truth"), read(tmp_path / "synthetic")
+    who = corpus.table["speaker"].iloc[0]
+    rows = corpus.table[corpus.table["speaker"] == who]
+    samples, blocks = truth.join(corpus, rows, np.random.default_rng(0))
+    assert len(blocks) > 1
+    assert all(a.emotion != b.emotion for a, b in itertools.pairwise(blocks))
+    power = np.convolve(samples**2, np.ones(400) / 400, "same")
+    at = np.arange(len(samples)) / audio.SAMPLE_RATE
+    inside = np.any([(b.start_s <= at) & (at <= b.end_s) for b in blocks], axis=0)
+    assert power[inside].mean() > 100 * power[~inside].mean()
