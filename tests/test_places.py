@@ -48,6 +48,13 @@ def test_nothing_is_needed_but_a_place_for_what_is_asked_for(tmp_path, sound):
     assert len(done.stdout.splitlines()) == 51
     said = [line for line in done.stderr.splitlines() if not line.startswith("[")]
     assert said == []
+    command = [sys.executable, "-c", "import undertone.features.covarep.kernels"]
+    values = os.environ | {"PYTHONPATH": str(source.parent)} | places
+    compiling = subprocess.run(command, capture_output=True, text=True, env=values, cwd=tmp_path)
+    assert compiling.returncode == 0, compiling.stderr
+    (said,) = compiling.stderr.splitlines()
+    assert said.startswith("undertone: Numba cannot keep compiled kernels (cannot cache function")
+    assert "NUMBA_CACHE_DIR names another folder" in said
 
 
 def test_a_damaged_or_full_cache_of_numba_costs_time_alone(capsys, monkeypatch):
