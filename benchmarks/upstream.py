@@ -11,7 +11,7 @@ mean and standard deviation over frames, a logistic regression on each layer, le
 
     OMP_NUM_THREADS=1 python benchmarks/upstream.py --encoder FOLDER --corpus emodb=PATH
 
-ONNX needs the extra: pip install 'undertone-ser[benchmark]'.
+ONNX needs the extra: pip install 'undertone-ser[onnx]'.
 """
 
 import argparse
