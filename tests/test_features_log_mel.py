@@ -186,3 +186,10 @@ def test_unknown_extractor_is_refused_with_the_known_ones():
 def test_columns_of_every_extractor_are_unique_names(name):
     columns = extractors.get(name).columns
     assert len(set(columns)) == len(columns)
+
+
+def test_a_click_is_less_than_half_of_seven_frames(rng):
+    powers = rng.normal(3, 0.2, size=(20, 4)).round(1)  # with ties
+    padded = np.pad(powers, ((3, 3), (0, 0)))
+    expected = [np.median(padded[i : i + 7], axis=0) for i in range(len(powers))]
+    np.testing.assert_array_equal(levels.without_clicks(powers), expected)

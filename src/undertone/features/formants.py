@@ -20,7 +20,8 @@ from undertone.features.framing import hann, windows
 WINDOW_LENGTH = 641  # samples, 40 ms: harmonics 60 Hz apart can be told apart
 SPECTRUM_SIZE = 1024
 HIGHEST_HZ = 4000.0
-N_BINS = round(HIGHEST_HZ * SPECTRUM_SIZE / audio.SAMPLE_RATE) + 1
+BIN_HZ = audio.SAMPLE_RATE / SPECTRUM_SIZE
+N_BINS = round(HIGHEST_HZ / BIN_HZ) + 1
 ORDER = 8  # two an expected resonance, and two for the slope of the voice
 N_FORMANTS = 3
 PRE_EMPHASIS = 0.97
@@ -125,11 +126,16 @@ def _power(waveform: np.ndarray, voiced: np.ndarray) -> np.ndarray:
 
 def _levels(power: np.ndarray, hz: np.ndarray, f0_hz: np.ndarray) -> list[np.ndarray]:
     """Harmonics nearest the resonances over the frame's power; H1-H2; H1-A3."""
-    bins_hz = np.arange(N_BINS) * audio.SAMPLE_RATE / SPECTRUM_SIZE
+    reach_hz = np.maximum(f0_hz / 2, BIN_HZ)
+    widest = int(reach_hz.max() / BIN_HZ) + 1  # bins to either side that anything can lie in
+    beyond = np.full((len(power), widest), LEAST)
+    padded = np.concatenate([beyond, power, beyond], axis=1)
+    around, rows = np.arange(-widest, widest + 1), np.arange(len(power))[:, None]
 
     def peak(at_hz: np.ndarray) -> np.ndarray:
-        near = np.abs(bins_hz - at_hz[:, None]) <= np.maximum(f0_hz / 2, bins_hz[1])[:, None]
-        found: np.ndarray = np.log(np.where(near, power, LEAST).max(axis=1))
+        bins = np.clip(np.rint(at_hz / BIN_HZ).astype(int), 0, N_BINS - 1)[:, None] + around
+        near = np.abs(bins * BIN_HZ - at_hz[:, None]) <= reach_hz[:, None]
+        found: np.ndarray = np.log(np.where(near, padded[rows, bins + widest], LEAST).max(axis=1))
         return found
 
     total = np.log(power.sum(axis=1))

@@ -60,6 +60,31 @@ def level(powers: np.ndarray) -> np.ndarray:
 def without_clicks(powers: np.ndarray) -> np.ndarray:
     """(n_frames, n_bands) running medians over ``CLICK`` frames, with silence beyond both ends."""
     padded = np.pad(powers, ((CLICK // 2, CLICK // 2), (0, 0)))
-    around = np.lib.stride_tricks.sliding_window_view(padded, CLICK, axis=0)
-    middle: np.ndarray = np.partition(around, CLICK // 2, axis=2)[:, :, CLICK // 2]
-    return middle
+    around = [padded[k : k + len(powers)] for k in range(CLICK)]
+    return _median(around)
+
+
+def _median(values: list[np.ndarray]) -> np.ndarray:
+    """The median of an odd number of arrays, element by element.
+
+    The least and the greatest of more than half of all, and of one, is not the median: both leave,
+    and the next array takes their place, until three are left.
+    """
+    keep = len(values) // 2 + 2
+    left, waiting = list(values[:keep]), list(values[keep:])
+    while True:
+        _to_ends(left)
+        left = left[1:-1]
+        if not waiting:
+            return left[0]
+        left.append(waiting.pop())
+
+
+def _to_ends(values: list[np.ndarray]) -> None:
+    """Bring the least to the front and the greatest to the back, element by element."""
+    for place in range(1, len(values)):
+        low, high = values[0], values[place]
+        values[0], values[place] = np.minimum(low, high), np.maximum(low, high)
+    for place in range(1, len(values) - 1):
+        low, high = values[place], values[-1]
+        values[place], values[-1] = np.minimum(low, high), np.maximum(low, high)
