@@ -1,6 +1,8 @@
 import importlib.util
 import itertools
 import json
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -311,3 +313,18 @@ def test_bfloat16_is_close_to_single_precision(folders, voices):
     for one, other in zip(exact, rough, strict=True):
         assert np.abs(one.astype(np.float32) - other).max() < 0.05 * np.abs(one).max()
         assert not np.array_equal(one, other)
+
+
+def test_whisper_needs_neither_transformers_nor_a_compiler_at_serving(tmp_path):
+    folder = write_whisper(tmp_path / "whisper", seconds=4)
+    program = f"""
+import sys
+import numpy as np
+from undertone.features import extractors
+extractors.get("upstream:{folder}@all").compute(np.random.default_rng(0).normal(size=8000))
+print(sorted({{"transformers", "sympy", "torch._dynamo"}} & set(sys.modules)))
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.strip() == "[]"

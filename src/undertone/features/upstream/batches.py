@@ -21,7 +21,7 @@ import torch
 
 from undertone.errors import UndertoneError
 from undertone.features.hub import check_size, damage_told
-from undertone.features.upstream import int8
+from undertone.features.upstream import int8, whisper_layers
 from undertone.features.upstream.source import Upstream
 from undertone.features.upstream.waveform import WaveformEncoder
 from undertone.features.upstream.whisper import WhisperEncoder
@@ -144,43 +144,34 @@ def build(source: Upstream) -> Encoder:
 
 
 def read_module(source: Upstream) -> torch.nn.Module:
-    """The encoder in single precision, as transformers loads it.
+    """The encoder in single precision.
 
     Raises:
         UndertoneError: the weights cannot be read, or lack some.
     """
+    if source.family == "whisper":
+        return whisper_layers.read(source.folder)
     import transformers
 
-    kind: Any = transformers.AutoModel
-    if source.family == "whisper":
-        kind = transformers.WhisperForAudioClassification  # the one without a decoder
     with quiet(transformers), damage_told(source.folder, "encoder"):
         config = transformers.AutoConfig.from_pretrained(source.folder, local_files_only=True)
         if getattr(config, "add_adapter", False):
             config.add_adapter = False  # it halves the rate behind the last layer
         with torch.device("meta"):
-            check_size(source.folder, _empty(kind, config))
-        model, info = kind.from_pretrained(
+            check_size(source.folder, transformers.AutoModel.from_config(config))
+        model, info = transformers.AutoModel.from_pretrained(
             source.folder,
             config=config,
             dtype=torch.float32,
             local_files_only=True,
             output_loading_info=True,
         )
-    missing = {key for key in info["missing_keys"] if key not in MAY_BE_MISSING}
-    if source.family == "whisper":
-        missing = {key for key in missing if key.startswith("encoder.")}
-    if missing:
+    if missing := {key for key in info["missing_keys"] if key not in MAY_BE_MISSING}:
         raise UndertoneError(
             f"the weights in {source.folder} lack {', '.join(sorted(missing)[:3])}"
             f"{', …' if len(missing) > 3 else ''}: they are not of the model that its config tells"
         )
-    return model.encoder if source.family == "whisper" else model
-
-
-def _empty(kind: Any, config: Any) -> Any:
-    """The network that a config tells of, where the device is one without memory."""
-    return kind.from_config(config) if hasattr(kind, "from_config") else kind(config)
+    return model
 
 
 def _keep_last_state_raw(module: Any, source: Upstream) -> None:
