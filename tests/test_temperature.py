@@ -52,6 +52,15 @@ def test_labels_outweigh_the_prior_where_there_are_many(rng):
     assert found == pytest.approx(3.0, rel=0.05)
 
 
+def test_an_emotion_that_a_smaller_fit_was_not_shown_says_nothing(rng):
+    scores, truth = drawn(rng, 30, 3.0)
+    plain = temperature_by_prior(scores, truth, n_labels=40, n_known=32.0)
+    unseen = scores[:5].copy()
+    unseen[:, 0] = -np.inf
+    with_unseen = np.concatenate([scores, unseen]), np.append(truth, np.zeros(5, int))
+    assert temperature_by_prior(*with_unseen, n_labels=40, n_known=32.0) == pytest.approx(plain)
+
+
 def test_scores_that_say_nothing_do_not_run_away(rng):
     """At this a maximum of the likelihood alone runs into any bound: every emotion alike."""
     scores = rng.normal(scale=50, size=(20, 6))

@@ -72,7 +72,8 @@ def temperature_by_prior(
     log T is expected to be m(n) = 3.6 - .65 ln(n / 20) for n labels; the sum of the logarithms of
     the true emotions' probabilities, less weight / 2 (log T - m(n))², is made as large as can be
     (maximum a posteriori). The fits that were tested held fewer labels, n', than the one that is
-    cooled: their temperature is higher by m(n') - m(n), which is taken off.
+    cooled: their temperature is higher by m(n') - m(n), which is taken off. An utterance of an
+    emotion that the smaller fit was not shown is impossible at every temperature and says nothing.
 
     Args:
         scores: (n_utterances, n_outputs) logarithms of probabilities, but for what all have alike,
@@ -84,6 +85,8 @@ def temperature_by_prior(
     """
     from scipy.optimize import minimize_scalar  # not for serving
 
+    known = np.isfinite(scores[np.arange(len(truth)), truth])
+    scores, truth = scores[known], truth[known]
     rows, expected = np.arange(len(truth)), math.log(temperature_expected(n_labels))
     higher = math.log(temperature_expected(n_known)) - expected
 

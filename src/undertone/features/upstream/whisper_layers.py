@@ -97,7 +97,7 @@ class WhisperLayers(nn.Module):
         # A table of sines. Drawing random numbers for a device without memory imports torch's
         # compiler, which takes as long as torch itself: so none are drawn.
         table = torch.empty(config.max_source_positions, width)
-        self.embed_positions = nn.Embedding(*table.shape, _weight=table)
+        self.embed_positions = nn.Embedding(len(table), width, _weight=table)
         self.embed_positions.requires_grad_(False)
         self.layers = nn.ModuleList(
             Layer(width, config.encoder_attention_heads, wide) for _ in range(config.encoder_layers)
