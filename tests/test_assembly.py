@@ -10,6 +10,7 @@ import pytest
 from plan_fakes import (
     Silent,
     curve_plan,
+    curve_run,
     data_of,
     finetune_build,
     labelled_table,
@@ -17,6 +18,7 @@ from plan_fakes import (
     spying,
 )
 
+from undertone.errors import UndertoneError
 from undertone.models.encoder import EncoderConfig
 from undertone.systems import calibrated, fits, table
 from undertone.systems.plan import Data
@@ -29,6 +31,21 @@ from undertone.training.normalise import fit_normaliser
 @pytest.fixture(params=["choice", AMOUNTS])
 def data(request) -> Data:
     return data_of(request.param)
+
+
+def test_usual_budgets_are_those_that_the_corpus_can_give(data, tmp_path):
+    usual = curve_run(data, tmp_path, budgets=(4, 12, 400), fit_budgets=True)
+    usual.check_draws()
+    assert usual.draws.budgets[:2] == (4, 12)
+    assert usual.draws.budgets[2:] == (usual.draws.all_labels,)
+    assert 12 < usual.draws.all_labels <= len(data.corpus.table)
+    (note,) = usual._budget_note()
+    assert "the usual 400 cannot be drawn" in note
+    few = curve_run(data, tmp_path, budgets=(4, 12), fit_budgets=True)
+    assert few.draws.budgets == (4, 12)
+    assert not list(few._budget_note())
+    with pytest.raises(UndertoneError, match="400 labels cannot be drawn"):
+        curve_run(data, tmp_path, budgets=(4, 400)).check_draws()
 
 
 def check(plan, speaker_of):

@@ -29,7 +29,7 @@ from undertone.cli.options import (
     Vault,
     Workers,
 )
-from undertone.config import load
+from undertone.config import load, merge
 from undertone.errors import UndertoneError
 
 
@@ -129,12 +129,10 @@ def curve(
         "vault": None if vault is None else str(vault),
         "allow": allow,
     }
-    values = options.settings_of(
-        config,
-        given,
-        options.with_teacher(teacher, assignments),
-        beneath=quick_values() if quick else {},
-    )
+    told = options.settings_of(config, given, options.with_teacher(teacher, assignments))
+    values = merge(quick_values() if quick else {}, told)
+    if "budgets" not in told:  # nobody asked for these very numbers
+        values["fit_budgets"] = True
     printing.show_report(
         run(load(CurveSettings, values), out, Resources(cache, workers, not quiet))
     )

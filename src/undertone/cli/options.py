@@ -132,9 +132,8 @@ def settings_of(
     config: Path | None,
     given: dict[str, Any],
     assignments: list[str] | None,
-    beneath: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Values of a preset, overlaid by a settings file, by the options given, and by --set."""
-    values = {**(beneath or {}), **(read_toml(config) if config else {})}
+    """Values of a settings file, overlaid by the options given, and by --set."""
+    values = read_toml(config) if config else {}
     values = merge(values, {name: value for name, value in given.items() if value is not None})
     return override(values, assignments or [])

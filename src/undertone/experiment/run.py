@@ -168,15 +168,36 @@ class Run:
     @cached_property
     def draws(self) -> Draws:
         """Numbers of labels; all of them by the number of the fold that has the most."""
-        wanted = self.settings.budgets
-        most = 0
-        if ALL in wanted:
-            most = max(
-                largest_budget(self.data.learned_from(fold), fold, self.task) for fold in self.folds
-            )
+        wanted = self._budgets
+        most = max(self._largest) if ALL in wanted else 0
         budgets = (most if budget == ALL else int(budget) for budget in wanted)
         how = self.settings.draw
         return Draws(tuple(dict.fromkeys(budgets)), self.settings.draws, most, how)
+
+    @property
+    def _budgets(self) -> tuple[int | str, ...]:
+        """Those asked for; of the usual ones those that every fold can give, or all it has."""
+        wanted = self.settings.budgets
+        if not self.settings.fit_budgets:
+            return wanted
+        kept = tuple(b for b in wanted if b == ALL or int(b) <= min(self._largest))
+        return kept if kept == wanted else tuple(dict.fromkeys([*kept, ALL]))
+
+    @cached_property
+    def _largest(self) -> list[int]:
+        """The most labels that can be drawn, by fold."""
+        return [
+            largest_budget(self.data.learned_from(fold), fold, self.task) for fold in self.folds
+        ]
+
+    def _budget_note(self) -> Iterator[str]:
+        left_out = [str(b) for b in self.settings.budgets if b not in self._budgets]
+        if left_out:
+            yield (
+                f"the training speakers of a fold hold {min(self._largest)} labels or more, up "
+                f"to {max(self._largest)}: the usual {' and '.join(left_out)} cannot be drawn, and "
+                "all of them are taken instead"
+            )
 
     @cached_property
     def pools(self) -> list[Pool]:
@@ -365,6 +386,7 @@ class Run:
             notes=(
                 *(f"{corpus.name}: {note}" for corpus in self._corpora() for note in corpus.notes),
                 *self._across_note(),
+                *self._budget_note(),
                 *([BY_VIDEO] if self.corpus.unit == "video" else []),
                 *filter(None, [describe(self.folds, self.corpus, self.task)]),
                 *layer_notes(sweep),

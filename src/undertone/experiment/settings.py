@@ -50,6 +50,7 @@ class CurveSettings:
     text: TextSettings = field(default_factory=TextSettings)  # words beside the voice
     features: str = ""  # log_mel, or the frames that the corpus brings
     budgets: tuple[int | str, ...] = (20, 50, 100, 200)  # "all": what the training speakers have
+    fit_budgets: bool = False  # those that the corpus cannot give are left out, for all it has
     draws: int = 10
     folds: int = 5
     fold_files: str = ""  # folder of EmoBox's folds of this corpus, in place of our own
