@@ -181,3 +181,16 @@ def test_small_encoders(benchmark, corpus, tmp_path):
 
 def _is_not_here(*_: object, **__: object) -> None:
     raise ImportError("not here")
+
+
+@pytest.mark.slow
+def test_service(benchmark):
+    small = {"CLIENTS": 3, "EACH": 1, "N_CLIPS": 3, "CLIP_S": 0.5, "STREAM_S": 1.0}
+    small["DETECTORS"] = ("energy",)  # the other one takes another service
+    result = benchmark("service", "--repeats", "1", "--workers", "1", **small)
+    warm, load, stream = result["tables"]
+    assert load["notes"]["lost or wrong"] == 0
+    assert load["notes"]["requests a repeat"] == 3
+    for table in (warm, load, stream):
+        assert next(iter(table["rows"].values()))["ratio"] == 1
+    assert stream["rows"]["WS /stream"]["wall_s"] > 0

@@ -16,6 +16,8 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import resource_tracker
+from multiprocessing.context import SpawnProcess
 from typing import Any
 
 from threadpoolctl import ThreadpoolController
@@ -46,7 +48,7 @@ def process_pool(
         others = set(multiprocessing.active_children())
         pool = ProcessPoolExecutor(workers, CONTEXT, _begin, (interruptible, begin, arguments))
         try:
-            with _interrupts_wait():  # in the processes, until ``_begin`` has run
+            with _signals_wait({signal.SIGINT}):  # in the processes, until ``_begin`` has run
                 pool.submit(os.getpid)  # the first job starts all processes
             yield pool
         except BrokenProcessPool as error:
@@ -61,6 +63,18 @@ def process_pool(
             raise
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def start_alone(run: Callable[..., None], *arguments: Any) -> SpawnProcess:
+    """A process that runs ``run(*arguments)``; no interrupt and no SIGTERM ends it.
+
+    Whoever starts it ends it, by ``kill``; ``end_with_parent`` is for ``run`` to call.
+    """
+    resource_tracker.ensure_running()  # which lets signals through again when it starts
+    process = CONTEXT.Process(target=run, args=arguments, daemon=True)
+    with _one_thread_each(), _signals_wait({signal.SIGINT, signal.SIGTERM}):
+        process.start()  # which inherits what waits, and never lets it through
+    return process
 
 
 def one_thread() -> contextlib.AbstractContextManager[Any]:
@@ -88,15 +102,15 @@ def _one_thread_each() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _interrupts_wait() -> Iterator[None]:
-    """Start processes in which Ctrl-C waits until they can end without a word.
+def _signals_wait(signals: set[signal.Signals]) -> Iterator[None]:
+    """Start processes in which signals wait, as Ctrl-C until they can end without a word.
 
-    Here it waits, too, and is heard as soon as the context ends: none is lost.
+    Here they wait, too, and are heard as soon as the context ends: none is lost.
     """
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
         yield
     finally:
@@ -111,6 +125,13 @@ def _begin(
         signal.signal(signal.SIGINT, lambda *_: os._exit(130))
         if hasattr(signal, "pthread_sigmask"):
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    end_with_parent()
+    if begin is not None:
+        begin(*arguments)
+
+
+def end_with_parent() -> None:
+    """In a worker: end when the parent is gone, however it went."""
     parent = multiprocessing.parent_process()
     assert parent is not None
 
@@ -119,5 +140,3 @@ def _begin(
         os._exit(1)
 
     threading.Thread(target=follow, args=(parent.sentinel,), daemon=True).start()
-    if begin is not None:
-        begin(*arguments)

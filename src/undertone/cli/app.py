@@ -10,6 +10,8 @@ import typer
 
 from undertone.progress import alive
 
+ON_THEIR_OWN = ("listen", "serve")  # commands that say themselves that they are at work
+
 
 class StoppedError(Exception):
     """Somebody pressed Ctrl-C; Typer would end without a word."""
@@ -46,6 +48,7 @@ def _sign_of_life(name: str, values: dict[str, Any]) -> contextlib.AbstractConte
     """While nothing is said: not with ``--quiet``; of a command that is quick, to a person only."""
     quiet = values.get("quiet")
     is_quiet = not sys.stderr.isatty() if quiet is None else quiet
+    is_quiet = is_quiet or name in ON_THEIR_OWN
     return contextlib.nullcontext() if is_quiet else alive(f"undertone {name} is at work")
 
 

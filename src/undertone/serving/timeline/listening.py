@@ -34,6 +34,11 @@ EACH = "each"
 BATCH = 16  # windows that an encoder hears at once
 TOO_QUIET = "too quiet to be judged"
 
+
+class NoSpeechError(UndertoneError):
+    """Nobody speaks in a recording that can be read."""
+
+
 SEARCHED, HEARD = "seconds searched for speech", "windows heard"
 
 
@@ -74,7 +79,8 @@ def timeline(
         progress: on which work is counted.
 
     Raises:
-        UndertoneError: the model or the recording cannot be used, or nobody speaks in it.
+        UndertoneError: the model or the recording cannot be used.
+        NoSpeechError: nobody speaks in it.
     """
     from undertone.serving.predict import loaded
 
@@ -86,7 +92,7 @@ def timeline(
         c: windows.windows_of(stretches, settings) for c, stretches in found.stretches.items()
     }
     if not any(len(of_channel) for of_channel in places.values()):
-        raise UndertoneError(_nobody(file, found))
+        raise NoSpeechError(_nobody(file, found))
     progress.add(HEARD, sum(map(len, places.values())))
     tracks = []
     for channel, of_channel in places.items():

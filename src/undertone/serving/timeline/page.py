@@ -73,8 +73,8 @@ def render(timeline: Timeline, *, model: str, sound: bytes | None) -> str:
         "detector": printable(timeline.detector),
         "version": __version__,
         "css": Markup(_text("report.css", REPORT) + _text("timeline.css")),
-        "script": Markup(_text("timeline.js")),
-        "data": _as_json(_data(timeline)),
+        "script": Markup(_text("ribbons.js") + _text("timeline.js")),
+        "data": _as_json(drawn(timeline)),
     }
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
@@ -109,7 +109,7 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def _data(timeline: Timeline) -> dict[str, Any]:
+def drawn(timeline: Timeline) -> dict[str, Any]:
     """What the script draws."""
     outputs = timeline.task.outputs
     low, high = _range(timeline)
