@@ -17,7 +17,8 @@ ORDER = (
     *("__init__", "errors", "atomic", "seals", "config", "progress", "processes"),
     *("compiled", "audio"),
     *("tasks", "models", "synthesis", "corpora", "features", "evaluation", "training", "systems"),
-    *("recogniser", "reading", "pipeline", "serving", "experiment", "recipes", "cli"),
+    *("recogniser", "reading", "pipeline", "annotation", "serving", "experiment"),
+    *("recipes", "cli"),
     "__main__",
 )
 MAY_USE_TORCH = {SOURCE / "features" / name for name in ("upstream", "text")}  # reached lazily

@@ -16,14 +16,15 @@ import soundfile
 from undertone.audio import SAMPLE_RATE
 from undertone.cli import main
 from undertone.errors import UndertoneError
+from undertone.features import speech
 from undertone.features.name import parse
+from undertone.features.speech import Stretch
 from undertone.models.discriminant import Discriminant
 from undertone.models.encoder import EncoderConfig
 from undertone.recogniser.folder import Inputs, Recogniser
-from undertone.serving.timeline import WindowConfig, page, sound, speech, timeline, turns
+from undertone.serving.timeline import WindowConfig, page, sound, timeline, turns
 from undertone.serving.timeline.listening import Where
 from undertone.serving.timeline.result import Spell
-from undertone.serving.timeline.speech import Stretch
 from undertone.serving.timeline.truth import Block, f1_of_changes, recall_of_time, see
 from undertone.serving.timeline.windows import steps_of, windows_of
 from undertone.systems.fitted import OnVectors

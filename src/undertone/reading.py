@@ -169,11 +169,11 @@ class _Heard:
 def _hear(
     corpus: Corpus, features: FeatureName, teacher: FeatureName | None, resources: Resources
 ) -> _Heard:
-    layers = _open_layers(corpus, features, resources) if features.is_upstream else None
+    layers = open_layers(corpus, features, resources) if features.is_upstream else None
     read, table = read_frames(corpus, features, resources)
     if teacher is None:
         return _Heard(read, table, layers, None)
-    teaching = _open_layers(read, teacher, resources)
+    teaching = open_layers(read, teacher, resources)
     return _Heard(read.drop(teaching.table.failures), table, layers, teaching)
 
 
@@ -276,7 +276,7 @@ def extract(
     )
 
 
-def _open_layers(corpus: Corpus, features: FeatureName, resources: Resources) -> Layers:
+def open_layers(corpus: Corpus, features: FeatureName, resources: Resources) -> Layers:
     """All layers of the encoder that ``features`` names, and the vectors of them."""
     every = features.every_layer()
     table, model = extract(corpus, every, resources), find(every)

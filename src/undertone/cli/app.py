@@ -10,7 +10,7 @@ import typer
 
 from undertone.progress import alive
 
-ON_THEIR_OWN = ("listen", "serve")  # commands that say themselves that they are at work
+ON_THEIR_OWN = ("label", "listen", "serve")  # commands that say themselves that they are at work
 
 
 class StoppedError(Exception):

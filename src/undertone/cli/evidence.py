@@ -63,6 +63,13 @@ def curve(
     draw: Annotated[
         str | None, typer.Option(help="Labels: balanced over the emotions, or random.")
     ] = None,
+    picks: Annotated[
+        str | None, typer.Option(help="Strategies that pick labels, as typical,unsure+spread.")
+    ] = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="Labels between two picks.")] = None,
+    eyes: Annotated[
+        str | None, typer.Option(help="Features that strategies hear, if not the system's.")
+    ] = None,
     skew: Annotated[
         str | None, typer.Option(help="For studies: a lopsided pool, as neutral=.8.")
     ] = None,
@@ -116,6 +123,7 @@ def curve(
         "budgets": options.budgets_of(budgets),
         "draws": draws,
         "draw": draw,
+        "picks": options.picks_of(picks, batch=batch, eyes=eyes),
         "skew": skew,
         "folds": folds,
         "fold_files": None if fold_files is None else str(fold_files),
@@ -130,8 +138,8 @@ def curve(
         "allow": allow,
     }
     told = options.settings_of(config, given, options.with_teacher(teacher, assignments))
-    values = merge(quick_values() if quick else {}, told)
-    if "budgets" not in told:  # nobody asked for these very numbers
+    values = merge(quick_values() if quick else options.beneath_picks(picks), told)
+    if "budgets" not in values or (quick and "budgets" not in told):  # nobody asked for these
         values["fit_budgets"] = True
     printing.show_report(
         run(load(CurveSettings, values), out, Resources(cache, workers, not quiet))

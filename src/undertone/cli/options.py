@@ -97,6 +97,21 @@ def numbers_of(name: str, text: str | None) -> list[int] | None:
         ) from None
 
 
+def picks_of(
+    strategies: str | None, *, batch: int | None, eyes: str | None
+) -> dict[str, Any] | None:
+    """The section ``picks`` of what was given."""
+    given = {"strategies": names_of(strategies), "batch": batch, "eyes": eyes}
+    return {name: value for name, value in given.items() if value is not None} or None
+
+
+def beneath_picks(strategies: str | None) -> dict[str, Any]:
+    """Numbers of labels at which a replay is measured where none are named."""
+    from undertone.experiment.picks.settings import BUDGETS
+
+    return {} if strategies is None else {"budgets": list(BUDGETS)}
+
+
 def with_teacher(teacher: str | None, assignments: list[str] | None) -> list[str]:
     """The assignments of settings, that of the teacher before them."""
     named = [] if teacher is None else [f"taught.teacher={json.dumps(teacher)}"]

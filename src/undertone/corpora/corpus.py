@@ -52,6 +52,7 @@ class Corpus:
     ratings: pd.DataFrame | None = None  # what each rater heard, as ``corpora.ratings`` has it
     acted: bool = False  # its emotion is what was played, whatever raters heard
     notes: tuple[str, ...] = ()  # sentences that a reader of its scores must know
+    soft: bool = False  # shares of its emotions are learned from, not the largest one alone
     members: tuple["Member", ...] = ()  # what it was joined of, as ``corpora.across`` does
 
     def __post_init__(self) -> None:

@@ -4,9 +4,9 @@ In:  ``name=PATH``, ``PATH.csv``, ``PATH`` of a folder, or ``synthetic``.
 Out: ``Corpus``.
 
 A name of ``READERS`` chooses that reader. With any other name, or none, a table is read as a table,
-an audformat database and a Kaldi folder as what they are, a folder whose table called ``labels`` or
-``metadata`` tells labels by that, and any other folder is unlabelled audio; the name is then the
-corpus's own.
+a log of ``undertone label`` as such, an audformat database and a Kaldi folder as what they are, a
+folder whose table called ``labels`` or ``metadata`` tells labels by that, and any other folder is
+unlabelled audio; the name is then the corpus's own.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -26,6 +26,7 @@ from undertone.corpora import (
     folder,
     iemocap,
     kaldi,
+    label_log,
     mosei,
     msp_podcast,
     ravdess,
@@ -57,6 +58,7 @@ READERS: Mapping[str, Callable[..., Corpus]] = {
     "msp-podcast": msp_podcast.read,
     "folder": folder.read,
     "csv": csv.read,
+    "labels": label_log.read,
     "synthetic": _read_synthetic,
     "synthetic-unlabelled": partial(_read_synthetic, labelled=False),
 }
@@ -115,7 +117,9 @@ def _read_by_content(path: Path, name: str | None) -> Corpus:
                 f"{path} is a file, and no table ({', '.join(tables.SUFFIXES)}); "
                 "name the folder of the audio, or a table of it"
             )
-        return csv.read(path, name=name)
+        return (
+            label_log.read(path, name=name) if label_log.is_log(path) else csv.read(path, name=name)
+        )
     for is_one, read in ((audformat.is_database, audformat.read), (kaldi.is_folder, kaldi.read)):
         if is_one(path):
             return read(path, name=name)

@@ -18,6 +18,7 @@ CLOCK = re.compile(
     r"(?P<minutes>\d{1,3}):(?P<seconds>\d{1,2}([.,]\d+)?)"
 )
 LONGEST_S = 1e7  # sixteen weeks; no recording is longer
+WHOLE_DAYS = re.compile(r"(?P<days>\d{1,4}) days?")
 UNITS = {None: 1.0, "s": 1.0, "sec": 1.0, "ms": 0.001, "min": 60.0}
 
 
@@ -26,14 +27,16 @@ def seconds(text: str) -> float:
 
     >>> [seconds(text) for text in ("1.5", "1,5", "1500 ms", "00:00:01,500", "01:05")]
     [1.5, 1.5, 1.5, 1.5, 65.0]
-    >>> seconds("0 days 00:00:01.500000")
-    1.5
+    >>> seconds("0 days 00:00:01.500000"), seconds("0 days")
+    (1.5, 0.0)
     """
     plain = text.strip()
     if match := NUMBER.fullmatch(plain):
         value = float(match["value"].replace(",", ".")) * UNITS[match["unit"]]
         if abs(value) < LONGEST_S:
             return value
+    if match := WHOLE_DAYS.fullmatch(plain):  # as pandas writes a column of nothing else
+        return 86_400.0 * int(match["days"])
     if match := CLOCK.fullmatch(plain):
         hours, minutes = 24 * int(match["days"] or 0) + int(match["hours"] or 0), match["minutes"]
         rest = float(match["seconds"].replace(",", "."))

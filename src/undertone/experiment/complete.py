@@ -26,6 +26,7 @@ from undertone.evaluation.report.result import Adapted, CurveResult
 from undertone.evaluation.shift import Shift
 from undertone.experiment import folder
 from undertone.experiment.forecast import forecast
+from undertone.experiment.picks.complete import replay_run
 from undertone.experiment.remarks import reliability_on, remarks_on
 from undertone.experiment.run import Run, open_run
 from undertone.experiment.settings import CurveSettings
@@ -67,6 +68,10 @@ def run_curve(
     ``announce`` is told how long it will take, from a calibration, before it begins.
     """
     with atomic.held(Path(out)):
+        if settings.picks.asked:
+            result = replay_run(settings, Path(out), resources or Resources())
+            _draw(result, Path(out) / "report.html")
+            return result
         return _run(settings, Path(out), resources or Resources(), paper=paper, announce=announce)
 
 

@@ -23,7 +23,10 @@ ABOUT = "self-training"
 
 
 def how_drawn(plan: Plan, draw: str, skew: str) -> Iterator[str]:
-    """How labels were drawn, which emotions random draws lacked, and of what the pool was made."""
+    """How labels were drawn, which emotions random draws lacked, and of what the pool was made.
+
+    Of labels that were picked (``draw`` is empty) nothing is said but of what.
+    """
     if plan.task.kind != CHOICE:
         return
     if draw == RANDOM:
@@ -31,7 +34,7 @@ def how_drawn(plan: Plan, draw: str, skew: str) -> Iterator[str]:
             "Labels were drawn at random, as whoever labels what comes gets them: often emotions "
             f"have more of them{_lacking(plan)}."
         )
-    else:
+    elif draw:
         yield (
             "Labels were drawn balanced over the emotions, for which somebody has to know the "
             "emotions already: with labels as they come (--draw random) scores are lower."
@@ -42,7 +45,7 @@ def how_drawn(plan: Plan, draw: str, skew: str) -> Iterator[str]:
             f"{parse_skew(skew)}, by leaving out what is too much; no system heard that. "
             + (
                 "The labels came from what was left."
-                if draw == RANDOM
+                if draw in (RANDOM, "")
                 else "The labels came from all of it."
             )
         )

@@ -33,7 +33,7 @@ from undertone.evaluation.ceiling import Ceiling
 from undertone.evaluation.curves import Curves, Key
 from undertone.evaluation.predictions import Tested, results_table
 from undertone.evaluation.report.paper import Paper
-from undertone.evaluation.report.result import Adapted, CurveResult, Source
+from undertone.evaluation.report.result import Adapted, Compared, CurveResult, Source
 from undertone.evaluation.vault import Looked, Vault, look_at_curves
 from undertone.experiment import folder
 from undertone.experiment.distilling import refuse_heard
@@ -104,7 +104,8 @@ def open_run(
     frozen = _frozen(opened, vault)
     if vault is None and SENTENCE not in settings.disjoint:
         planned = Run(settings, Path(out), without_frames(opened, task))
-        planned.check_draws()
+        if not settings.picks.asked:  # whose loops end where a pool does
+            planned.check_draws()
         if resources.progress:
             tell(planned.outlook())
     data = read_data(
@@ -229,6 +230,11 @@ class Run:
     def outlook(self) -> str:
         """How much there is to do."""
         n_folds, n_draws = len(self.folds), self.settings.draws
+        if strategies := self.settings.picks.rows if self.settings.picks.asked else ():
+            return (
+                f"{self.corpus.name}: {n_folds * n_draws * len(strategies):,} loops of labelling, "
+                f"of {n_folds} folds, {n_draws} draws and {len(strategies)} strategies"
+            )
         rows = systems_of(self.task)
         systems = [rows[name] for name in self.settings.systems]
         pairs = [(b, s) for b in self.draws.budgets for s in systems if b >= s.least_labels]
@@ -251,9 +257,10 @@ class Run:
     def plan(self) -> Plan:
         """Which labels each fit sees and which utterances it predicts."""
         others = [table for _, table in self.unlabelled]
+        picked = self.settings.picks.asked
         return self.data.plan(
             [(fold, of_fold, others) for fold, of_fold in zip(self.folds, self.pools, strict=True)],
-            self.draws,
+            Draws(()) if picked else self.draws,  # loops draw labels as they go
             shape=self.settings.encoder,
             seed=self.settings.seed,
         )
@@ -346,8 +353,18 @@ class Run:
         curves: Mapping[str, Curves],
         seconds: dict[str, float],
         paper: Paper | None = None,
+        *,
+        compared: tuple[Compared, ...] | None = None,
     ) -> CurveResult:
-        """What the report shows of a finished run, whose curves are given by test part."""
+        """What the report shows of a finished run, whose curves are given by test part.
+
+        Args:
+            sweep: its fits.
+            curves: scores.
+            seconds: by stage.
+            paper: that is reproduced.
+            compared: what the curves compare, where these are not the systems of the sweep.
+        """
         settings = self.settings
         (part, first), *others = curves.items()
         command = paper.command if paper else "undertone curve"
@@ -361,7 +378,7 @@ class Run:
             curves=first,
             part=part,
             elsewhere=dict(others),
-            systems=tuple(row for row in sweep.rows if first.budgets_of(row.name)),
+            systems=compared or tuple(row for row in sweep.rows if first.budgets_of(row.name)),
             pairs=pairs_among(sweep.systems),
             contrasts=contrasts_among(sweep.systems),
             remarks=tuple(self_training_lines(sweep, first)),
@@ -391,7 +408,9 @@ class Run:
                 *filter(None, [describe(self.folds, self.corpus, self.task)]),
                 *layer_notes(sweep),
                 *self._teacher_note(),
-                *how_drawn(sweep.plan, settings.draw, settings.skew),
+                *how_drawn(
+                    sweep.plan, "" if settings.picks.asked else settings.draw, settings.skew
+                ),
                 *crowd_notes(sweep),
                 *word_notes(sweep, self.data, self.folds),
             ),

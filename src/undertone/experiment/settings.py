@@ -13,7 +13,8 @@ from undertone.corpora.audit import refuse
 from undertone.corpora.disjoint import SPEAKER, check_kinds
 from undertone.corpora.skew import parse_skew
 from undertone.errors import UndertoneError
-from undertone.features.name import FeatureName
+from undertone.experiment.picks.settings import PicksSettings
+from undertone.features.name import FeatureName, parse
 from undertone.features.text.reader import TextSettings
 from undertone.models.encoder import EncoderConfig
 from undertone.models.voices import FEWEST_RECORDINGS
@@ -23,6 +24,7 @@ from undertone.systems.table import (
     ALONGSIDE,
     ENCODER,
     FRAMES,
+    advised,
     check_frames,
     check_teacher,
     check_words,
@@ -31,8 +33,8 @@ from undertone.systems.table import (
     usual_systems,
     who_sees_pool,
 )
-from undertone.tasks import TASKS, Task, kind_of
-from undertone.tasks.draws import BALANCED, HOWS
+from undertone.tasks import CHOICE, TASKS, Task, kind_of
+from undertone.tasks.draws import BALANCED, HOWS, RANDOM
 from undertone.training.pretrain import PretrainConfig
 
 ALL = "all"
@@ -56,6 +58,7 @@ class CurveSettings:
     fold_files: str = ""  # folder of EmoBox's folds of this corpus, in place of our own
     seed: int = 0
     draw: str = BALANCED  # labels of classes: balanced over the emotions, or random, as they come
+    picks: PicksSettings = field(default_factory=PicksSettings)  # strategies in place of systems
     skew: str = ""  # for studies: an emotion's share of the unlabelled pool, as neutral=.8
     transductive: bool = False  # pre-train on test speakers too
     adapt: tuple[int | str, ...] = ()  # rows that hear so many recordings of the tested voice
@@ -87,6 +90,7 @@ class CurveSettings:
                 "it: leave --vault out, or --fold-files, --proxy and --disjoint"
             )
         self._check_across()
+        self._check_picks()
         if unknown := set(self.systems) - set(known_names()):
             raise UndertoneError(
                 f"there is no system {', '.join(sorted(unknown))}; there are "
@@ -113,6 +117,8 @@ class CurveSettings:
         Raises:
             UndertoneError: a system cannot do the task, or not on these features.
         """
+        if self.picks.asked:
+            return self._resolved_for_picks(task, features)
         rows = systems_of(task)
         frames = ENCODER if features.is_upstream else FRAMES
         teacher, words = self.teacher, bool(self.text.model)
@@ -138,6 +144,57 @@ class CurveSettings:
         check_words(task, settled.systems, given=words)
         settled.voiced(task)
         return replace(settled, of_systems=settled.bag(task, settled.systems))
+
+    def _resolved_for_picks(self, task: Task, features: FeatureName) -> "CurveSettings":
+        """One system learns from the labels of all strategies, whose rival draws at random."""
+        if task.kind != CHOICE:
+            raise UndertoneError(
+                f"--picks looks for emotions, and the task {task.name} predicts amounts: leave "
+                "--picks out, or add --task classes"
+            )
+        frames = ENCODER if features.is_upstream else FRAMES
+        system = advised(task, frames, pretrained=False)
+        if others := set(self.systems) - {system, *task.floors}:
+            raise UndertoneError(
+                f"labels that are picked teach the recommended system, {system}: leave "
+                f"{', '.join(sorted(others))} out of --systems"
+            )
+        names = (system, *task.floors)
+        if self.skew:
+            parse_skew(self.skew).check(task)
+        check_frames(task, names, features)
+        return replace(
+            self,
+            task=task.name,
+            features=str(features),
+            systems=names,
+            draw=RANDOM,
+            picks=replace(self.picks, eyes=str(parse(self.picks.eyes or features).settled())),
+            replicates=self.replicates or task.n_replicates,
+            of_systems=self.bag(task, names),
+        )
+
+    def _check_picks(self) -> None:
+        """What has no meaning where labels are picked is refused."""
+        if not self.picks.asked:
+            return
+        if ALL in self.budgets:
+            raise UndertoneError(
+                f"--picks goes on in batches up to a number of labels: name it in place of {ALL}"
+            )
+        others = {
+            "--test-corpus": self.across.asked,
+            "--vault": bool(self.vault),
+            "--adapt": bool(self.adapt),
+            "--text": bool(self.text.model),
+            "--teacher": self.teacher is not None,
+            "--transductive": self.transductive,
+        }
+        if given := [name for name, asked in others.items() if asked]:
+            raise UndertoneError(
+                f"--picks replays how one corpus is labelled: leave {', '.join(given)} out, or "
+                "--picks"
+            )
 
     @property
     def teacher(self) -> FeatureName | None:

@@ -180,13 +180,39 @@ def fit_and_judge(
     emphasis = np.ones_like(mean) if emphasis is None else emphasis
     of_crowd = partial(scaled, mean=mean, sd=sd, emphasis=emphasis)
     labelled, others = of_crowd(vectors), of_crowd(crowd.vectors[crowd.unlabelled])
-    prior = _Prior(
+    prior = Prior(
         settings,
-        _speaker_means(of_crowd(crowd.differing), crowd.speakers),
+        speaker_means(of_crowd(crowd.differing), crowd.speakers),
         nuisance=nuisance_rows(copies, of_crowd, weight=settings.nuisance_weight),
     )
     if weights is None:
         weights = np.full(len(truth), float(settings.label_weight))
+    weight, bias, verdict = taught(
+        prior, labelled, truth, others=others, weights=weights, n_outputs=n_outputs
+    )
+    return Discriminant(mean, sd, emphasis, weight, bias), verdict
+
+
+def taught(
+    prior: "Prior",
+    labelled: np.ndarray,
+    truth: np.ndarray,
+    *,
+    others: np.ndarray,
+    weights: np.ndarray,
+    n_outputs: int,
+) -> tuple[np.ndarray, np.ndarray, Verdict]:
+    """Weight and bias of z-scores, from labels and, where the crowd is like them, from the crowd.
+
+    Args:
+        prior: what is assumed.
+        labelled: (n_labels, n_values) z-scores.
+        truth: (n_labels,) positions of the emotions.
+        others: (n_unlabelled, n_values) z-scores of the crowd.
+        weights: (n_labels,) what each label counts.
+        n_outputs: emotions.
+    """
+    settings = prior.settings
     weight, bias = prior.fit(labelled, truth, weights=weights, n_outputs=n_outputs)
     mode = settings.self_training if settings.rounds else OFF
     verdict = judge(others @ weight.T + bias, truth, mode)
@@ -198,7 +224,7 @@ def fit_and_judge(
             weights=np.concatenate([weights, np.ones(len(joining))]),
             n_outputs=n_outputs,
         )
-    return Discriminant(mean, sd, emphasis, weight, bias), verdict
+    return weight, bias, verdict
 
 
 def surest(scores: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
@@ -253,10 +279,10 @@ def likelihood_left_out(
     kept = emphasis > 0
     of_crowd = partial(scaled, mean=mean, sd=sd, emphasis=emphasis)
     labelled, everyone = of_crowd(vectors)[:, kept], of_crowd(crowd.differing)[:, kept]
-    means = _speaker_means(everyone, crowd.speakers)
+    means = speaker_means(everyone, crowd.speakers)
     rows = np.asarray(np.linalg.qr(np.concatenate([labelled, means]).T, mode="r")).T
     labelled, means = rows[: len(labelled)], rows[len(labelled) :]
-    prior = _Prior(settings, means, n_values=int(kept.sum()))
+    prior = Prior(settings, means, n_values=int(kept.sum()))
     scores, asked = [], []
     for group in groups:
         others = np.setdiff1d(np.arange(len(truth)), group)
@@ -280,7 +306,9 @@ def _cooled_likelihood(scores: np.ndarray, truth: np.ndarray) -> float:
 
 
 @dataclass(frozen=True)
-class _Prior:
+class Prior:
+    """What is assumed of the covariance within an emotion."""
+
     settings: DiscriminantConfig
     speaker_means: np.ndarray = field(repr=False)  # (n_speakers, n_values), centred
     n_values: int = 0  # where the rows are coordinates in fewer
@@ -329,7 +357,7 @@ def _with_added_to_diagonal(matrix: np.ndarray, level: float) -> np.ndarray:
     return matrix
 
 
-def _speaker_means(vectors: np.ndarray, speakers: np.ndarray) -> np.ndarray:
+def speaker_means(vectors: np.ndarray, speakers: np.ndarray) -> np.ndarray:
     """(n_speakers, n_values) of each speaker's utterances, less their mean; 0 of one speaker.
 
     Utterances of unknown speakers are nobody's.

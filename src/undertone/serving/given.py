@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from undertone.errors import UndertoneError, describe_some
+from undertone.errors import UndertoneError, as_path, describe_some
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 MIX, EACH = "mix", "each"
 STANDARD_INPUT = "-"
 COLUMNS = ("file", "start", "end", "channel")  # of a table of segments
+LOGS = (".jsonl", ".ndjson")  # of labels, as ``undertone label`` writes them
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,8 @@ def gather(
         items = _without_copies(items, passed_over)
     if not items:
         raise UndertoneError(_nothing(passed_over.remarks(), files_from))
-    return Given(tuple(items), passed_over.remarks(), segments is not None, has_channels)
+    has_segments = segments is not None or any(one.start_s or one.end_s for one in items)
+    return Given(tuple(items), passed_over.remarks(), has_segments, has_channels)
 
 
 def of_arrays(arrays: "Sequence[Any]", rate: int | None) -> Given:
@@ -193,7 +195,7 @@ def _of_name(path: Path, recursive: bool, passed_over: _PassedOver) -> Iterator[
         yield Item(str(path), error=f"{path} is no name of a file: {error}")
         return
     if not is_folder:
-        yield Item(str(path))
+        yield from _of_log(path) if path.suffix.lower() in LOGS else (Item(str(path)),)
         return
     from undertone.corpora import media
 
@@ -208,6 +210,21 @@ def _of_name(path: Path, recursive: bool, passed_over: _PassedOver) -> Iterator[
     if not rows:
         inside = "; --recursive looks into the folders inside" if found.n_inside else ""
         yield Item(str(path), error=f"{path} is a folder without a recording{inside}")
+
+
+def _of_log(path: Path) -> Iterator[Item]:
+    """What can be heard of a log of labels; any other file is a recording by its name."""
+    from undertone.corpora import label_log
+
+    if not label_log.is_log(path):
+        yield Item(str(path))
+        return
+    corpus = label_log.read(path)
+    columns = (corpus.table[name] for name in ("file", "start_s", "end_s"))
+    for file, start_s, end_s in zip(*columns, strict=True):
+        end = None if math.isnan(end_s) else float(end_s)
+        start = 0.0 if math.isnan(start_s) else float(start_s)
+        yield Item(str(corpus.root / as_path(file)), start, end)
 
 
 def _of_table(path: Path, channel: int | None) -> tuple[list[Item], bool]:

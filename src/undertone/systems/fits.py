@@ -269,9 +269,20 @@ def vectors_of(problem: Problem, view: View, utterances: Sequence[str]) -> np.nd
 
 
 def _given(problem: Problem, weight: float = 1.0) -> Lesson:
-    """The labels of the budget, and nothing else."""
+    """The labels of the budget, and nothing else; one of mixed emotions as a row for each part."""
     names = problem.budget
-    return Lesson(names, problem.truths(names), np.full(len(names), float(weight)))
+    if not problem.shares:
+        return Lesson(names, problem.truths(names), np.full(len(names), float(weight)))
+    parts = [
+        (name, output, float(share[output]))
+        for name in names
+        for share in (problem.shares.get(name, problem.truth[name]),)
+        for output in np.argsort(share, kind="stable")  # the largest last, as what was heard
+        if share[output] > 0
+    ]
+    utterances, outputs, shares = zip(*parts, strict=True)
+    truth = np.eye(problem.n_outputs, dtype=np.float32)[list(outputs)]
+    return Lesson(list(utterances), truth, weight * np.array(shares))
 
 
 def crowd_of(

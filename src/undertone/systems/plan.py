@@ -17,6 +17,7 @@ import numpy as np
 from undertone.corpora.corpus import Corpus
 from undertone.corpora.folds import Fold, draw_labels, largest_budget
 from undertone.corpora.pool import SKEWED, Pool
+from undertone.corpora.ratings import SHARE
 from undertone.corpora.sentences import said_on_both_sides
 from undertone.errors import UndertoneError
 from undertone.features.copies import Copied
@@ -25,13 +26,14 @@ from undertone.models.encoder import Encoder, EncoderConfig
 from undertone.systems.layers import Layers
 from undertone.systems.problem import PRETRAINED, Material, Problem
 from undertone.systems.words import Words
-from undertone.tasks import Task
+from undertone.tasks import CHOICE, Task
 from undertone.tasks.draws import BALANCED, LabelDraw
 from undertone.training.normalise import Normaliser, fill_memory
 from undertone.training.seeds import seed_of
 
 LEAST_LEFT = 0.5  # of a fold's labelled training utterances, without sentences of its test
 SAID_IN_TEST = "says a sentence of the test: with words it may not be learned from"
+Described = dict[tuple[str, str], np.ndarray]
 BATCH = 32  # utterances that go through an encoder together
 
 
@@ -100,6 +102,9 @@ class Plan:
         seed: names all randomness.
         words: of the transcripts, where they are to be used.
         copies: of utterances, which differ from them by the recording alone, where they are used.
+        shares: (n_outputs,) of labels in which several emotions have a part, where that is learned
+            from; what is tested is held against ``truth`` alone.
+        described: vectors that depend on frames alone, made once for all folds.
     """
 
     task: Task
@@ -114,6 +119,8 @@ class Plan:
     teacher: Layers | None = None
     words: Words | None = None
     copies: Copied | None = None
+    shares: Mapping[str, np.ndarray] = field(default_factory=dict)
+    described: Described = field(default_factory=dict, repr=False, compare=False)
 
     def digest(self) -> str:
         """What the fits depend on beside the settings: truth, speakers, content of the audio."""
@@ -141,6 +148,8 @@ class Plan:
             parts += (self.words.digest,)
         if self.copies is not None:
             parts += (sorted(self.copies.table.keys.items()),)
+        if self.shares:
+            parts += (sorted((name, tuple(part)) for name, part in self.shares.items()),)
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
     def material(
@@ -163,6 +172,7 @@ class Plan:
             elsewhere=self.folds[fold].elsewhere,
             words=self.words,
             copies={} if copies is None else copies.of,
+            described=self.described,
             together=_of_like_length(self.frames.lengths)
             | ({} if copies is None else _of_like_length(copies.table.lengths)),
         )
@@ -184,6 +194,7 @@ class Plan:
             truth={name: self.truth[name] for name in seen},
             speaker={name: self.speaker[name] for name in seen},
             seed=seed_of(self.seed, cell.name),
+            shares={name: self.shares[name] for name in seen if name in self.shares},
         )
 
 
@@ -204,6 +215,18 @@ def _of_like_length(lengths: Mapping[str, int]) -> dict[str, tuple[str, ...]]:
 def prefix_of(number: int, corpus: Corpus) -> str:
     """Of the utterances of an unlabelled corpus, where they stand beside those of the labelled."""
     return f"{number} {corpus.name} "
+
+
+def shares_of(corpus: Corpus, task: Task) -> dict[str, np.ndarray]:
+    """(n_outputs,) by utterance, of those labels of a soft corpus in which emotions are mixed."""
+    if not corpus.soft or task.kind != CHOICE:
+        return {}
+    columns = [f"{SHARE}{name}" for name in task.outputs]
+    shares = corpus.table.reindex(columns=columns).fillna(0.0).to_numpy(float)
+    whole = shares.sum(axis=1)
+    mixed = (whole > 0) & (shares.max(axis=1, initial=0.0) < whole)
+    names = corpus.table["utterance"].to_numpy()[mixed]
+    return dict(zip(names, shares[mixed] / whole[mixed, None], strict=True))
 
 
 @dataclass(frozen=True)
@@ -238,6 +261,7 @@ class Data:
             in ``frames``, ``layers`` and ``teacher`` too, behind ``prefix_of``.
         copies: of utterances, which differ from them by the recording alone, where they are used.
         words: of the transcripts, where they are to be used: folds then keep sentences apart, too.
+        described: vectors that depend on these frames alone; all plans share them.
     """
 
     task: Task
@@ -249,6 +273,7 @@ class Data:
     others: tuple[tuple[Corpus, FrameTable], ...] = ()
     words: Words | None = None
     copies: Copied | None = None
+    described: Described = field(default_factory=dict, repr=False, compare=False)
 
     def plan(
         self,
@@ -280,6 +305,8 @@ class Data:
             teacher=self.teacher,
             words=self.words,
             copies=self.copies,
+            shares=shares_of(self.corpus, self.task),
+            described=self.described,
         )
 
     def said_in_test(self, fold: Fold) -> set[str]:

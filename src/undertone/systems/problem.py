@@ -54,6 +54,8 @@ class Material:
         copies: by utterance, names of its copies that differ by the recording alone.
         together: by utterance, those that go through an encoder with it: sums are rounded otherwise
             in other company, and which labels a process meets first must change no number.
+        described: vectors by their kind and utterance that depend on its frames alone; folds share
+            them.
     """
 
     frames: Callable[[str], np.ndarray]
@@ -71,6 +73,7 @@ class Material:
     words: "Words | None" = None
     copies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     together: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    described: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
     _steps: dict[str, np.ndarray] = field(default_factory=dict)
     _vectors: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
     _voices: dict[object, Voices] = field(default_factory=dict, init=False)  # of this crowd
@@ -184,9 +187,9 @@ class Material:
         self, kind: str, utterances: Sequence[str], compute: Callable[[np.ndarray], np.ndarray]
     ) -> np.ndarray:
         for name in utterances:
-            if (kind, name) not in self._vectors:
-                self._vectors[kind, name] = compute(np.asarray(self.frames(name)))
-        return np.stack([self._vectors[kind, name] for name in utterances])
+            if (kind, name) not in self.described:
+                self.described[kind, name] = compute(np.asarray(self.frames(name)))
+        return np.stack([self.described[kind, name] for name in utterances])
 
 
 @dataclass(frozen=True)
@@ -201,6 +204,8 @@ class Problem:
         truth: (n_outputs,) of each labelled utterance; holds no test utterance.
         speaker: of each labelled utterance.
         seed: of everything random in this draw.
+        shares: (n_outputs,) of each label in which several emotions have a part; who cannot learn
+            from these takes the truth.
     """
 
     material: Material
@@ -210,6 +215,7 @@ class Problem:
     truth: Mapping[str, np.ndarray]
     speaker: Mapping[str, str]
     seed: int
+    shares: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def n_outputs(self) -> int:

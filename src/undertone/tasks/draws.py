@@ -78,7 +78,7 @@ def draw_balanced(rows: "pd.DataFrame", outputs: Sequence[str], asked: Asked) ->
         )
     _check_budget(asked, len(rows))
     _check_emotions(rows, asked)
-    order = _balanced_order(rows["emotion"], asked.rng(asked.fold, asked.draw, 1))
+    order = balanced_order(rows["emotion"].to_numpy(str), asked.rng(asked.fold, asked.draw, 1))
     return _with_validation(rows.iloc[order[: asked.budget]], asked)
 
 
@@ -160,12 +160,11 @@ def _parted(drawn: "pd.DataFrame", held_out: np.ndarray) -> LabelDraw:
     return LabelDraw(train=utterances[~held_out].tolist(), validation=utterances[held_out].tolist())
 
 
-def _balanced_order(emotions: "pd.Series", rng: np.random.Generator) -> np.ndarray:
+def balanced_order(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """An order whose every beginning is balanced: each round takes one utterance an emotion.
 
     Which emotion comes first in a round is random, so that a remainder falls on any of them.
     """
-    labels = emotions.to_numpy(str)
     names = np.unique(labels)
     waiting = {name: list(rng.permutation(np.flatnonzero(labels == name))) for name in names}
     order: list[int] = []

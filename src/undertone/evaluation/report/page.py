@@ -25,6 +25,7 @@ from undertone.errors import printable
 from undertone.evaluation.estimate import Estimate, decimal
 from undertone.evaluation.intervals import tail_probability
 from undertone.evaluation.report import plots, shift_plot, tables, voices
+from undertone.evaluation.report.picked import tables_of_picks
 from undertone.evaluation.report.reliable import errors, tenths
 from undertone.evaluation.report.result import CurveResult
 from undertone.evaluation.report.shifts import sentences
@@ -88,6 +89,7 @@ def _context(result: CurveResult) -> dict[str, Any]:
         "along": _along(result, metrics),
         "leads": list(tables.leads(result)),
         "contrasts": tables.contrasts(result),
+        "picked_tables": list(tables_of_picks(result)),
         "voices": [
             (part, voices.tables_of(result, part))
             for part in (result.adapted.curves if result.adapted else ())

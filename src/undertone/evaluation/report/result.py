@@ -16,7 +16,7 @@ import pandas as pd
 from undertone.corpora.audit import Finding
 from undertone.errors import UndertoneError
 from undertone.evaluation.ceiling import Ceiling
-from undertone.evaluation.curves import Curves
+from undertone.evaluation.curves import Curves, Key
 from undertone.evaluation.reliability import Reliable
 from undertone.evaluation.report.claims import answers
 from undertone.evaluation.report.paper import Answer, Paper
@@ -87,6 +87,23 @@ class Adapted:
 
 
 @dataclass(frozen=True)
+class Picked:
+    """How labels were picked, where the systems of a result are strategies.
+
+    Attributes:
+        rival: the strategy that all others are measured by.
+        found: share of the emotions that had a label, the mean over loops, by strategy and budget.
+        system: what people read for the system that learned from the labels.
+        batch: labels between two picks.
+    """
+
+    rival: str
+    found: Mapping[Key, float]
+    system: str
+    batch: int
+
+
+@dataclass(frozen=True)
 class Source:
     """A corpus that was read: where its voices come from and how to cite it."""
 
@@ -132,6 +149,7 @@ class CurveResult:
     ceilings: Mapping[str, tuple[Ceiling, ...]] = field(default_factory=dict)  # by test part
     shifts: tuple[Shift, ...] = ()  # where other corpora are tested: what that costs
     adapted: Adapted | None = None  # to the tested voices' audio, where that was asked for
+    picked: Picked | None = None  # where the systems are strategies that picked labels
 
     def __post_init__(self) -> None:
         announced = [system.name for system in self.systems]

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from undertone.evaluation.estimate import Estimate, decimal
 from undertone.evaluation.report import shifts, voices
 from undertone.evaluation.report.paper import series
+from undertone.evaluation.report.picked import verdict_on_picks
 from undertone.evaluation.report.result import Compared, Contrast, CurveResult, Pair, count
 from undertone.evaluation.worth import Worth
 
@@ -37,7 +38,9 @@ class Summary:
 def summarise(result: CurveResult) -> Summary:
     """The sentences of a result, the most important first."""
     return Summary(
-        verdict=f"{_verdict(result)}{_caveat(result)} {result.where}.",
+        verdict=verdict_on_picks(result, result.picked)
+        if result.picked
+        else f"{_verdict(result)}{_caveat(result)} {result.where}.",
         findings=(
             *(_recommended(result, system) for system in result.systems if system.recommended),
             *(_best(result, budget) for budget in _ends(result)),

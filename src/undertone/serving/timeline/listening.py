@@ -20,11 +20,12 @@ import numpy as np
 
 from undertone.audio import SAMPLE_RATE
 from undertone.errors import UndertoneError
+from undertone.features import speech
+from undertone.features.speech import Stretch
 from undertone.progress import Progress
-from undertone.serving.timeline import sound, speech, turns, windows
+from undertone.serving.timeline import sound, turns, windows
 from undertone.serving.timeline.kept import Kept
 from undertone.serving.timeline.result import Timeline, Track
-from undertone.serving.timeline.speech import Stretch
 from undertone.serving.timeline.windows import Window, WindowConfig
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from undertone.serving.timeline.speech import Stretch
+from undertone.features.speech import Stretch
 from undertone.serving.timeline.windows import Step, Window, WindowConfig, steps_of
 from undertone.tasks import CHOICE
 from undertone.tasks.task import Task

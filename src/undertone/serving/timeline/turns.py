@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from undertone.errors import UndertoneError, describe_some, tell
-from undertone.serving.timeline.speech import Stretch
+from undertone.features.speech import Stretch
 
 LARGEST = 64 * 2**20  # bytes
 STARTS, ENDS = ("start", "start_s", "begin", "onset", "from"), ("end", "end_s", "offset", "to")

@@ -16,7 +16,7 @@ import numpy as np
 
 from undertone.config import check_ranges
 from undertone.errors import UndertoneError
-from undertone.serving.timeline.speech import Stretch
+from undertone.features.speech import Stretch
 
 SHORTEST_S = 0.5  # speech that says something of an emotion
 

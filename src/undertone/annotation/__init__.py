@@ -1,0 +1,1 @@
+"""Which utterances to label next; an append-only log of labels; the page to label on."""

@@ -1,0 +1,5 @@
+"""Names that the learning process and the page's server share; importing them costs nothing."""
+
+VECTORS, STATE, MODEL, JOURNAL = "vectors.npz", "learning.json", "model", "learning.log"
+LISTENING, LEARNING, READY, FAILED = "listening", "learning", "ready", "failed"
+OFF = "off"  # nothing learns

@@ -1,0 +1,185 @@
+"""Labels by ear: the page, its log, and labels from and to other tools."""
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from undertone.cli import options, printing
+from undertone.cli.app import app
+from undertone.cli.options import Cache, Quiet, Seed
+from undertone.errors import UndertoneError, needs, tell
+from undertone.progress import alive
+
+if TYPE_CHECKING:
+    from undertone.annotation.opening import Opened, What
+
+USUAL_PORT = 8765
+AT_RANDOM = "random"  # the strategy that chooses no clip for what it teaches
+
+
+@app.command()
+def label(
+    *,
+    corpus: Annotated[
+        str | None, typer.Option(help="What is to be labelled, NAME=PATH; else that of the log.")
+    ] = None,
+    emotions: Annotated[
+        str | None, typer.Option(help="To be told apart, with commas; keys 1 to 9.")
+    ] = None,
+    log: Annotated[Path, typer.Option(help="Of labels; it only ever grows.")] = Path(
+        "labels.jsonl"
+    ),
+    rater: Annotated[
+        str | None, typer.Option(help="Who labels; default: who is logged in.")
+    ] = None,
+    sliders: Annotated[
+        bool, typer.Option("--sliders", help="Ask for arousal and valence, too.")
+    ] = False,
+    strategy: Annotated[str | None, typer.Option(help="What comes next.")] = None,
+    again: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of clips that another rater labelled.")
+    ] = 0.3,
+    detector: Annotated[
+        str, typer.Option(help="Of speech in long recordings: auto, silero or energy.")
+    ] = "auto",
+    each_recording_a_speaker: Annotated[
+        bool,
+        typer.Option("--each-recording-a-speaker", help="Every recording is another person."),
+    ] = False,
+    features: Annotated[str | None, typer.Option(help="What the model hears.")] = None,
+    no_learning: Annotated[
+        bool, typer.Option("--no-learning", help="Nothing learns; clips are drawn at random.")
+    ] = False,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Of the page; 0 for any.")
+    ] = None,
+    open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
+    export: Annotated[Path | None, typer.Option(help="Write the labels there, and end.")] = None,
+    imported: Annotated[
+        Path | None, typer.Option("--import", help="Take labels from there, and end.")
+    ] = None,
+    form: Annotated[
+        str | None, typer.Option(help="csv, audformat, audiofolder or label-studio.")
+    ] = None,
+    agreement: Annotated[
+        bool, typer.Option("--agreement", help="Print how far raters agree, and end.")
+    ] = False,
+    seed: Seed = None,
+    cache: Cache = None,
+    quiet: Quiet = False,
+) -> None:
+    """Label by ear on a page, while a model learns; or exchange labels with other tools."""
+    from undertone.annotation.opening import What, alone, opened, rater_named
+
+    if sum((export is not None, imported is not None, agreement)) > 1:
+        raise UndertoneError("label takes one of --export, --import and --agreement at a time")
+    what = What(
+        log,
+        corpus or "",
+        tuple(options.names_of(emotions) or ()),
+        detector,
+        each_recording_a_speaker,
+        progress=not quiet,
+    )
+    if export is not None:
+        _export(log, export, form)
+        return
+    if agreement:
+        _agree(log)
+        return
+    if imported is not None:
+        _import(what, imported, form)
+        return
+    needs("fastapi", extra="serve", what="pages to label on")
+    needs("uvicorn", extra="serve", what="pages to label on")
+    from undertone.annotation.app import bound, serve
+    from undertone.annotation.choosing import Aim
+    from undertone.annotation.learning.learner import Learner
+    from undertone.annotation.picking.pick import DEFAULT
+    from undertone.annotation.picking.strategies import strategy_of
+    from undertone.annotation.session import Session
+
+    chosen = strategy_of(strategy or DEFAULT).name
+    who = rater_named(rater)
+    listener = bound(port, USUAL_PORT)
+    with contextlib.nullcontext() if quiet else alive("undertone label opens the corpus"):
+        found = opened(what)
+    _tell(found)
+    with alone(log, who):
+        aim = Aim(found.emotions, chosen, again, seed or 0)
+        session = Session(found.clips, found.log, rater=who, aim=aim, sliders=sliders)
+        by_strategy = chosen != AT_RANDOM
+        learns = Learner(
+            log, found.emotions, features=features or "", cache=cache, chosen=by_strategy
+        )
+        learner = None if no_learning else learns
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        printing.say(f"label at {address} as {who}; Ctrl-C ends it, {log} keeps every label")
+        if open_page:
+            import webbrowser
+
+            webbrowser.open(address)
+        serve(session, learner, listener)
+    counts = session.counts()
+    printing.say(f"{counts['mine']} labels of {who} in {log}")
+
+
+def _tell(found: "Opened") -> None:
+    for line in found.told:
+        tell(line)
+    if not found.clips.n_speakers:
+        tell(
+            "no speaker is known: how well a model does on new voices cannot be told, and none is "
+            "fitted; a table with a column speaker tells who speaks, --each-recording-a-speaker "
+            "says that every recording is another person"
+        )
+
+
+def _export(log: Path, out: Path, form: str | None) -> None:
+    from undertone.annotation.exchange.forms import form_to_write
+    from undertone.annotation.exchange.rows import exported
+    from undertone.corpora.label_log.log import load
+
+    written_as = form_to_write(out, form)
+    if out.resolve() == log.resolve():
+        raise UndertoneError(f"--export {out} is the log itself: choose another place")
+    read = load(log)
+    for line in read.told():
+        tell(line)
+    printing.say(written_as.write(exported(read, log), out))
+
+
+def _import(what: "What", source: Path, form: str | None) -> None:
+    from undertone.annotation.exchange.forms import form_to_read
+    from undertone.annotation.exchange.rows import matched
+    from undertone.annotation.log import now
+    from undertone.annotation.opening import opened
+
+    rows = form_to_read(source, form).read(source)
+    found = opened(what)
+    for line in found.told:
+        tell(line)
+    labels, told = matched(
+        rows, found.clips.clips, emotions=found.emotions, at=now(), source=source.name
+    )
+    n_new = sum(found.log.label(one) for one in labels)
+    for line in told:
+        tell(line)
+    known = len(labels) - n_new
+    there = f"; {known} were there already" if known else ""
+    printing.say(f"{n_new} labels of {source} are in {what.log}{there}")
+
+
+def _agree(log: Path) -> None:
+    from undertone.annotation.raters import compare
+    from undertone.corpora.label_log.log import load
+    from undertone.corpora.label_log.reader import given_label, known_clips
+
+    read, clips = load(log), known_clips(log)
+    given = [one for one in map(given_label, clips) if one is not None]
+    speakers = {label.utterance: label.heard.get("speaker") for label in read.in_force()}
+    speakers |= {clip["utterance"]: clip.get("speaker") for clip in clips}
+    for line in compare([*given, *read.in_force()], speakers).lines():
+        printing.say(line)
