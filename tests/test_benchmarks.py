@@ -194,3 +194,18 @@ def test_service(benchmark):
     for table in (warm, load, stream):
         assert next(iter(table["rows"].values()))["ratio"] == 1
     assert stream["rows"]["WS /stream"]["wall_s"] > 0
+
+
+def test_exported(benchmark, corpus, tmp_path, monkeypatch):
+    pytest.importorskip("onnxruntime")
+    from undertone.serving.onnx import folder, parity
+
+    monkeypatch.setattr(parity, "N_RANDOM", 1)
+    made = folder.export("starter", tmp_path / "made").folder
+    where = ["--exported", str(made), "--int8", str(made), "--clips", str(corpus)]
+    result = benchmark("exported", *where, "--repeats", "1", SECONDS=1.0)
+    (table,) = result["tables"]
+    assert list(table["rows"])[0] == "package"
+    assert table["rows"]["package"]["ratio"] == 1
+    assert len(table["rows"]) == 4
+    assert table["notes"]["MB"]["onnxruntime"] > 0

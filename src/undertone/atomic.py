@@ -59,36 +59,65 @@ def write_together(contents: Mapping[Path, bytes]) -> None:
 
 
 @contextlib.contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
+def new_folder(path: Path, option: str = "--out", *, replaces: bool = False) -> Iterator[Path]:
     """A folder to be filled, which becomes ``path`` when all is written; nothing stays otherwise.
+
+    Args:
+        path: of the folder.
+        option: that names it.
+        replaces: whether it takes the place of a folder that is there.
 
     Raises:
         UndertoneError: the path is taken, the disk is full, or it cannot be written.
     """
-    check_free(path)
+    if not replaces:
+        check_free(path, option)
+    check_writable(path, option)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    made = _make(path.parent, option)
     try:
-        partial.mkdir(parents=True)
+        partial.mkdir()
         yield partial
         for written in partial.rglob("*"):
             _flush(written, os.O_RDONLY)
-        partial.rename(path)
+        _put(partial, path)
         _flush_folder(path.parent)
+        made = []
     except OSError as error:
         raise _not_written(path, "does not fit", error) from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+        _unmake(made)
 
 
-def check_free(path: Path) -> None:
+def _put(folder: Path, path: Path) -> None:
+    """Rename a folder to a path; what is there is deleted behind it."""
+    if not os.path.lexists(path):
+        folder.rename(path)
+        return
+    old = path.with_name(f".{path.name}.{os.getpid()}.old")
+    path.rename(old)
+    try:
+        folder.rename(path)
+    except OSError:
+        old.rename(path)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def check_free(path: Path, option: str = "--out") -> None:
     """Refuse a path that is taken, or where nothing can be written, before anything is computed.
+
+    Args:
+        path: to be created.
+        option: that names it.
 
     Raises:
         UndertoneError: something is there, or its folder cannot be made or written.
     """
     if os.path.lexists(path):
-        raise UndertoneError(f"{path} is there already; choose another --out")
-    check_writable(path)
+        raise UndertoneError(f"{path} is there already; choose another {option}")
+    check_writable(path, option)
 
 
 def check_writable(path: Path, option: str = "--out") -> None:
@@ -147,9 +176,7 @@ def held(folder: Path) -> Iterator[None]:
         with _locked(folder / LOCK, folder):
             yield
     finally:
-        for path in made:
-            with contextlib.suppress(OSError):  # it holds something
-                path.rmdir()
+        _unmake(made)
 
 
 @contextlib.contextmanager
@@ -190,14 +217,21 @@ def _locked(file: Path, what: Path) -> Iterator[None]:
         lock.release()
 
 
-def _make(folder: Path) -> list[Path]:
+def _unmake(made: list[Path]) -> None:
+    """Take away what ``_make`` made, where nothing came of it."""
+    for path in made:
+        with contextlib.suppress(OSError):  # it holds something
+            path.rmdir()
+
+
+def _make(folder: Path, option: str = "--out") -> list[Path]:
     """Make a folder; return those that were not there, the innermost first."""
     missing = [path for path in (folder, *folder.parents) if not os.path.lexists(path)]
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UndertoneError(
-            f"the folder {folder} cannot be made: {error.strerror}; choose another --out"
+            f"the folder {folder} cannot be made: {error.strerror}; choose another {option}"
         ) from None
     return missing
 

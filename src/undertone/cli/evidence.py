@@ -139,7 +139,7 @@ def curve(
     }
     told = options.settings_of(config, given, options.with_teacher(teacher, assignments))
     values = merge(quick_values() if quick else options.beneath_picks(picks), told)
-    if "budgets" not in values or (quick and "budgets" not in told):  # nobody asked for these
+    if "budgets" not in told and picks is None:  # nobody asked for these very numbers
         values["fit_budgets"] = True
     printing.show_report(
         run(load(CurveSettings, values), out, Resources(cache, workers, not quiet))

@@ -106,7 +106,7 @@ def stress(
     opened = corpora.open(corpus) if isinstance(corpus, str) else corpus
     tested = usable(with_labels_of(opened, recogniser.task), recogniser.task)
     with atomic.held(out):
-        trials, how = _trials(recogniser, tested, settings, resources)
+        trials, how = trials_of(recogniser, tested, settings, resources)
         run = _Run(tested, tuple(trials), out, settings.seed, _digest(model), resources)
         conditions = run.with_voices(conditions)
         result = _result(run, conditions, model.name, how)
@@ -127,10 +127,14 @@ def _possible(conditions: Sequence[Condition]) -> tuple[Condition, ...]:
     return tuple(row for row in conditions if not row.needs_ffmpeg)
 
 
-def _trials(
+def trials_of(
     recogniser: Recogniser, corpus: Corpus, settings: StressSettings, resources: Resources
 ) -> tuple[list[Trial], list[str]]:
-    """Who predicts whom, and sentences on it."""
+    """Who predicts whom, so that nobody is known to who predicts them, and sentences on it.
+
+    Raises:
+        UndertoneError: nobody can be tested so.
+    """
     if "heard" not in recogniser.notes:
         raise UndertoneError(
             "the model does not tell whose speech it was trained on: an older Undertone made it; "

@@ -10,52 +10,18 @@ hundred. Other columns are described by their ``functionals``, the columns of a 
 by their means alone.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
 
-from undertone.features.descriptors import balance, melody, modulation, rhythm, timbre, voice
+from undertone.features.descriptors.blocks import BLOCKS, Block, described
 from undertone.features.descriptors.speech import NEEDED, Speech, speech_in
 from undertone.features.functionals import functionals
 from undertone.features.upstream.source import layers_of
 from undertone.features.vectors import mean_sd
 
 __all__ = ["BLOCKS", "Block", "Speech", "describe", "emphasis", "speech_in"]
-SMALL = 2.0  # what a value of a small block counts
-
-
-@dataclass(frozen=True)
-class Block:
-    """Some descriptors.
-
-    Attributes:
-        describe: speech to (n_values,).
-        counts: what each value counts in a discriminant analysis.
-    """
-
-    describe: Callable[[Speech], np.ndarray]
-    counts: float = SMALL
-
-
-BLOCKS = {
-    "bands": Block(timbre.bands, 1.0),
-    "cepstra": Block(timbre.cepstra, 1.0),
-    "cepstra of voice": Block(timbre.cepstra_of_voice, 1.0),
-    "cepstra in motion": Block(timbre.cepstra_in_motion, 1.0),
-    "modulation": Block(modulation.modulation, 1.0),
-    "F0": Block(melody.f0),
-    "F0 in motion": Block(melody.f0_in_motion),
-    "durations": Block(rhythm.durations),
-    "energy": Block(rhythm.energy),
-    "loudness": Block(rhythm.loudness),
-    "voicing": Block(voice.voicing),
-    "steadiness": Block(voice.steadiness),
-    "resonances": Block(voice.resonances),
-    "balance": Block(balance.balance),
-    "flux": Block(balance.flux),
-}
 
 
 def describe(frames: np.ndarray, columns: Sequence[str]) -> np.ndarray:
@@ -64,8 +30,7 @@ def describe(frames: np.ndarray, columns: Sequence[str]) -> np.ndarray:
         return mean_sd(frames)[: len(columns)]
     if (speech := speech_in(frames, columns)) is None:
         return functionals(frames, columns)
-    parts = [block.describe(speech) for block in BLOCKS.values()]
-    return np.concatenate(parts).astype(np.float32)
+    return described(speech)
 
 
 def emphasis(columns: Sequence[str], n_values: int, *, n_layers: int | None = None) -> np.ndarray:
