@@ -136,10 +136,21 @@ def _options() -> argparse.Namespace:
 
 
 def _voice() -> np.ndarray:
+    """A gliding voice with two resonances and syllables: what is no speech is not answered."""
     time_s = np.arange(round(DURATION_S * audio.SAMPLE_RATE)) / audio.SAMPLE_RATE
-    phase = 2 * np.pi * 120 * time_s + np.sin(6 * time_s)
-    voice = 0.1 * np.sum([np.cos(k * phase) / k for k in range(1, 20)], axis=0)
-    return voice + np.random.default_rng(0).normal(0, 0.003, len(voice))
+    f0_hz = 120 * 2 ** (np.sin(6 * np.pi * time_s) / 6)
+    phase = 2 * np.pi * np.cumsum(f0_hz) / audio.SAMPLE_RATE
+    low_hz, high_hz = (
+        500 + 300 * np.sin(8 * np.pi * time_s),
+        1700 + 800 * np.sin(10 * np.pi * time_s),
+    )
+    voice = np.zeros(len(time_s))
+    for k in range(1, 28):
+        resonance = np.exp(-(((120 * k - low_hz) / 150) ** 2)) + 0.01
+        resonance += 0.5 * np.exp(-(((120 * k - high_hz) / 250) ** 2))
+        voice += 0.1 * resonance * np.cos(k * phase)
+    voice *= 0.1 + 0.9 * np.sin(4 * np.pi * time_s) ** 2
+    return voice + np.random.default_rng(0).normal(0, 0.001, len(voice))
 
 
 if __name__ == "__main__":

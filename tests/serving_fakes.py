@@ -53,9 +53,25 @@ def listener(deadly_hz: float = np.inf) -> Recogniser:
 
 
 def voice(f0_hz: float, seconds: float) -> np.ndarray:
-    """(n_samples,) a steady tone with harmonics."""
+    """(n_samples,) what moves as speech does: a gliding voice, two resonances, four syllables a s.
+
+    The mean of its F0, as a logarithm, is that of ``f0_hz``.
+    """
     time_s = np.arange(round(seconds * RATE)) / RATE
-    return 0.05 * sum(np.cos(2 * np.pi * f0_hz * k * time_s) for k in range(1, 8))
+    phase = 2 * np.pi * f0_hz * np.cumsum(2 ** (np.sin(2 * np.pi * 3 * time_s) / 6)) / RATE
+    low_hz = 500 + 300 * np.sin(2 * np.pi * 4 * time_s)
+    high_hz = 1700 + 800 * np.sin(2 * np.pi * 5 * time_s + 1)
+    sound = np.zeros(len(time_s))
+    for k in range(1, int(3300 / f0_hz) + 1):
+        resonance = np.exp(-(((k * f0_hz - low_hz) / 150) ** 2))
+        resonance += 0.5 * np.exp(-(((k * f0_hz - high_hz) / 250) ** 2)) + 0.01
+        sound += resonance * np.cos(k * phase)
+    return 0.05 * sound * (0.1 + 0.9 * np.sin(np.pi * 4 * time_s) ** 2)
+
+
+def tone(hz: float, seconds: float) -> np.ndarray:
+    """(n_samples,) a steady sine, which nobody speaks."""
+    return 0.1 * np.sin(2 * np.pi * hz * np.arange(round(seconds * RATE)) / RATE)
 
 
 def write_voice(path: Path, f0_hz: float = 100, seconds: float = 0.5, channels: int = 1) -> Path:

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import soundfile
 from safetensors.numpy import load_file
+from serving_fakes import voice
 from test_cli import run
 
 from undertone import audio
@@ -24,12 +25,12 @@ QUIET = ("--quiet", "--workers", "1")
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """Six speakers, a folder each: emotions are noises of three colours, voices shift them."""
+    """Six speakers, a folder each: emotions are voices of three colours, speakers shift them."""
     folder, rng, rows = tmp_path_factory.mktemp("adapt"), np.random.default_rng(0), []
     for speaker in range(6):
         (folder / f"s{speaker}").mkdir()
         for number in range(12):
-            white = rng.normal(0, 0.02 * 1.4**speaker, 8000)
+            white = 1.4**speaker * (voice(120 + 10 * speaker, 0.5) + rng.normal(0, 0.002, 8000))
             dull = np.convolve(white, np.ones(9) / 9, mode="same")
             share = 0.2 + 0.25 * (number % 3) + rng.normal(0, 0.1) - 0.05 * speaker
             colour = share * dull + (1 - share) * white

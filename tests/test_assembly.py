@@ -21,6 +21,7 @@ from plan_fakes import (
 from undertone.errors import UndertoneError
 from undertone.models.encoder import EncoderConfig
 from undertone.systems import calibrated, fits, table
+from undertone.systems.held_out import N_GROUPS
 from undertone.systems.plan import Data
 from undertone.systems.view import View
 from undertone.tasks import AMOUNTS
@@ -168,8 +169,8 @@ def test_the_temperature_is_found_on_speakers_that_its_fits_did_not_know():
         parts.append(part)
         return fits.fit_combined(part, settings)
 
-    calibrated.temperature_within(problem, spy, build._settings)
-    assert len(parts) == calibrated.N_GROUPS
+    calibrated.left_out(problem, spy, build._settings)
+    assert len(parts) == N_GROUPS
     everyone = build.plan.speaker | {"u-unlabelled": "s00"}
     held_out = [everyone[name] for part in parts for name in part.test]
     assert set(held_out) == set(problem.speaker.values())
@@ -187,8 +188,8 @@ def test_of_an_emotion_that_one_speaker_shows_no_temperature_is_asked():
     problem = build.plan.problem(cell, build._material(cell))
     shown = [n for n in problem.budget if "anger" not in n or n.startswith("s00")]
     problem, given = replace(problem, labels=LabelDraw(shown, [])), []
-    calibrated.temperature_within(problem, spying(given).fit, None)
-    assert len(given) == calibrated.N_GROUPS
+    calibrated.left_out(problem, spying(given).fit, None)
+    assert len(given) == N_GROUPS
     tested = {name for part, _ in given for name in part.test}
     assert tested == {name for name in shown if "anger" not in name}
 

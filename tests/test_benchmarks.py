@@ -205,7 +205,7 @@ def test_exported(benchmark, corpus, tmp_path, monkeypatch):
     where = ["--exported", str(made), "--int8", str(made), "--clips", str(corpus)]
     result = benchmark("exported", *where, "--repeats", "1", SECONDS=1.0)
     (table,) = result["tables"]
-    assert list(table["rows"])[0] == "package"
+    assert next(iter(table["rows"])) == "package"
     assert table["rows"]["package"]["ratio"] == 1
     assert len(table["rows"]) == 4
     assert table["notes"]["MB"]["onnxruntime"] > 0

@@ -9,10 +9,10 @@ from service_fakes import ENERGY, noise, speech
 from serving_fakes import RATE, listener
 
 from undertone.errors import UndertoneError
+from undertone.features import speech as detectors
 from undertone.serving import live
 from undertone.serving.live import Ear, LiveConfig, Marks, Moment, answer, check_rate
 from undertone.serving.predict import predict
-from undertone.serving.timeline import speech as detectors
 
 
 def answers(samples: np.ndarray, rate: int = RATE, settings: LiveConfig = ENERGY) -> list[dict]:

@@ -143,7 +143,8 @@ def test_a_frame_has_audformats_index_and_the_repr_is_short(tmp_path):
     assert len(predictions) == 3
     assert next(predictions) == next(iter(predictions))
     assert audformat.is_segmented_index(frame.index)
-    assert list(frame.columns) == ["emotion", "p_anger", "p_fear", "p_joy", "error", "note"]
+    expected = ["emotion", "p_anger", "p_fear", "p_joy", "doubt", "error", "note"]
+    assert list(frame.columns) == expected
     assert frame.index.get_level_values("end")[0] == pd.Timedelta(seconds=1.5)
     assert pd.isna(frame.index.get_level_values("end")[1])
 

@@ -19,6 +19,7 @@ from undertone.errors import UndertoneError, printable
 from undertone.serving import at_work
 from undertone.serving.given import Item
 from undertone.serving.predict import predict
+from undertone.serving.sureness import Terms
 from undertone.serving.writing import Table, check_out, write
 
 NAMES = ["ä.wav", 'b,"c".wav', "d\n.wav", "e.wav", "f.wav"]
@@ -169,7 +170,7 @@ def test_where_every_process_dies_the_end_is_told(recordings):
 
 
 def test_a_row_made_in_a_process_is_as_here(recordings):
-    at_work._begin(listener(), "m")
+    at_work._begin(listener(), "m", Terms())
     (here,) = predict(listener(), recordings[0])
     assert at_work._predict(Item(str(recordings[0])), None) == here
 

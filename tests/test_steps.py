@@ -8,6 +8,7 @@ import soundfile
 import torch
 from corpora_fakes import fake_corpus, fake_table
 from plan_fakes import Echo, frames_of, steps_by
+from serving_fakes import voice
 
 from undertone import pipeline
 from undertone.errors import UndertoneError
@@ -101,7 +102,7 @@ def model_of(task, values, **changes) -> Recogniser:
 @pytest.fixture
 def recording(tmp_path):
     path = tmp_path / "a.wav"
-    soundfile.write(path, np.random.default_rng(0).normal(0, 0.1, 8000), 16_000)
+    soundfile.write(path, voice(150, 0.5), 16_000)
     return path
 
 
@@ -115,6 +116,7 @@ def test_each_output_is_told_by_its_name_to_six_digits(recording):
         "p_anger": 0.123457,
         "p_fear": 0.654321,
         "p_joy": 0.222222,
+        "doubt": None,
         "error": None,
         "note": None,
     }
@@ -123,7 +125,8 @@ def test_each_output_is_told_by_its_name_to_six_digits(recording):
     (told,) = predict(model_of(task, values), [str(recording)])
     assert told.emotion is None
     expected = dict(zip(task.outputs, (0.123457, 2.654321, 0, 1.5, 3, 0.25), strict=True))
-    assert told.to_dict() == {"file": str(recording), **expected, "error": None, "note": None}
+    nothing = {"doubt": None, "error": None, "note": None}
+    assert told.to_dict() == {"file": str(recording), **expected, **nothing}
 
 
 def test_one_recording_may_stand_alone(recording):
@@ -143,6 +146,7 @@ def test_what_cannot_be_read_is_told_in_its_place(recording, tmp_path):
     assert first.to_dict() == {
         "file": str(tmp_path / "absent.wav"),
         "emotion": None,
+        "doubt": None,
         "error": first.error,
         "note": None,
     }

@@ -41,7 +41,7 @@ from undertone.recogniser.build import Build
 from undertone.recogniser.folder import Inputs, PretrainedEncoder
 from undertone.recogniser.settings import FinetuneSettings
 from undertone.systems import fits, table
-from undertone.systems.calibrated import TESTED, temperature_within
+from undertone.systems.calibrated import TESTED, left_out
 from undertone.systems.layers import Layers
 from undertone.systems.system import DISCRIMINANT, FINETUNE
 from undertone.tasks import AMOUNTS, Intensities
@@ -377,7 +377,7 @@ def test_a_model_is_as_sure_as_its_temperature_says():
     on = "on" if sure.remarks["self_training"]["on"] else "off"
     same = replace(build._settings, self_training=on)
     weight = WEIGHT if on == "on" else WEIGHT_ALONE
-    temperature = temperature_within(problem, fits.fit_combined, same, weight)
+    temperature = left_out(problem, fits.fit_combined, same).temperature(weight)
     model = build.fit_all()
     sure, served = sure.head, model.fitted.head
     assert model.notes["temperature_from"] == TESTED

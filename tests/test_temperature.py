@@ -14,7 +14,7 @@ from undertone.models.temperature import (
     temperature_by_prior,
     temperature_expected,
 )
-from undertone.systems import calibrated, fits
+from undertone.systems import calibrated, fits, held_out
 from undertone.systems.calibrated import BY_CROWD, EXPECTED, TESTED, UNTESTED, find_temperature
 from undertone.tasks.draws import LabelDraw
 
@@ -131,7 +131,7 @@ def test_smaller_fits_do_as_the_one_that_is_cooled():
         settings = DiscriminantConfig(self_training=mode)
         seen.clear()
         find_temperature(problem, fits.fit_combined(problem, settings), spy, DiscriminantConfig())
-        assert seen == [mode] * calibrated.N_GROUPS
+        assert seen == [mode] * held_out.N_GROUPS
 
 
 def test_cooling_leaves_decisions_and_the_impossible_alone():

@@ -10,7 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+import serving_fakes
 import soundfile
 
 from undertone.audio import SAMPLE_RATE
@@ -19,9 +21,11 @@ from undertone.errors import UndertoneError
 from undertone.features import speech
 from undertone.features.name import parse
 from undertone.features.speech import Stretch
+from undertone.models.conformal import HeldOut
 from undertone.models.discriminant import Discriminant
 from undertone.models.encoder import EncoderConfig
 from undertone.recogniser.folder import Inputs, Recogniser
+from undertone.serving.sureness import Terms
 from undertone.serving.timeline import WindowConfig, page, sound, timeline, turns
 from undertone.serving.timeline.listening import Where
 from undertone.serving.timeline.result import Spell
@@ -36,10 +40,8 @@ LOW_HZ, HIGH_HZ = 110.0, 240.0
 
 
 def voice(seconds: float, f0_hz: float, rate: int = SAMPLE_RATE) -> np.ndarray:
-    """Pulses through a formant, with syllables."""
-    t = np.arange(round(seconds * rate)) / rate
-    pulses = sum(np.sin(2 * np.pi * k * f0_hz * t) / k for k in range(1, 12))
-    return (0.1 * pulses * (0.05 + np.sin(2 * np.pi * 2 * t) ** 2)).astype(np.float32)
+    """A gliding voice with syllables."""
+    return serving_fakes.voice(f0_hz, seconds)[:: SAMPLE_RATE // rate].astype(np.float32)
 
 
 def pause(seconds: float, rate: int = SAMPLE_RATE) -> np.ndarray:
@@ -153,7 +155,8 @@ def test_a_model_hears_the_change(recogniser, call):
     assert repr(heard) == f"Timeline(call.wav: {len(track.windows)} windows in 15 s of speech)"
     frame = heard.to_frame()
     assert frame.index.names == ["file", "start", "end"]
-    assert list(frame.columns) == ["channel", "speaker", "emotion", "p_high", "p_low"]
+    expected = ["channel", "speaker", "emotion", "p_high", "p_low", "doubt"]
+    assert list(frame.columns) == expected
 
 
 def test_a_window_is_predicted_as_if_it_were_a_recording_of_its_own(recogniser, call):
@@ -165,6 +168,45 @@ def test_a_window_is_predicted_as_if_it_were_a_recording_of_its_own(recogniser, 
         alone = audio.read(call, start_s=window.start_s, end_s=window.end_s)
         expected = recogniser.predict(log_mel.extract(alone))
         np.testing.assert_allclose(values, expected, atol=1e-6)
+
+
+def test_windows_in_doubt_have_no_emotion_unless_anyway(recogniser, call, tmp_path):
+    """Turns that are told lie where nobody speaks: a tone, and a pause."""
+    t = np.arange(4 * SAMPLE_RATE) / SAMPLE_RATE
+    tone = (0.1 * np.sin(2 * np.pi * 300 * t)).astype(np.float32)
+    samples = np.concatenate([voice(4, LOW_HZ), tone, np.zeros(4 * SAMPLE_RATE, np.float32)])
+    soundfile.write(tmp_path / "odd.wav", samples, SAMPLE_RATE)
+    (tmp_path / "turns.csv").write_text("start,end\n0,4\n4,8\n8,12\n")
+    where = Where(segments=tmp_path / "turns.csv")
+    heard = timeline(recogniser, tmp_path / "odd.wav", where=where)
+    frame = heard.to_frame()
+    assert frame["doubt"].fillna("").tolist() == ["", "no speech", "too quiet"]
+    assert frame["emotion"].notna().tolist() == [True, False, False]
+    assert any("2 windows give cause for doubt" in note for note in heard.notes)
+    anyway = timeline(recogniser, tmp_path / "odd.wav", where=where, terms=Terms(anyway=True))
+    assert anyway.to_frame()["emotion"].notna().tolist() == [True, True, False]
+    assert anyway.to_frame()["doubt"].tolist() == frame["doubt"].tolist()
+    assert "of speech in" in page.sentence(heard)
+
+
+def test_a_timeline_keeps_to_the_terms_and_goes_on_where_it_was(recogniser, call, tmp_path):
+    held = HeldOut.of(np.linspace(0, 1, 50)[:, None], np.arange(50))
+    model, kept = replace(recogniser, held_out=held), tmp_path / "kept"
+    plain = timeline(model, call, where=ENERGY, kept=kept)
+    sets = timeline(model, call, where=ENERGY, kept=kept, terms=Terms(coverage=0.95))
+    assert set(sets.columns) - set(plain.columns) == {"set"}
+    assert sets.to_frame()["set"].notna().all()
+    shown = sets.to_frame()[["emotion", "p_high", "doubt"]]
+    pd.testing.assert_frame_equal(shown, plain.to_frame()[["emotion", "p_high", "doubt"]])
+    sure = max(float(track.values.max()) for track in plain.tracks)
+    unsure = timeline(model, call, where=ENERGY, terms=Terms(min_probability=min(1.0, sure + 1e-6)))
+    assert unsure.to_frame()["doubt"].eq("unsure").all()
+    assert unsure.to_frame()["p_high"].notna().all()
+    assert not unsure.spells(unsure.tracks[0])
+    assert any("give cause for doubt: unsure" in note for note in unsure.notes)
+    assert page.sentence(unsure).endswith("no emotion is probable enough.")
+    with pytest.raises(UndertoneError, match="promise"):
+        timeline(model, call, where=ENERGY, terms=Terms(coverage=0.999))
 
 
 def test_channels_are_heard_each_for_itself(recogniser, tmp_path):

@@ -9,7 +9,7 @@ from systems_fakes import fit
 
 from undertone.models.discriminant import DiscriminantConfig, fit_discriminant
 from undertone.models.voices import Expected, Voices, left_by, own
-from undertone.systems import adapted, calibrated, fits
+from undertone.systems import adapted, fits, held_out
 from undertone.systems.adapted import by_voice, predict_adapted, recordings_of
 from undertone.systems.fitted import OnVectors
 from undertone.systems.table import systems_of
@@ -146,7 +146,7 @@ def test_who_is_held_out_to_find_a_temperature_is_nobody_that_is_known(plan, cel
     problem = plan.problem(cell, material)
     BLOCK.vectors(material, problem.budget)  # what is remembered of voices must not be kept
     group = {problem.speaker[problem.budget[0]]}
-    part = calibrated._without(problem, group)
+    part = held_out._without(problem, group)
     assert part.test
     plain = replace(BLOCK, centring=0.0).vectors(part.material, part.test)
     np.testing.assert_array_equal(BLOCK.vectors(part.material, part.test), plain)

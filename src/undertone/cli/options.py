@@ -58,6 +58,16 @@ SameSpeakers = Annotated[
     bool,
     typer.Option("--same-speakers", help="Speakers of one name in two corpora are one person."),
 ]
+Coverage = Annotated[
+    float | None,
+    typer.Option(help="Sets, or intervals, that hold the truth this often, as .9."),
+]
+MinProbability = Annotated[
+    float | None, typer.Option(help="Of the likeliest emotion, below which none is named.")
+]
+AnswerAnyway = Annotated[
+    bool, typer.Option("--answer-anyway", help="An emotion whatever speaks against it.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
 
 EXAMPLES = {"budgets": "20,50,all", "adapt": "3,10,all"}

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from undertone.serving.given import Given
     from undertone.serving.predict import Prediction
     from undertone.serving.said import What
+    from undertone.serving.sureness import Terms
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Rows:
         recogniser: that predicts.
         given: the rows.
         said: what is said in them.
+        terms: how sure an answer must be.
         workers: processes.
         voices: whose voice each row is, where the model is to be adapted to it; "" of nobody known.
     """
@@ -33,6 +35,7 @@ class Rows:
     recogniser: "Recogniser"
     given: "Given"
     said: "What"
+    terms: "Terms"
     workers: int = 1
     voices: tuple[str, ...] = ()
 
@@ -41,7 +44,7 @@ class Rows:
         """Of a table of them."""
         from undertone.serving.predict import columns_of
 
-        return columns_of(self.recogniser.task, self.given)
+        return columns_of(self.recogniser.task, self.given, self.terms)
 
     def predictions(self, first: int = 0) -> "Iterator[Prediction]":
         """From one row on."""
@@ -51,14 +54,19 @@ class Rows:
             return islice(self._by_voice(), first, None)
         given = replace(self.given, items=self.given.items[first:])
         told = replace(self.said, told=self.said.told[first:])
-        return stream(self.recogniser, given, told, workers=self.workers, name=self.model)
+        return stream(
+            *(self.recogniser, given, told),
+            workers=self.workers,
+            name=self.model,
+            terms=self.terms,
+        )
 
     def _by_voice(self) -> "Iterator[Prediction]":
         """Each by the model adapted to its voice; what is to be said of that is told."""
         from undertone.serving.voices import predict_by_voice
 
         voices = [voice or None for voice in self.voices]
-        found = predict_by_voice(self.recogniser, self.given.items, voices)
+        found = predict_by_voice(self.recogniser, self.given.items, voices, self.terms)
         for remark in found.remarks:
             tell(remark)
         yield from found.predictions
@@ -94,17 +102,24 @@ def model_and_names(names: Sequence[Path], model: Path | None) -> tuple[Path | N
     return told_apart(names) if model is None else (model, list(names))
 
 
-def rows_of(model: Path | None, given: "Given", said: "What", workers: int) -> Rows:
-    """The rows, by a model that was loaded; what must be known of them is told."""
+def rows_of(
+    model: Path | None, given: "Given", said: "What", *, terms: "Terms", workers: int
+) -> Rows:
+    """The rows, by a model that was loaded; what must be known of them is told.
+
+    Raises:
+        UndertoneError: the model cannot be loaded, or cannot meet the terms.
+    """
     from undertone.recogniser.starter import STARTER
     from undertone.serving.predict import loaded
 
     recogniser = loaded(model)
+    terms.check(recogniser)
     for remark in given.remarks:
         tell(remark)
     if model is None:
         tell(about_starter(recogniser))
-    return Rows(STARTER if model is None else str(model), recogniser, given, said, workers)
+    return Rows(STARTER if model is None else str(model), recogniser, given, said, terms, workers)
 
 
 def show(rows: Rows, form: str) -> bool:
@@ -161,6 +176,7 @@ def _identity(rows: Rows) -> dict[str, Any]:
         "list of recordings": rows.given.digest,
         "columns": rows.columns,
         "voices": list(rows.voices),
+        "answers": rows.terms.to_dict(),
         "transcripts": [list(said.told), str(said.table or ""), said.asr, said.language],
     }
 

@@ -6,7 +6,8 @@ Names out of files reach the terminal as ``printable`` text, and never as markup
 import csv
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -130,19 +131,32 @@ def print_rows(columns: list[str], rows: list[tuple[str, ...]]) -> None:
 
 
 def counted(predictions: Iterable["Prediction"]) -> Iterator["Prediction"]:
-    """The same predictions; how many were made without a transcript is said behind the last."""
-    n, without, instead = 0, 0, ""
+    """The same predictions; behind the last, how many have no emotion, and no transcript."""
+    n, without, instead, doubts = 0, 0, "", Counter[str]()
     for prediction in predictions:
         yield prediction
         n += prediction.error is None
+        if prediction.doubt is not None:
+            doubts[prediction.doubt] += 1
         if prediction.instead:
             without, instead = without + 1, prediction.instead
+    if doubts:
+        tell(f"{doubts.total()} of {n} recordings give cause for doubt: {told_of(doubts)}")
     if without:
         print(
             f"undertone: {without} of {n} recordings had no transcript: {instead} answered for "
             "them; --transcript, --transcripts or --asr gives one",
             file=sys.stderr,
         )
+
+
+def told_of(doubts: Mapping[str, int]) -> str:
+    """How many of which.
+
+    >>> told_of({"no speech": 2, "unsure": 1})
+    'no speech 2, unsure 1'
+    """
+    return ", ".join(f"{doubt} {n}" for doubt, n in doubts.items())
 
 
 def print_table(predictions: Iterable["Prediction"]) -> bool:
@@ -153,11 +167,23 @@ def print_table(predictions: Iterable["Prediction"]) -> bool:
             fine = False
             tell(p.error)
             continue
-        values = (f"{name} {value:.3f}" for name, value in p.values.items())
-        print(printable("  ".join(filter(None, (_place(p), p.emotion, *values)))), flush=True)
+        print(printable("  ".join(filter(None, (_place(p), *_said(p))))), flush=True)
         if p.note is not None:
             tell(f"{p.file}: {p.note}")
     return fine
+
+
+def _said(p: "Prediction") -> Iterator[str | None]:
+    """An emotion, or why there is none; the set that a coverage asks for; the values."""
+    yield p.emotion
+    if p.doubt is not None:
+        yield f"({p.doubt})" if p.emotion or p.intervals else f"no answer ({p.doubt})"
+    if p.within is not None:
+        yield f"{{{', '.join(p.within)}}}"
+    for name, value in p.values.items():
+        low, high = p.intervals.get(name, (None, None))
+        ends = "" if low is None else f" [{low:.3f}, {high:.3f}]"
+        yield f"{name} {value:.3f}{ends}"
 
 
 def _place(prediction: "Prediction") -> str:

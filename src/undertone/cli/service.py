@@ -51,13 +51,13 @@ def serve(
     from undertone.serving.service import running
 
     running.check_installed()
+    from undertone.features import speech
     from undertone.processes import available_cores
     from undertone.serving.live import LiveConfig
     from undertone.serving.service.app import Service, make_app
     from undertone.serving.service.connections import watched_by
     from undertone.serving.service.limits import Limits
     from undertone.serving.service.stream import LARGEST_MESSAGE
-    from undertone.serving.timeline import speech
 
     running.check_host(host, is_public=public)
     limits = Limits(
@@ -114,8 +114,8 @@ def listen(
         found = listening.microphones(sounddevice)
         printing.print_rows(["number", "microphone", "channels", "Hz"], found)
         return
+    from undertone.features import speech
     from undertone.serving.live import LiveConfig
-    from undertone.serving.timeline import speech
 
     settings = LiveConfig(window_s=window, detector=speech.chosen(detector))
     chosen = listening.chosen(sounddevice, device)

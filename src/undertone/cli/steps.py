@@ -10,9 +10,12 @@ from undertone.cli import options, printing
 from undertone.cli.app import app
 from undertone.cli.options import (
     Allow,
+    AnswerAnyway,
     Cache,
     Config,
+    Coverage,
     Disjoint,
+    MinProbability,
     Proxy,
     Quiet,
     SameSpeakers,
@@ -198,12 +201,16 @@ def predict(
     speakers: Annotated[
         Path | None, typer.Option(help="Table of whose voice it is, by file or utterance.")
     ] = None,
+    coverage: Coverage = None,
+    min_probability: MinProbability = None,
+    answer_anyway: AnswerAnyway = False,
     quiet: Annotated[bool | None, typer.Option("--quiet", help="No progress of --out.")] = None,
 ) -> None:
     """Recordings to emotions, probabilities or intensities; exit status 1 if any file failed."""
     from undertone.cli import predicting
     from undertone.serving.given import gather
     from undertone.serving.said import What
+    from undertone.serving.sureness import Terms
 
     said = What(tuple(transcript or ()), transcripts, asr, language)
     shown = predicting.check_form(form, out)
@@ -216,7 +223,8 @@ def predict(
         channel=channel,
         keep_copies=bool(said.told),
     )
-    rows = predicting.rows_of(model, given, said, workers)
+    terms = Terms(coverage, min_probability, answer_anyway)
+    rows = predicting.rows_of(model, given, said, terms=terms, workers=workers)
     if by_speaker is not None or speakers is not None:
         rows = predicting.by_voice(rows, by_speaker, speakers)
     fine = (

@@ -8,7 +8,7 @@ import typer
 
 from undertone.cli import printing
 from undertone.cli.app import app
-from undertone.cli.options import Quiet
+from undertone.cli.options import AnswerAnyway, Coverage, MinProbability, Quiet
 from undertone.errors import UndertoneError, tell
 
 if TYPE_CHECKING:
@@ -34,6 +34,9 @@ def timeline(
         Path | None, typer.Option(help="Page, .html; the table lies beside it as .csv.")
     ] = None,
     table: Annotated[Path | None, typer.Option(help="Table, .csv, .jsonl or .parquet.")] = None,
+    coverage: Coverage = None,
+    min_probability: MinProbability = None,
+    answer_anyway: AnswerAnyway = False,
     sound: Annotated[bool, typer.Option(help="A copy of the sound inside the page.")] = True,
     quiet: Quiet = False,
 ) -> None:
@@ -42,6 +45,7 @@ def timeline(
     from undertone.progress import Progress
     from undertone.recogniser.starter import STARTER
     from undertone.serving.predict import loaded
+    from undertone.serving.sureness import Terms
     from undertone.serving.timeline import WindowConfig, page
     from undertone.serving.timeline import timeline as run
     from undertone.serving.timeline.listening import Where
@@ -62,7 +66,8 @@ def timeline(
     check_table(table)
     check_places(out, table, [recording, *([] if segments is None else [segments])])
     kept = out.with_name(f".{out.name}.kept")
-    recogniser = loaded(model)
+    recogniser, terms = loaded(model), Terms(coverage, min_probability, answer_anyway)
+    terms.check(recogniser)
     if model is None:
         tell(about_starter(recogniser))
     with Progress(shown=not quiet) as progress:
@@ -71,6 +76,7 @@ def timeline(
             recording,
             settings=WindowConfig(window, hop),
             where=Where(channel, detector, segments),
+            terms=terms,
             kept=kept,
             progress=progress,
         )

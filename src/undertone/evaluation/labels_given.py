@@ -26,6 +26,7 @@ from undertone.tasks.names import EMOTIONS, canonical_emotion, names_no_emotion
 UNKNOWN_SPEAKER = "(unknown)"
 SLACK = 1e-5  # of a probability that was rounded
 TOTAL_SLACK = 0.01  # of a sum of such
+DOUBT = "doubt"  # the column of `undertone predict` that says why an emotion is held back
 TRUE = "truth"  # the column of emotions while tables are joined
 BY_VIDEO = (
     "speakers are not given: videos are resampled in their place, and counted as speakers; one "
@@ -175,7 +176,7 @@ def _emotion(label: object) -> str | None:
 
 
 def _predicted_emotions(table: GivenTable) -> pd.Series:
-    """The predicted emotions: named, or the most probable one."""
+    """The predicted emotions: named, or the most probable one; none where that is held back."""
     named = next((name for name in ("prediction", "emotion") if table.has(name)), None)
     probabilities = table.frame.filter(regex="^p_.")
     if probabilities.empty:
@@ -185,6 +186,9 @@ def _predicted_emotions(table: GivenTable) -> pd.Series:
     likeliest = pd.Series(values.columns.to_numpy(object)[best], index=values.index, dtype=object)
     says = values.notna().all(axis=1) & (values.nunique(axis=1) > 1)
     likeliest = likeliest.where(says)
+    if named is not None and table.has(DOUBT):
+        silent = table.column(DOUBT).notna() & table.column(named).isna()
+        likeliest = likeliest.mask(silent)
     if named is not None:
         _check_agreement(_emotions(table, named), likeliest, values, f"{named} of {table.where}")
     return likeliest

@@ -53,6 +53,7 @@ class Score:
         others: the scores of the other parts.
         ceilings: what one rater scores, where the truth tells several raters.
         reliability: how far probabilities hold, where they were asked for.
+        silence: whether sets hold and how often there is no answer, paragraphs for a card.
     """
 
     task: Task
@@ -69,6 +70,7 @@ class Score:
     others: tuple["Score", ...] = ()
     ceilings: tuple[Ceiling, ...] = ()
     reliability: Reliability | None = None
+    silence: str = ""
 
     @property
     def tested(self) -> str:

@@ -27,7 +27,7 @@ from undertone.evaluation.shift import Shift
 from undertone.experiment import folder
 from undertone.experiment.forecast import forecast
 from undertone.experiment.picks.complete import replay_run
-from undertone.experiment.remarks import reliability_on, remarks_on
+from undertone.experiment.remarks import coverage_on, reliability_on, remarks_on
 from undertone.experiment.run import Run, open_run
 from undertone.experiment.settings import CurveSettings
 from undertone.experiment.shifting import shifts
@@ -115,6 +115,7 @@ def _run(
             result,
             notes=(*result.notes, *remarks_on(result, predictions, tested)),
             reliability=reliability_on(result, predictions, tested),
+            covered=coverage_on(result, sweep, predictions, tested),
         )
     else:
         result = replace(result, warnings=(looked.sentence(), *result.warnings))

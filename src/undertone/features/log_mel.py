@@ -45,6 +45,7 @@ COLUMNS = (
     "voiced",
     *formants.COLUMNS,
 )
+N_OF_VOICE = len(COLUMNS) - len(formants.COLUMNS)  # columns before the formants
 SETTINGS = {
     "n_bands": N_BANDS,
     "band_range_hz": list(BAND_RANGE_HZ),
@@ -63,16 +64,29 @@ SETTINGS = {
 def extract(waveform: np.ndarray) -> np.ndarray:
     """Compute the frames of a waveform."""
     waveform = levels.high_pass(waveform)
+    voice, f0_hz = _voice(waveform)
+    frames = np.empty((len(voice), len(COLUMNS)), np.float32)
+    frames[:, :N_OF_VOICE] = voice
+    frames[:, N_OF_VOICE:] = formants.extract(waveform, f0_hz)
+    return frames
+
+
+def of_voice(waveform: np.ndarray) -> np.ndarray:
+    """(n_frames, N_OF_VOICE) the same columns up to the formants, in half the time."""
+    return _voice(levels.high_pass(waveform))[0]
+
+
+def _voice(waveform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The columns up to the formants, and (n_frames,) F0 in Hz, 0 where there is none."""
     pitch = f0.track(waveform)
-    frames = np.empty((len(pitch.f0_hz), len(COLUMNS)), np.float32)
+    frames = np.empty((len(pitch.f0_hz), N_OF_VOICE), np.float32)
     frames[:, : N_BANDS + 1] = log_powers(waveform)
     spoken = is_spoken(frames[:, N_BANDS])
     f0_hz = np.where(spoken, pitch.f0_hz, 0)
     frames[:, N_BANDS + 1] = f0.fill_gaps(f0_hz)
     frames[:, N_BANDS + 2] = np.where(spoken, pitch.voicing, 0)
     frames[:, N_BANDS + 3] = f0_hz > 0
-    frames[:, N_BANDS + 4 :] = formants.extract(waveform, f0_hz)
-    return frames
+    return frames, f0_hz
 
 
 def is_spoken(energy: np.ndarray) -> np.ndarray:

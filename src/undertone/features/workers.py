@@ -53,7 +53,7 @@ class Chunk:
 
 def compute(recording: Recording, extractor: Extractor) -> np.ndarray:
     """Return the frames of one recording, (n_frames, n_features) float32."""
-    return compute_waveform(_read(recording), extractor)
+    return compute_waveform(read(recording), extractor)
 
 
 def compute_waveform(waveform: np.ndarray, extractor: Extractor) -> np.ndarray:
@@ -149,19 +149,19 @@ def _compute_stack(
     recordings: Mapping[str, Recording], stack: Stack
 ) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """All layers, one after the other, (n_layers * n_frames, width): as a batch if it can be."""
-    waveforms, failures = _each(recordings, _read)
+    waveforms, failures = _each(recordings, read)
     try:
         layers = dict(zip(waveforms, stack.compute(list(waveforms.values())), strict=True))
     except ExhaustedError:
         raise
     except Exception:  # find out whose fault it is
         alone = {key: recordings[key] for key in waveforms}
-        layers, others = _each(alone, lambda recording: stack.compute([_read(recording)])[0])
+        layers, others = _each(alone, lambda recording: stack.compute([read(recording)])[0])
         failures |= others
     return {key: value.reshape(-1, stack.width) for key, value in layers.items()}, failures
 
 
-def _read(recording: Recording) -> np.ndarray:
+def read(recording: Recording) -> np.ndarray:
     waveform = audio.read(recording.path, start_s=recording.start_s, end_s=recording.end_s)
     return ALTERED[recording.altered](waveform) if recording.altered else waveform
 

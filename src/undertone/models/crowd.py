@@ -36,8 +36,13 @@ class Crowd:
 
     def mean_and_sd(self) -> tuple[np.ndarray, np.ndarray]:
         """(n_values,) each; the sd is infinite where a value never changes."""
-        mean, sd = self.vectors.mean(axis=0), self.vectors.std(axis=0)
-        return mean, np.where(sd > 1e-6 * np.maximum(1, np.abs(mean)), sd, np.inf)
+        return mean_and_sd(self.vectors)
+
+
+def mean_and_sd(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(n_values,) each of (n_utterances, n_values), as of a ``Crowd``."""
+    mean, sd = vectors.mean(axis=0), vectors.std(axis=0)
+    return mean, np.where(sd > 1e-6 * np.maximum(1, np.abs(mean)), sd, np.inf)
 
 
 def scaled(

@@ -59,6 +59,11 @@ def temperature_expected(n_labels: float) -> float:
     return math.exp(EXPECTED - SLOPE * math.log(n_labels / REFERENCE))
 
 
+def held_out_higher(*, n_labels: float, n_known: float) -> float:
+    """How much higher the temperature of fits to fewer labels is, as a factor."""
+    return temperature_expected(n_known) / temperature_expected(n_labels)
+
+
 def temperature_by_prior(
     scores: np.ndarray,
     truth: np.ndarray,
@@ -88,7 +93,7 @@ def temperature_by_prior(
     known = np.isfinite(scores[np.arange(len(truth)), truth])
     scores, truth = scores[known], truth[known]
     rows, expected = np.arange(len(truth)), math.log(temperature_expected(n_labels))
-    higher = math.log(temperature_expected(n_known)) - expected
+    higher = math.log(held_out_higher(n_labels=n_labels, n_known=n_known))
 
     def cost(log_temperature: float) -> float:
         logs = log_softmax(scores / np.exp(log_temperature + higher), axis=1)

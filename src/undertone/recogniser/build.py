@@ -36,9 +36,11 @@ from undertone.recogniser.card import Facts, escaped
 from undertone.recogniser.folder import Inputs, PretrainedEncoder, Recogniser
 from undertone.recogniser.settings import FinetuneSettings
 from undertone.recogniser.teaching import describe_teaching, reasons_of
+from undertone.recogniser.tested import Tested
 from undertone.systems.calibrated import HOW
 from undertone.systems.crowd_notes import told_of_fit
-from undertone.systems.fitted import Fitted
+from undertone.systems.fitted import Fitted, OnVectors
+from undertone.systems.held_out import familiar_of, held_out
 from undertone.systems.plan import Cell, Data, Draws, Plan
 from undertone.systems.problem import Material, Problem
 from undertone.systems.settings import bag_of, makes_copies
@@ -54,6 +56,8 @@ from undertone.systems.table import (
 )
 from undertone.tasks import CHOICE
 from undertone.training.normalise import fit_normaliser, unchanged
+
+MOST_HELD_OUT = 2_000  # labels of a fold to amounts, whose smaller fits only the card asks for
 
 
 @dataclass(frozen=True)
@@ -218,35 +222,44 @@ class Build:
 
     def cross_validate(self, progress: Progress) -> Score:
         """Each test speaker is predicted by a fit that did not know them."""
-        tested, values = self._predict(progress)
-        speakers = [self.plan.speaker[name] for name in tested]
+        tested = self._predict(progress)
+        speakers = [self.plan.speaker[name] for name in tested.names]
         if self.sealed:
-            by_name = dict(zip(tested, speakers, strict=True))
+            by_name = dict(zip(tested.names, speakers, strict=True))
             asked = f"finetune\n{config.to_toml(self.settings)}"
+            values = np.concatenate(tested.values)
             score, looked = look_at_score(
                 self.sealed.vault, self.sealed.corpus, asked, tested=by_name, values=values
             )
             return replace(score, notes=(*score.notes, looked.sentence()))
-        return self._score(tested, values)
+        return self._score(tested)
 
-    def _predict(self, progress: Progress) -> tuple[list[str], np.ndarray]:
-        """The test utterances, fold by fold, and (n_rows, n_outputs) what is predicted."""
-        values, tested = [], []
+    def _predict(self, progress: Progress) -> Tested:
+        """What is predicted of the test utterances, fold by fold."""
+        tested = Tested(self.data.task)
         for cell in self.plan.cells[:-1]:
-            material = self._material(cell)
-            problem = self.plan.problem(cell, material)
-            values.append(self.row.fit(problem, self._settings).predict(material, problem.test))
-            tested += problem.test
+            problem = self.plan.problem(cell, self._material(cell))
+            fitted = self.row.fit(problem, self._settings)
+            if self.data.task.kind != CHOICE and len(problem.budget) <= MOST_HELD_OUT:
+                fitted = self._held_out(problem, fitted)
+            tested.add(problem, fitted)
             progress.advance("fits")
-        return tested, np.concatenate(values)
+        return tested
 
-    def _score(self, tested: Sequence[str], values: np.ndarray) -> Score:
+    def _held_out(self, problem: Problem, fitted: Fitted) -> Fitted:
+        """The same with what smaller fits tell, where it holds nothing and they are quick."""
+        if fitted.held_out is not None or not isinstance(fitted, OnVectors):
+            return fitted
+        return replace(fitted, held_out=held_out(problem, self.row.fit, self._settings))
+
+    def _score(self, tested: Tested) -> Score:
         """Of the utterances tested; each official test part by itself."""
         corpus = self.data.corpus
         part = across.parts_of(corpus) if corpus.members else parts_of(corpus)
-        of_row = np.array([part.get(name, "") for name in tested])
-        truth = np.stack([self.plan.truth[name] for name in tested])
-        speakers = np.array([self.plan.speaker[name] for name in tested])
+        of_row = np.array([part.get(name, "") for name in tested.names])
+        truth = np.stack([self.plan.truth[name] for name in tested.names])
+        speakers = np.array([self.plan.speaker[name] for name in tested.names])
+        values, doubts = np.concatenate(tested.values), tested.doubts(self.data)
         first, *others = (
             replace(
                 score_rows(
@@ -257,10 +270,18 @@ class Build:
                 ),
                 part=str(name),
                 ceilings=ceilings_of(
-                    corpus, self.data.task, np.array(tested)[of_row == name].tolist()
+                    corpus, self.data.task, np.array(tested.names)[of_row == name].tolist()
                 ),
                 reliability=self._reliability(
                     values[of_row == name], truth[of_row == name], speakers[of_row == name]
+                ),
+                silence=tested.told(
+                    *(
+                        of_row == name,
+                        truth[of_row == name],
+                        speakers[of_row == name].tolist(),
+                        doubts,
+                    )
                 ),
             )
             for name in np.unique(of_row)
@@ -279,7 +300,7 @@ class Build:
         """The system on all speakers."""
         problem = self._of_everybody
         fitted = self.row.fit(problem, self._settings)
-        return self._served(fitted, problem)
+        return self._served(self._held_out(problem, fitted), problem)
 
     def recogniser_of(self, cell: Cell) -> Recogniser:
         """The system on the training speakers of one cell."""
@@ -305,7 +326,10 @@ class Build:
                 "recipe": config.to_toml(self.settings),
                 **self._teacher_notes(),
                 **fitted.notes,
+                **not_held_out(fitted),
             },
+            held_out=fitted.held_out,
+            familiar=familiar_of(problem, fitted),
         )
 
     def _heard(self, material: Material) -> list[str]:
@@ -360,6 +384,7 @@ class Build:
             scores=score.rows() if score else [],
             measured=measured,
             reliability=in_markdown(score.reliability) if score and score.reliability else "",
+            silence=score.silence if score else "",
             audit=[finding.what for finding in findings],
         )
 
@@ -408,6 +433,17 @@ class Build:
                 "scores below are transductive: tested voices, not their labels, were known."
             )
         return text
+
+
+def not_held_out(fitted: Fitted) -> dict[str, str]:
+    """Why nothing is known of speakers whom a fit did not know; nothing where something is."""
+    if fitted.held_out is not None:
+        return {}
+    if isinstance(fitted, OnVectors):
+        return {
+            "not_held_out": "its labels are of one speaker, or one speaker has all of an emotion"
+        }
+    return {"not_held_out": "its system is a network, of which no speaker was held out"}
 
 
 def features_read(features: FeatureName, fitted: Fitted) -> FeatureName:

@@ -37,6 +37,7 @@ class Facts:
         measured: how the scores came about.
         audit: what the audit of the data found, sentences without their full stop.
         reliability: how far probabilities hold, in Markdown; empty where nothing was measured.
+        silence: whether sets hold and how often it does not answer, likewise.
     """
 
     title: str
@@ -47,6 +48,7 @@ class Facts:
     measured: str = ""
     audit: Sequence[str] = ()
     reliability: str = ""
+    silence: str = ""
 
 
 def escaped(text: str) -> str:
@@ -71,6 +73,8 @@ def write_card(facts: Facts, corpora: Sequence[Corpus]) -> str:
     parts.append("## Scores\n\n" + _scores(facts) + "\n")
     if facts.reliability:
         parts.append(f"## Whether its probabilities hold\n\n{facts.reliability}\n")
+    if facts.silence:
+        parts.append(f"## When it is silent, and how sure it can be\n\n{facts.silence}\n")
     parts.append(f"## Limits\n\n{LIMITS}")
     parts.append(f"Made with Undertone {undertone.__version__}.\n")
     return "\n".join(parts)

@@ -16,6 +16,9 @@ from undertone.config import load as load_settings
 from undertone.errors import UndertoneError
 from undertone.features.extractors import EXTRACTORS, get
 from undertone.features.name import FeatureName
+from undertone.features.spoken import Doubt
+from undertone.models.conformal import HeldOut
+from undertone.models.familiar import UNLIKE, Familiar, distance
 from undertone.models.shape import EncoderConfig
 from undertone.recogniser import files
 from undertone.recogniser.files import COMMANDS, ENCODER, RECOGNISER, damage_told
@@ -23,7 +26,7 @@ from undertone.recogniser.starter import folder_of
 from undertone.systems import fitted as systems
 from undertone.systems.fitted import Fitted, arrays, filled
 from undertone.systems.problem import Material
-from undertone.tasks import Task, kind_of
+from undertone.tasks import CHOICE, Task, kind_of
 from undertone.training.checkpoint import section
 from undertone.training.normalise import Normaliser, unchanged
 
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from undertone.models.encoder import Encoder
 
 ONE = "utterance"  # the name of the one that is predicted
+HELD_OUT, FAMILIAR = "held_out", "familiar"  # before the names of their arrays
 PROBE_FRAMES = 64  # of noise, on which a loaded model shows that its parts fit together
 
 
@@ -97,6 +101,9 @@ class Recogniser:
         encoders: by start: the one whose outputs it reads, if any.
         notes: what it was trained on, and what was chosen.
         reader: of transcripts, where it reads them.
+        held_out: how strange the truth looked to fits that did not know the speaker; None of a
+            model that was held against nobody.
+        familiar: how far from training speech a recording may be; None where nobody knows.
     """
 
     inputs: Inputs
@@ -107,6 +114,8 @@ class Recogniser:
     encoders: "Mapping[str, Encoder]" = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
     reader: "Reader | None" = None
+    held_out: HeldOut | None = None
+    familiar: Familiar | None = None
 
     def predict(self, frames: np.ndarray, transcript: str | None = None) -> np.ndarray:
         """(n_outputs,) of one utterance, from its frames (n_frames, n_features).
@@ -133,6 +142,27 @@ class Recogniser:
         material = _material(self.inputs, self.shape, self.encoders, {ONE: frames})
         vector: np.ndarray = self.fitted.view.vectors(material, [ONE])[0]
         return vector
+
+    def judge(
+        self, frames: np.ndarray, transcript: str | None = None
+    ) -> tuple[np.ndarray, Doubt | None]:
+        """(n_outputs,) as of ``predict``, and a doubt where the frames are unlike training's."""
+        if self.familiar is None:
+            return self.predict(frames, transcript), None
+        return self.judge_vector(self.vector(frames))
+
+    def judge_vector(self, vector: np.ndarray) -> tuple[np.ndarray, Doubt | None]:
+        """The same of (n_values,) that ``vector`` gave."""
+        values: np.ndarray = self.of_vectors(vector[None])[0]
+        return values, None if self.familiar is None else self._doubt(vector)
+
+    def _doubt(self, vector: np.ndarray) -> Doubt | None:
+        assert isinstance(self.fitted, systems.OnVectors), "who is familiar with vectors reads them"
+        assert self.familiar is not None, "who asks has seen it"
+        away = self.familiar.away(distance(self.fitted.head, vector[None]))[0]
+        if away <= 1:
+            return None
+        return Doubt(UNLIKE, f"it is {away:.1f} times as far from training speech as that may be")
 
     def of_vectors(self, vectors: np.ndarray) -> np.ndarray:
         """(n_utterances, n_outputs) of (n_utterances, n_values) that ``vector`` gave."""
@@ -165,6 +195,10 @@ class Recogniser:
         tensors = _prefixed("model", self.fitted.tensors())
         if start := self.fitted.view.start:
             tensors |= _prefixed("encoder", arrays(self.encoders[start]))
+        if self.held_out is not None:
+            tensors |= _prefixed(HELD_OUT, self.held_out.tensors())
+        if self.familiar is not None:
+            tensors |= _prefixed(FAMILIAR, self.familiar.tensors())
         if self.reader is not None:
             config["reader"] = {n: getattr(self.reader, n) for n in ("name", "digest", "width")}
             scorer = self.reader.scorer
@@ -191,10 +225,26 @@ def load(folder: Path | str) -> Recogniser:
             *(inputs, shape, task, config["system"], fitted, encoders),
             notes=dict(config["notes"]),
             reader=_reader(config, tensors),
+            held_out=_held_out(task, tensors),
+            familiar=_familiar(fitted, tensors),
         )
         if _is_of_today(inputs):  # who serves it refuses features of another day by their version
             _probe(recogniser)
         return recogniser
+
+
+def _held_out(task: Task, tensors: Mapping[str, np.ndarray]) -> HeldOut | None:
+    """Of classes one score an utterance, of amounts one an output."""
+    n_scores = 1 if task.kind == CHOICE else len(task.outputs)
+    return HeldOut.restore(section(tensors, f"{HELD_OUT}."), n_scores)
+
+
+def _familiar(fitted: Fitted, tensors: Mapping[str, np.ndarray]) -> Familiar | None:
+    """Of a head that holds the scale of what it was fitted on."""
+    found = Familiar.restore(section(tensors, f"{FAMILIAR}."))
+    if found is not None and not systems.has_scale(fitted):
+        raise ValueError("it knows how far speech may be, and no scale to measure it on")
+    return found
 
 
 def _task(given: Mapping[str, Any]) -> Task:

@@ -11,13 +11,14 @@ from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from undertone.errors import UndertoneError
 from undertone.processes import process_pool
 from undertone.serving.given import Item
 from undertone.serving.predict import Prediction, failed, predict_item
+from undertone.serving.sureness import Judge, Terms
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -32,11 +33,25 @@ NOBODY_LIVES = (
     '`if __name__ == "__main__":`; run it again (what is finished is kept), with fewer --workers'
 )
 Told = tuple[Item, str | None]  # with its transcript
-_at_work: "list[tuple[Recogniser, str]]" = []  # of this process
+_at_work: "list[tuple[Recogniser, str, Judge]]" = []  # of this process
+
+
+@dataclass(frozen=True)
+class _Ways:
+    """How rows are predicted: by how many processes, the model's name, how sure an answer is."""
+
+    workers: int
+    name: str
+    terms: Terms
 
 
 def in_processes(
-    recogniser: "Recogniser", told: Iterable[Told], *, workers: int, name: str
+    recogniser: "Recogniser",
+    told: Iterable[Told],
+    *,
+    workers: int,
+    name: str,
+    terms: Terms | None = None,
 ) -> Iterator[Prediction]:
     """Predictions of all rows.
 
@@ -45,14 +60,17 @@ def in_processes(
         told: rows.
         workers: processes.
         name: of the model, in commands that notes name.
+        terms: how sure an answer must be.
 
     Raises:
         UndertoneError: processes die whatever they are given.
     """
     rows, n_dead = iter(told), 0
-    while on_the_way := (yield from _until_one_dies(recogniser, rows, workers, name)).on_the_way:
+    ways = _Ways(workers, name, terms or Terms())
+    alone = replace(ways, workers=0)
+    while on_the_way := (yield from _until_one_dies(recogniser, rows, ways)).on_the_way:
         suspects = iter(on_the_way)
-        while (end := (yield from _until_one_dies(recogniser, suspects, 0, name))).on_the_way:
+        while (end := (yield from _until_one_dies(recogniser, suspects, alone))).on_the_way:
             n_dead = 1 if end.n_made else n_dead + 1
             if n_dead == MOST_DEATHS:
                 raise UndertoneError(NOBODY_LIVES)
@@ -74,12 +92,12 @@ class _End:
 
 
 def _until_one_dies(
-    recogniser: "Recogniser", rows: Iterator[Told], workers: int, name: str
+    recogniser: "Recogniser", rows: Iterator[Told], ways: _Ways
 ) -> Generator[Prediction, None, _End]:
     """Predictions in order, on as many processes; with 0 on one, one row at a time."""
     waiting: deque[tuple[Told, Future[Prediction]]] = deque()
-    n_made, most = 0, ROWS_AHEAD * workers or 1
-    with process_pool(workers or 1, _begin, recogniser, name) as pool:
+    n_made, most = 0, ROWS_AHEAD * ways.workers or 1
+    with process_pool(ways.workers or 1, _begin, recogniser, ways.name, ways.terms) as pool:
         try:
             while True:
                 _submit(pool, rows, waiting, most)
@@ -112,10 +130,10 @@ def _died(item: Item) -> str:
     )
 
 
-def _begin(recogniser: "Recogniser", name: str) -> None:
-    _at_work[:] = [(recogniser, name)]
+def _begin(recogniser: "Recogniser", name: str, terms: Terms) -> None:
+    _at_work[:] = [(recogniser, name, Judge.of(recogniser, terms))]
 
 
 def _predict(item: Item, transcript: str | None) -> Prediction:
-    recogniser, name = _at_work[0]
-    return predict_item(recogniser, item, lambda: transcript, name=name)
+    recogniser, name, judge = _at_work[0]
+    return predict_item(recogniser, item, lambda: transcript, name=name, judge=judge)

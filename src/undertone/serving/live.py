@@ -3,7 +3,7 @@
 In:  16-bit samples of one channel at any rate, in pieces of any size.
 Out: ``Moment``, one every ``step_s`` of sound; and what a recogniser says of one.
 
-A moment holds the last ``window_s``. In it speech is found by the rules of ``timeline.speech``, and
+A moment holds the last ``window_s``. In it speech is found by the rules of ``features.speech``, and
 the recogniser hears the last stretch of it exactly as if it had been cut out and given to
 ``predict``. Where the last stretch is over there is no speech, and no emotion.
 """
@@ -20,9 +20,9 @@ import soxr
 from undertone.audio import SAMPLE_RATE
 from undertone.config import check_ranges
 from undertone.errors import UndertoneError
+from undertone.features import speech
 from undertone.serving.given import Item
 from undertone.serving.predict import predict_item
-from undertone.serving.timeline import speech
 from undertone.serving.timeline.windows import SHORTEST_S
 
 if TYPE_CHECKING:

@@ -17,9 +17,12 @@ import numpy as np
 
 from undertone.errors import UndertoneError, describe_some
 from undertone.serving.given import Item
-from undertone.serving.predict import Prediction, check_features, failed, heard, prediction_of
+from undertone.serving.hearing import Heard, hear_vector
+from undertone.serving.predict import Prediction, check_features, failed, prediction_of
+from undertone.serving.sureness import Judge, Terms
 
 if TYPE_CHECKING:
+    from undertone.features.spoken import Doubt
     from undertone.recogniser.folder import Recogniser
 
 CARD = "README.md"
@@ -41,10 +44,11 @@ class ByVoice:
 
 
 @dataclass(frozen=True)
-class _Heard:
-    """One recording: its vector, or why there is none."""
+class _Part:
+    """One recording: its vector, or why there is none; what speaks against judging it."""
 
     vector: np.ndarray | None = None
+    doubt: "Doubt | None" = None
     note: str | None = None
     error: str | None = None
 
@@ -81,21 +85,26 @@ def predict_by_voice(
     model: "Recogniser | Path | str",
     files: Iterable[Item | Path | str] | Path | str,
     voices: Sequence[str | None],
+    terms: Terms | None = None,
 ) -> ByVoice:
     """Predict recordings, what is each speaker's own taken off.
+
+    What is no speech, or too noisy, tells nothing of a voice and is not used to learn it.
 
     Args:
         model: a recogniser that can be adapted, or its folder.
         files: one or several; segments of files as ``Item``.
         voices: of each; None where it is not known.
+        terms: how sure an answer must be.
 
     Raises:
-        UndertoneError: the model cannot be loaded or adapted.
+        UndertoneError: the model cannot be loaded or adapted, or cannot meet the terms.
     """
     from undertone.models.voices import FEWEST_RECORDINGS
     from undertone.recogniser.adapted import adapt_to, lopsided
 
-    recogniser, items = _opened(model), _items(files)
+    recogniser, items, terms = _opened(model), _items(files), terms or Terms()
+    terms.check(recogniser)
     parts, remarks = [_hear(recogniser, item) for item in items], list[str]()
     predictions: dict[int, Prediction] = {}
     as_they_are, few = 0, list[str]()
@@ -108,7 +117,8 @@ def predict_by_voice(
         else:
             own = adapt_to(recogniser, vectors, voice)
             remarks += filter(None, [lopsided(recogniser, vectors, voice)])
-        predictions |= {i: _predict(own, items[i], parts[i]) for i in rows}
+        judge = Judge.of(own, terms)
+        predictions |= {i: _predict(own, judge, items[i], parts[i]) for i in rows}
     if as_they_are:
         who = f" ({describe_some(few)})" if few else ""
         remarks.append(
@@ -150,7 +160,7 @@ def adapt(
     voice = voice or named_by.absolute().name
     parts = [_hear(recogniser, Item(str(file))) for file in files]
     pairs = zip(files, parts, strict=True)
-    failed = [f"{file}: {part.error}" for file, part in pairs if part.error]
+    failed = [f"{file}: {why}" for file, part in pairs if (why := _useless(part))]
     if failed:
         remarks.append(
             f"{len(failed)} of {len(files)} recordings could not be used: {describe_some(failed)}"
@@ -220,25 +230,33 @@ def _files_below(recordings: Sequence[Path]) -> tuple[list[Path], list[str]]:
     return files, remarks
 
 
-def _hear(recogniser: "Recogniser", item: Item) -> _Heard:
+def _hear(recogniser: "Recogniser", item: Item) -> _Part:
     """A recording's vector; why there is none where it cannot be read."""
     try:
-        frames, note = heard(recogniser, item)
-        return _Heard(recogniser.vector(frames), note)
+        vector, doubt, note = hear_vector(recogniser, item)
+        return _Part(vector, doubt, note)
     except UndertoneError as error:
-        return _Heard(error=str(error))
+        return _Part(error=str(error))
 
 
-def _predict(recogniser: "Recogniser", item: Item, part: _Heard) -> Prediction:
+def _useless(part: _Part) -> str | None:
+    """Why a recording tells nothing of a voice."""
+    return part.doubt.why if part.doubt is not None else part.error
+
+
+def _predict(recogniser: "Recogniser", judge: Judge, item: Item, part: _Part) -> Prediction:
     if part.vector is None:
         return failed(item, str(part.error))
-    values = recogniser.of_vectors(part.vector[None])[0]
-    return prediction_of(recogniser, item, values, note=part.note)
+    values, unlike = recogniser.judge_vector(part.vector)
+    doubt, note = part.doubt or unlike, part.note
+    if unlike is not None and part.doubt is None:
+        note = "; ".join(filter(None, (unlike.why, note)))
+    return prediction_of(judge, item, Heard(values, doubt, note))
 
 
-def _vectors(parts: Sequence[_Heard]) -> np.ndarray:
-    """(n_usable, n_values)."""
-    usable = [part.vector for part in parts if part.vector is not None]
+def _vectors(parts: Sequence[_Part]) -> np.ndarray:
+    """(n_usable, n_values) of what is speech."""
+    usable = [p.vector for p in parts if p.vector is not None and p.doubt is None]
     return np.stack(usable) if usable else np.zeros((0, 0))
 
 

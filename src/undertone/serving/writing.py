@@ -31,6 +31,7 @@ IDENTITY, LINES = "identity.json", "rows.jsonl"
 FLUSH_S = 5.0  # what a power cut may cost
 ROWS_A_GROUP = 50_000  # of a Parquet file
 NUMBERS = ("start", "end")  # beside the outputs; the rest is text
+TEXTS = ("file", "channel", "emotion", "set", "doubt", "error", "note")
 
 
 @dataclass(frozen=True)
@@ -255,7 +256,7 @@ def _join(table: Table) -> None:
     import pyarrow.parquet as pq
 
     numbers = {name for name in table.columns if name.startswith("p_")} | set(NUMBERS)
-    numbers |= set(table.columns) - {"file", "channel", "emotion", "error", "note"}
+    numbers |= set(table.columns) - set(TEXTS)
     kinds = {name: pa.float64() if name in numbers else pa.string() for name in table.columns}
     schema = pa.schema({**kinds, **({"channel": pa.int32()} if "channel" in kinds else {})})
     partial = table.folder / "joined.parquet"

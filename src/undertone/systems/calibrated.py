@@ -10,33 +10,34 @@ labels stands in, or, where no crowd joined the fit, its own certainty about the
 beyond the budget is used, and nobody who is tested is heard.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
+from scipy.special import softmax
 
+from undertone.evaluation.coverage import ASKED
+from undertone.models.conformal import HeldOut
 from undertone.models.discriminant import DiscriminantConfig
 from undertone.models.self_training import OFF, ON
 from undertone.models.temperature import (
     LEAST_EACH,
     WEIGHT,
     WEIGHT_ALONE,
+    held_out_higher,
     temperature_by_crowd,
     temperature_by_prior,
     temperature_expected,
     temperature_untested,
 )
 from undertone.systems.fitted import Fitted
+from undertone.systems.held_out import Fit, off_by, smaller
 from undertone.systems.problem import Problem
-from undertone.tasks.draws import LabelDraw
-from undertone.training.seeds import generator
 
-Fit = Callable[[Problem, Any], Fitted]
-N_GROUPS = 5  # of speakers, each left out once
 COLD = 1_000.0  # a temperature at which float32 holds every probability that can be
 TESTED, EXPECTED, BY_CROWD, UNTESTED = HOWS = ("tested", "expected", "by crowd", "untested")
+THRESHOLD = "threshold"  # among remarks: how strange the truth may look at the usual coverage
 HOW = {  # sentences of a model card
     TESTED: "How sure the probabilities are was set by cross-validation on the same labels, held "
     "near to what is usual with so many labels.",
@@ -52,10 +53,11 @@ HOW = {  # sentences of a model card
 
 @dataclass(frozen=True)
 class Found:
-    """A temperature, and one of ``HOWS``."""
+    """A temperature, one of ``HOWS``, and what held-out speakers told of it, where they were."""
 
     temperature: float
     how: str
+    held_out: HeldOut | None = None
 
 
 def calibrated(fit: Fit) -> Fit:
@@ -67,8 +69,17 @@ def fit_calibrated(problem: Problem, settings: Any, *, fit: Fit) -> Fitted:
     """What ``fit`` gives, as sure as it may be."""
     fitted = fit(problem, settings)
     found = find_temperature(problem, fitted, fit, settings)
-    remarks = {"temperature": round(found.temperature, 6), "temperature_from": found.how}
-    return replace(fitted.cooled(found.temperature), remarks={**fitted.remarks, **remarks})
+    remarks: dict[str, Any] = {
+        "temperature": round(found.temperature, 6),
+        "temperature_from": found.how,
+    }
+    if found.held_out is not None:
+        remarks[THRESHOLD] = promised(found.held_out)
+    return replace(
+        fitted.cooled(found.temperature),
+        remarks={**fitted.remarks, **remarks},
+        held_out=found.held_out,
+    )
 
 
 def find_temperature(problem: Problem, fitted: Fitted, fit: Fit, settings: Any) -> Found:
@@ -83,11 +94,11 @@ def find_temperature(problem: Problem, fitted: Fitted, fit: Fit, settings: Any) 
     n_labels, alone = len(problem.budget), not _joined(fitted)
     each = n_labels / len(np.unique(problem.positions(problem.budget)))
     if each >= LEAST_EACH and getattr(settings, "calibrate", True):
-        weight = WEIGHT_ALONE if alone else WEIGHT
-        tested = temperature_within(problem, fit, _settled(settings, alone=alone), weight=weight)
-        if tested is None:
+        left = left_out(problem, fit, _settled(settings, alone=alone))
+        if left is None:
             return Found(temperature_untested(_scores(fitted, problem, problem.budget)), UNTESTED)
-        return Found(tested, TESTED)
+        tested = left.temperature(WEIGHT_ALONE if alone else WEIGHT)
+        return Found(tested, TESTED, left.held_out(tested))
     seen = set(problem.budget)
     crowd = [name for name in problem.material.crowd if name not in seen]
     if alone and crowd:
@@ -95,32 +106,60 @@ def find_temperature(problem: Problem, fitted: Fitted, fit: Fit, settings: Any) 
     return Found(temperature_expected(n_labels), EXPECTED)
 
 
-def temperature_within(
-    problem: Problem, fit: Fit, settings: Any, weight: float = WEIGHT
-) -> float | None:
-    """How much to cool what ``fit`` gives, found on the labels given, by speaker.
+def promised(held_out: HeldOut) -> float | None:
+    """The threshold of a report's coverage; None where so few speakers cannot promise it."""
+    found = float(held_out.threshold(ASKED)[0])
+    return round(found, 7) if np.isfinite(found) else None
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """What smaller fits say of labelled speakers whom they did not know.
+
+    Attributes:
+        problem: that they are smaller than.
+        utterances: of its budget.
+        scores: (n_utterances, n_outputs) before cooling; -infinity of what cannot be.
+        n_known: labels that the smaller fits held, their mean.
+    """
+
+    problem: Problem
+    utterances: list[str]
+    scores: np.ndarray
+    n_known: float
+
+    def temperature(self, weight: float) -> float:
+        """How much to cool the fit that they are smaller than."""
+        return temperature_by_prior(
+            self.scores,
+            self.problem.positions(self.utterances),
+            n_labels=len(self.problem.budget),
+            n_known=self.n_known,
+            weight=weight,
+        )
+
+    def held_out(self, temperature: float) -> HeldOut:
+        """How strange the truth looks to the smaller fits, cooled as that one is."""
+        higher = held_out_higher(n_labels=len(self.problem.budget), n_known=self.n_known)
+        values = softmax(self.scores / (temperature * higher), axis=1)
+        scores = off_by(self.problem, self.utterances, values)
+        return HeldOut.of(scores, self.problem.speakers(self.utterances))
+
+
+def left_out(problem: Problem, fit: Fit, settings: Any) -> LeftOut | None:
+    """What smaller fits say of the labels of speakers whom they did not know.
 
     Returns:
-        The temperature; None where no speaker can be held out, as of labels of one speaker.
+        None where no speaker can be held out, as of labels of one speaker.
     """
-    speakers = np.unique(problem.speakers(problem.budget).astype(str))
-    groups = np.array_split(generator(problem.seed, "temperature").permutation(speakers), N_GROUPS)
-    held_out, scores, n_known = [], [], []
-    for group in (set(group) for group in groups if 0 < len(group) < len(speakers)):
-        part = _without(problem, group)
-        if part.test:
-            held_out += part.test
-            scores.append(_scores(fit(part, settings), part, part.test))
-            n_known += [len(part.budget)] * len(part.test)
+    names, scores, n_known = list[str](), [], []
+    for part in smaller(problem):
+        names += part.test
+        scores.append(_scores(fit(part, settings), part, part.test))
+        n_known += [len(part.budget)] * len(part.test)
     if not scores:
         return None
-    return temperature_by_prior(
-        np.concatenate(scores),
-        problem.positions(held_out),
-        n_labels=len(problem.budget),
-        n_known=float(np.mean(n_known)),
-        weight=weight,
-    )
+    return LeftOut(problem, names, np.concatenate(scores), float(np.mean(n_known)))
 
 
 def _joined(fitted: Fitted) -> bool:
@@ -140,23 +179,3 @@ def _scores(fitted: Fitted, problem: Problem, utterances: list[str]) -> np.ndarr
     """(n_utterances, n_outputs) logarithms of probabilities before cooling; -infinity of never."""
     cold = fitted.cooled(COLD).predict(problem.material, utterances).astype(np.float64)
     return np.where(cold > 0, COLD * np.log(np.maximum(cold, np.finfo(float).tiny)), -np.inf)
-
-
-def _without(problem: Problem, group: set[str]) -> Problem:
-    """The same problem as if these speakers were unknown; their labelled utterances are its test.
-
-    Of an emotion without labels among the others nothing can be said: it is not tested.
-    """
-    crowd = {name: who for name, who in problem.material.crowd.items() if who not in group}
-    kept = [name for name in problem.budget if problem.speaker[name] not in group]
-    known = set(problem.positions(kept))
-    return replace(
-        problem,
-        material=replace(problem.material, crowd=crowd),
-        labels=LabelDraw(kept, []),
-        test=[
-            name
-            for name in problem.budget
-            if problem.speaker[name] in group and problem.positions([name])[0] in known
-        ],
-    )

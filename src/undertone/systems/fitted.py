@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from undertone.config import load as load_settings
+from undertone.models.conformal import HeldOut
 from undertone.models.crowd_ridge import CrowdRidge
 from undertone.models.discriminant import Discriminant
 from undertone.models.heads import Constant, Head, Logistic, Ridge, SupportVectors
@@ -68,11 +69,13 @@ class Fitted(ABC):
         kind: a key of ``FITTED``.
         view: what it reads.
         remarks: of the fit, what JSON can hold.
+        held_out: what smaller fits told of speakers whom they did not know, where there were any.
     """
 
     kind: ClassVar[str]
     view: View
     remarks: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
+    held_out: HeldOut | None = field(default=None, kw_only=True)
 
     @property
     def notes(self) -> dict[str, Any]:
@@ -165,6 +168,13 @@ class OnVectors(Fitted):
     def restore(cls, config: Mapping[str, Any], tensors: Tensors, parts: Parts) -> Self:
         head = HEADS[config["head"]].restore(tensors)
         return cls(parts.view, head, expected=_expected(tensors, head, len(parts.task.outputs)))
+
+
+def has_scale(fitted: Fitted) -> bool:
+    """Whether a fit reads vectors and knows the mean and spread of those of its speakers."""
+    if not isinstance(fitted, OnVectors) or isinstance(fitted, OnWords):
+        return False
+    return isinstance(fitted.head, Discriminant | CrowdRidge)
 
 
 def _expected(tensors: Tensors, head: Head, n_outputs: int) -> Expected | None:

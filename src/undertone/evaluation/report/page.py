@@ -30,6 +30,7 @@ from undertone.evaluation.report.reliable import errors, tenths
 from undertone.evaluation.report.result import CurveResult
 from undertone.evaluation.report.shifts import sentences
 from undertone.evaluation.report.shifts import tables as tables_of_shift
+from undertone.evaluation.report.sure import details, sets
 from undertone.evaluation.report.tables import Table
 from undertone.evaluation.report.verdict import summarise
 from undertone.evaluation.shift import Shift
@@ -107,6 +108,7 @@ def _context(result: CurveResult) -> dict[str, Any]:
         "by_output": _by_output(result, hard) if len(task.outputs) > 1 else [],
         "matrices": _matrices(result) if task.kind == CHOICE else [],
         "reliability": [errors(result), *tenths(result)] if result.reliability else [],
+        "sure": [sets(result), *details(result)] if result.covered else [],
     }
 
 

@@ -16,6 +16,7 @@ import pandas as pd
 from undertone.corpora.audit import Finding
 from undertone.errors import UndertoneError
 from undertone.evaluation.ceiling import Ceiling
+from undertone.evaluation.coverage import Covered
 from undertone.evaluation.curves import Curves, Key
 from undertone.evaluation.reliability import Reliable
 from undertone.evaluation.report.claims import answers
@@ -148,6 +149,7 @@ class CurveResult:
     fold_names: tuple[str, ...] = ()  # where folds have names
     ceilings: Mapping[str, tuple[Ceiling, ...]] = field(default_factory=dict)  # by test part
     shifts: tuple[Shift, ...] = ()  # where other corpora are tested: what that costs
+    covered: tuple[Covered, ...] = ()  # sets of the systems that make them, of emotions
     adapted: Adapted | None = None  # to the tested voices' audio, where that was asked for
     picked: Picked | None = None  # where the systems are strategies that picked labels
 

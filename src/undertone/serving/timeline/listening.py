@@ -9,6 +9,7 @@ it is named, and a run that was stopped goes on there.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -23,6 +24,8 @@ from undertone.errors import UndertoneError
 from undertone.features import speech
 from undertone.features.speech import Stretch
 from undertone.progress import Progress
+from undertone.serving.hearing import doubt_of_sound
+from undertone.serving.sureness import Judge, Terms
 from undertone.serving.timeline import sound, turns, windows
 from undertone.serving.timeline.kept import Kept
 from undertone.serving.timeline.result import Timeline, Track
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
 
 EACH = "each"
 BATCH = 16  # windows that an encoder hears at once
-TOO_QUIET = "too quiet to be judged"
+TOO_QUIET = "too quiet"
 
 
 class NoSpeechError(UndertoneError):
@@ -64,6 +67,7 @@ def timeline(
     *,
     settings: WindowConfig | None = None,
     where: Where | None = None,
+    terms: Terms | None = None,
     kept: Path | None = None,
     progress: Progress | None = None,
 ) -> Timeline:
@@ -74,19 +78,22 @@ def timeline(
         file: of any length, rate and channel count.
         settings: how the windows lie.
         where: to look for speech; in all channels together by default.
+        terms: how sure an answer must be.
         kept: folder in which predictions are kept as they are made, so that a run that was stopped
             can go on. It holds what was heard with other settings, too, and is the caller's to
             remove.
         progress: on which work is counted.
 
     Raises:
-        UndertoneError: the model or the recording cannot be used.
+        UndertoneError: the model or the recording cannot be used, or the model cannot meet the
+            terms.
         NoSpeechError: nobody speaks in it.
     """
     from undertone.serving.predict import loaded
 
     settings, where, file = settings or WindowConfig(), where or Where(), Path(file)
     recogniser = loaded(model)
+    judge = Judge.of(recogniser, terms or Terms())
     progress = progress or Progress(shown=False)
     found = _speech(file, where, progress)
     places = {
@@ -99,9 +106,14 @@ def timeline(
     for channel, of_channel in places.items():
         with Kept(kept, _identity(recogniser, file, channel)) as known:
             heard = _Cut(file, channel, tuple(of_channel))
-            values = _predict(recogniser, heard, known, partial(progress.advance, HEARD))
-        tracks.append(Track(channel, found.stretches[channel], of_channel, values))
-    said = Timeline(file, found.lasts_s, recogniser.task, settings, tuple(tracks), found.detector)
+            values, doubts = _predict(recogniser, heard, known, partial(progress.advance, HEARD))
+        if not judge.terms.anyway:
+            values[[doubt is not None for doubt in doubts]] = np.nan
+        tracks.append(Track(channel, found.stretches[channel], of_channel, values, doubts))
+    said = Timeline(
+        *(file, found.lasts_s, recogniser.task, settings, tuple(tracks), found.detector),
+        judge=judge,
+    )
     return replace(said, notes=tuple(_notes(said, recogniser)))
 
 
@@ -189,40 +201,42 @@ class _Cut:
 
 def _predict(
     recogniser: "Recogniser", heard: _Cut, known: Kept, advance: Callable[[int], None]
-) -> np.ndarray:
-    """(n_windows, n_outputs); NaN of a window that cannot be judged."""
+) -> tuple[np.ndarray, list[str | None]]:
+    """(n_windows, n_outputs), NaN of a window that is too quiet; what speaks against judging it."""
     from undertone.features.extractors import get
     from undertone.tasks import CHOICE
 
     extractor = get(recogniser.inputs.features)
     values = np.full((len(heard.windows), len(recogniser.task.outputs)), np.nan)
+    doubts: list[str | None] = [TOO_QUIET] * len(heard.windows)
     missing = []
     for place, window in enumerate(heard.windows):
         if (before := known.find(window.start_s, window.end_s)) is not None:
-            values[place] = before
+            values[place], doubts[place] = before
         else:
             missing.append(place)
     advance(len(heard.windows) - len(missing))
     waveforms = heard.waveforms(missing)
     for first in range(0, len(missing), BATCH):
         batch = missing[first : first + BATCH]
-        frames = _frames(list(islice(waveforms, len(batch))), extractor)
-        for place, of_window in zip(batch, frames, strict=True):
+        sounds = _sounds(list(islice(waveforms, len(batch))))
+        frames = _frames(sounds, extractor)
+        for place, sound_of, of_window in zip(batch, sounds, frames, strict=True):
             window = heard.windows[place]
-            if of_window is not None:
-                values[place] = recogniser.predict(of_window)
-            known.add(window.start_s, window.end_s, values[place])
+            if sound_of is not None and of_window is not None:
+                doubt = doubt_of_sound(recogniser, sound_of, of_window)
+                values[place], unlike = recogniser.judge(of_window)
+                doubts[place] = found.what if (found := doubt or unlike) else None
+            known.add(window.start_s, window.end_s, values[place], doubts[place])
         advance(len(batch))
     if (task := recogniser.task).kind != CHOICE:
         values = values.clip(task.low, task.high)
-    return values
+    return values, doubts
 
 
-def _frames(waveforms: Sequence[np.ndarray], extractor: Any) -> list[np.ndarray | None]:
-    """Frames of each; None of one that is no sound. An encoder hears them together."""
+def _sounds(waveforms: Sequence[np.ndarray]) -> list[np.ndarray | None]:
+    """Each as ``audio`` gives it; None of one that is no sound."""
     from undertone import audio
-    from undertone.features.workers import compute_waveform
-    from undertone.processes import one_thread
 
     fit: list[np.ndarray | None] = []
     for waveform in waveforms:
@@ -230,7 +244,15 @@ def _frames(waveforms: Sequence[np.ndarray], extractor: Any) -> list[np.ndarray 
             fit.append(audio.from_array(waveform, SAMPLE_RATE, name="a window"))
         except UndertoneError:
             fit.append(None)
-    sounds = [waveform for waveform in fit if waveform is not None]
+    return fit
+
+
+def _frames(waveforms: Sequence[np.ndarray | None], extractor: Any) -> list[np.ndarray | None]:
+    """Frames of each; None of one that is no sound. An encoder hears them together."""
+    from undertone.features.workers import compute_waveform
+    from undertone.processes import one_thread
+
+    sounds = [waveform for waveform in waveforms if waveform is not None]
     if extractor.stack is None:
         found = [compute_waveform(waveform, extractor) for waveform in sounds]
     else:
@@ -238,7 +260,7 @@ def _frames(waveforms: Sequence[np.ndarray], extractor: Any) -> list[np.ndarray 
             layers = extractor.stack.compute(sounds) if sounds else []
         found = [np.asarray(extractor.stack.frames(one), np.float32) for one in layers]
     each = iter(found)
-    return [None if waveform is None else next(each) for waveform in fit]
+    return [None if waveform is None else next(each) for waveform in waveforms]
 
 
 class _Counted:
@@ -261,6 +283,7 @@ def _identity(recogniser: "Recogniser", file: Path, channel: str) -> dict[str, A
     return {
         "audio": seals.digest_of_file(file),
         "channel": channel,
+        "doubts": True,
         "features": f"{recogniser.inputs.features} {recogniser.inputs.version}",
         "model": _digest_of(recogniser),
         "task": {"name": recogniser.task.name, **asdict(recogniser.task)},
@@ -286,8 +309,11 @@ def _notes(heard: Timeline, recogniser: "Recogniser") -> Iterator[str]:
                 f"{short} stretches of speech{_of(track)} are shorter than "
                 f"{windows.SHORTEST_S:g} s and not judged"
             )
-        if quiet := int(np.isnan(track.values).any(axis=1).sum()):
-            yield f"{quiet} windows{_of(track)} are {TOO_QUIET}"
+        rows = replace(heard, tracks=(track,)).rows()
+        doubts = Counter(row["doubt"] for row in rows if row["doubt"] is not None)
+        if doubts:
+            told = ", ".join(f"{doubt} {n}" for doubt, n in doubts.items())
+            yield f"{doubts.total()} windows{_of(track)} give cause for doubt: {told}"
         if not len(track.windows):
             yield f"nobody speaks{_of(track)}"
     if instead := recogniser.instead(None):

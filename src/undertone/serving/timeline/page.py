@@ -21,6 +21,7 @@ from markupsafe import Markup
 
 from undertone import __version__, atomic
 from undertone.errors import printable
+from undertone.evaluation.estimate import decimal
 from undertone.serving.timeline.result import Timeline, Track
 from undertone.serving.timeline.sound import write_copy
 from undertone.tasks import CHOICE
@@ -85,6 +86,8 @@ def render(timeline: Timeline, *, model: str, sound: bytes | None) -> str:
 def sentence(timeline: Timeline) -> str:
     """What was heard, in a sentence."""
     heard = f"{clock(timeline.speech_s)} of speech in {clock(timeline.lasts_s)}"
+    if not any((~np.isnan(track.values)).any() for track in timeline.tracks):
+        return f"{heard}; none of it could be judged."
     if timeline.task.kind != CHOICE:
         means = np.nanmean(np.concatenate([t.values for t in timeline.tracks if len(t.values)]), 0)
         pairs = zip(timeline.task.outputs, means, strict=True)
@@ -93,8 +96,13 @@ def sentence(timeline: Timeline) -> str:
     for track in timeline.tracks:
         for spell in timeline.spells(track):
             lasts[spell.emotion] += round(spell.end_s - spell.start_s)
+    if not lasts:
+        return f"{heard}; no emotion is probable enough."
     total = max(1, sum(lasts.values()))
     shares = [f"{name} {100 * s / total:.0f} %" for name, s in lasts.most_common() if s]
+    least = timeline.least
+    if least:
+        heard += f", {clock(total)} of it with a probability of {decimal(least)} or more"
     return printable(f"{heard}; the likeliest emotion is {', '.join(shares[:4])} of it.")
 
 
@@ -131,6 +139,8 @@ def _range(timeline: Timeline) -> tuple[float, float]:
     if math.isfinite(task.low) and math.isfinite(task.high):
         return float(task.low), float(task.high)
     values = np.concatenate([track.values for track in timeline.tracks])
+    if np.isnan(values).all():
+        return 0.0, 1.0
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
     return low, high if high > low else low + 1.0
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from undertone.features.speech import Stretch
+from undertone.serving.sureness import Judge, Terms, named
 from undertone.serving.timeline.windows import Step, Window, WindowConfig, steps_of
 from undertone.tasks import CHOICE
 from undertone.tasks.task import Task
@@ -30,12 +31,14 @@ class Track:
         stretches: of speech.
         windows: inside them.
         values: (n_windows, n_outputs) probabilities, or amounts; NaN of what is not judged.
+        doubts: of each window what speaks against judging it, or None; none of them known if empty.
     """
 
     channel: str
     stretches: Sequence[Stretch]
     windows: Sequence[Window]
     values: np.ndarray
+    doubts: Sequence[str | None] = ()
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,7 @@ class Timeline:
         tracks: one, or one a channel.
         detector: what found the speech: ``silero``, ``energy``, or the name of a file of turns.
         notes: what weakens it.
+        judge: of how sure an answer must be; all are given where there is none.
     """
 
     file: Path
@@ -76,6 +80,7 @@ class Timeline:
     tracks: tuple[Track, ...]
     detector: str
     notes: tuple[str, ...] = ()
+    judge: Judge | None = None
 
     def __repr__(self) -> str:
         n = sum(len(track.windows) for track in self.tracks)
@@ -86,12 +91,21 @@ class Timeline:
         """Seconds of speech, of all channels together."""
         return sum(s.end_s - s.start_s for track in self.tracks for s in track.stretches)
 
+    @property
+    def least(self) -> float:
+        """Probability below which no emotion is named."""
+        terms = self.judge.terms if self.judge else Terms()
+        return 0.0 if terms.anyway else terms.min_probability or 0.0
+
     def steps(self, track: Track) -> list[Step]:
         """What is said of each moment of a channel."""
         return steps_of(track.windows, track.values, self.settings)
 
     def spells(self, track: Track) -> list[Spell]:
-        """Steps in a row with the same likeliest emotion, across pauses shorter than a window."""
+        """Steps in a row with the same likeliest emotion, across pauses shorter than a window.
+
+        Steps in which it is less probable than was asked for are of no spell.
+        """
         if self.task.kind != CHOICE:
             return []
         spells: list[list[Any]] = []
@@ -99,6 +113,8 @@ class Timeline:
             if np.isnan(step.values).any():
                 continue
             likeliest = int(step.values.argmax())
+            if step.values[likeliest] < self.least:
+                continue
             near = spells and step.start_s - spells[-1][1] < self.settings.window_s
             if near and spells[-1][2] == likeliest:
                 spells[-1][1] = step.end_s
@@ -113,9 +129,12 @@ class Timeline:
     def rows(self) -> list[dict[str, Any]]:
         """Plain values, a row a window, as the table holds them."""
         return [
-            self._row(track, window, values)
+            self._row(track, window, values, doubt)
             for track in self.tracks
-            for window, values in zip(track.windows, track.values, strict=True)
+            for window, values, doubt in zip(
+                *(track.windows, track.values, track.doubts or [None] * len(track.windows)),
+                strict=True,
+            )
         ]
 
     def to_frame(self) -> "pd.DataFrame":
@@ -132,15 +151,15 @@ class Timeline:
     @property
     def columns(self) -> list[str]:
         """Of the table."""
-        outputs = [str(name) for name in self.task.outputs]
-        chosen = ["emotion", *(f"p_{o}" for o in outputs)] if self.task.kind == CHOICE else outputs
-        return ["file", "start", "end", "channel", "speaker", *chosen]
+        terms = self.judge.terms if self.judge else Terms()
+        return ["file", "start", "end", "channel", "speaker", *terms.columns(self.task)]
 
-    def _row(self, track: Track, window: Window, values: np.ndarray) -> dict[str, Any]:
-        judged = not np.isnan(values).any()
-        said: list[Any] = [round(float(value), 6) if judged else None for value in values]
-        if self.task.kind == CHOICE:
-            said = [str(self.task.outputs[int(values.argmax())]) if judged else None, *said]
+    def _row(
+        self, track: Track, window: Window, values: np.ndarray, doubt: str | None
+    ) -> dict[str, Any]:
+        judge = self.judge or Judge(self.task)
+        said = judge.answer(None if np.isnan(values).any() else values, doubt)
         speaker = track.stretches[window.stretch].speaker
         place = [str(self.file), window.start_s, window.end_s, track.channel, speaker]
-        return dict(zip(self.columns, [*place, *said], strict=True))
+        cells = dict.fromkeys(self.columns) | dict(zip(self.columns, place, strict=False))
+        return cells | named(said, is_choice=self.task.kind == CHOICE)

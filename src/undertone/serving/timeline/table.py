@@ -14,6 +14,8 @@ from undertone import atomic
 from undertone.errors import UndertoneError, as_text
 from undertone.serving.timeline.result import Timeline
 
+TEXTS = ("emotion", "set", "doubt")  # texts even where every cell is empty
+
 
 def check_table(path: Path) -> None:
     """Refuse a table of another kind, before anything is heard.
@@ -51,7 +53,8 @@ def _parquet(timeline: Timeline) -> bytes:
     import pandas as pd
 
     rows = [{**row, "file": as_text(row["file"])} for row in timeline.rows()]
-    return pd.DataFrame(rows, columns=timeline.columns).to_parquet(index=False)
+    texts = dict.fromkeys([name for name in TEXTS if name in timeline.columns], "string")
+    return pd.DataFrame(rows, columns=timeline.columns).astype(texts).to_parquet(index=False)
 
 
 WRITERS: Mapping[str, Callable[[Timeline], bytes]] = {
