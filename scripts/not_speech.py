@@ -1,7 +1,7 @@
 """Sounds that nobody speaks, made of sines, noise and pulses: what a check for speech must refuse.
 
 Out: two banks by name, each (n_samples,) at 16 kHz. The bounds of ``features.spoken`` were set on
-     ``known()``; ``strange()`` was made afterwards and changed none of them.
+     sounds such as ``known()``; ``strange()`` was made afterwards and changed none of them.
 """
 
 from collections.abc import Callable

@@ -133,9 +133,10 @@ class Server:
             ):
                 return self
             if self.process.poll() is not None:
-                raise AssertionError(self.said())
+                break
             time.sleep(0.05)
-        raise AssertionError("the server does not answer")
+        self.kill()
+        raise AssertionError(f"the server does not answer: {self.said()}")
 
     def said(self) -> str:
         """All that it printed."""

@@ -209,3 +209,11 @@ def test_exported(benchmark, corpus, tmp_path, monkeypatch):
     assert table["rows"]["package"]["ratio"] == 1
     assert len(table["rows"]) == 4
     assert table["notes"]["MB"]["onnxruntime"] > 0
+
+
+def test_picks(benchmark):
+    small = ["--utterances", "200", "--values", "20", "--repeats", "1"]
+    result = benchmark("picks", *small)
+    _, without, with_labels = result["tables"]
+    assert without["rows"]["unsure+spread"]["ratio"] == 1
+    assert {"random", "spread", "unsure"} <= set(with_labels["rows"])

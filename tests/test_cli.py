@@ -90,23 +90,25 @@ def test_what_predict_prints_can_be_scored(model, home, tmp_path):
     truth, files = home / "tones/labels.csv", sorted((home / "tones").glob("u00*.wav"))
     for form in (JSONL, CSV):
         path = tmp_path / f"predictions.{form[1]}"
-        path.write_text(run("predict", model, *files, *form).stdout)
+        path.write_text(run("predict", model, *files, ANYWAY, *form).stdout)
         printed = run("score", "--truth", truth, "--prediction", path, "--drop-missing").stdout
         assert "UAR" in printed
 
 
 def test_predict_prints_a_line_a_recording(model, home):
     files = [home / "tones/u000.wav", home / "tones/u001.wav"]
-    table = run("predict", model, *files).stdout
+    table = run("predict", model, *files, ANYWAY).stdout
     assert [line.split()[1] for line in table.splitlines()] == ["anger", "sadness"]
-    rows = [json.loads(line) for line in run("predict", model, *files, *JSONL).stdout.splitlines()]
+    lines = run("predict", model, *files, ANYWAY, *JSONL).stdout.splitlines()
+    rows = [json.loads(line) for line in lines]
     assert rows[0]["p_anger"] + rows[0]["p_sadness"] == pytest.approx(1, abs=1e-5)
-    printed = list(csv.DictReader(io.StringIO(run("predict", model, *files, *CSV).stdout)))
+    printed = list(csv.DictReader(io.StringIO(run("predict", model, *files, ANYWAY, *CSV).stdout)))
     assert [row["emotion"] for row in printed] == ["anger", "sadness"]
     assert float(printed[0]["p_anger"]) == pytest.approx(rows[0]["p_anger"], abs=1e-5)
 
 
 JSONL, CSV = ("--format", "jsonl"), ("--format", "csv")
+ANYWAY = "--answer-anyway"  # the emotions of these tests are tones
 
 
 def bad_files(folder: Path) -> dict[str, Path]:
@@ -127,7 +129,7 @@ def bad_files(folder: Path) -> dict[str, Path]:
 def test_a_bad_file_is_reported_and_skipped(model, home, tmp_path, form):
     bad = bad_files(tmp_path)
     good = home / "tones/u000.wav"
-    done = run("predict", model, *bad.values(), good, "--format", form, code=1)
+    done = run("predict", model, *bad.values(), good, "--format", form, ANYWAY, code=1)
     assert "anger" in done.stdout
     said = done.stdout + done.stderr
     for name in bad:
@@ -144,7 +146,8 @@ def test_any_rate_and_channel_count_is_predicted(model, tmp_path, rate, channels
     tone = sum(np.sin(2 * np.pi * 300 * k * seconds) / k for k in range(1, 9)) * 0.1
     tone = tone + np.random.default_rng(0).normal(scale=0.003, size=rate)
     soundfile.write(tmp_path / "a.wav", np.stack([tone] * channels, axis=1), rate)
-    assert run("predict", model, tmp_path / "a.wav").stdout.split()[1] in {"anger", "sadness"}
+    said = run("predict", model, tmp_path / "a.wav", ANYWAY).stdout
+    assert said.split()[1] in {"anger", "sadness"}
 
 
 def test_extract_prints_one_recording(home):

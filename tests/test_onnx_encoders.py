@@ -97,6 +97,8 @@ def test_one_layer_of_a_cut_encoder(folders, voices, tmp_path):
     cut = shrink(f"upstream:{folders['whisper']}", tmp_path / "cut", layers=1)
     name = f"upstream:{cut.folder}@1"
     exported = encoder_graph(name)
+    first = encoder_graph(f"upstream:{folders['whisper']}@1")
+    assert first.model.ByteSize() == exported.model.ByteSize(), "layers behind it are left out"
     (layers,) = upstream.compute(voices[:1], model=upstream.find(name))
     found = run(session(exported), exported, voices[:1])[0]
     np.testing.assert_allclose(found, layers[1].astype(np.float32), atol=1e-4, rtol=HALF_STEP)

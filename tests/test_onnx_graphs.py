@@ -119,3 +119,14 @@ def test_a_constant_of_a_graph_has_the_type_of_what_it_meets():
     assert (value + 1).kind == DOUBLE
     assert (value < 2).kind == np.dtype(bool)
     assert value.size(0).kind == WHOLE
+
+
+def test_what_no_output_is_made_of_is_left_out():
+    graph = Graph()
+    value = graph.input("x", FLOAT, ["n"])
+    kept = value + np.arange(3, dtype=np.float32)
+    _ = kept * np.arange(1000, dtype=np.float32)[:1]
+    graph.output("y", kept, ["n"])
+    model = graph.model()
+    assert [node.op_type for node in model.graph.node] == ["Add", "Identity"]
+    assert len(model.graph.initializer) == 1

@@ -1,6 +1,7 @@
 """What 8 bits cost: measured on speakers that nobody who predicts them knows, and written down."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import onnx_fakes  # noqa: F401  skips where the extra is missing
@@ -15,9 +16,12 @@ from undertone.errors import UndertoneError
 from undertone.evaluation.score import score_rows
 from undertone.experiment import rounding
 from undertone.experiment.rounding import cost_of_rounding
+from undertone.models.heads import Constant
 from undertone.pipeline import Resources
 from undertone.recogniser.folder import load
 from undertone.serving.onnx import parity
+from undertone.systems.fitted import OnVectors
+from undertone.systems.view import View
 from undertone.tasks import Classes
 
 EMOTIONS = ("anger", "neutral")
@@ -108,22 +112,7 @@ def test_the_difference_is_paired_and_by_speaker(home, monkeypatch):
 
 
 def test_a_model_without_weights_to_round_is_refused(home, model):
-    recogniser = load(model)
-    constant = rounding.Recogniser(
-        recogniser.inputs,
-        recogniser.shape,
-        recogniser.task,
-        "constant",
-        rounding_constant(recogniser),
-        notes=recogniser.notes,
-    )
+    fitted = OnVectors(View(), Constant(np.array([0.5, 0.5])))
+    constant = replace(load(model), system="constant", fitted=fitted)
     with pytest.raises(UndertoneError, match="no encoder whose weights could be rounded"):
         cost_of_rounding(constant, f"all={home / 'all.csv'}", folds=2, resources=QUIET)
-
-
-def rounding_constant(recogniser):
-    from undertone.models.heads import Constant
-    from undertone.systems.fitted import OnVectors
-    from undertone.systems.view import View
-
-    return OnVectors(View(), Constant(np.full(len(recogniser.task.outputs), 0.5)))

@@ -372,7 +372,9 @@ def test_a_model_of_intensities_is_trained_saved_and_served(folder, resources, t
     lines = CliRunner().invoke(
         app, ["predict", str(tmp_path / "model"), recordings[0], "--format", "csv"]
     )
-    assert lines.stdout.splitlines()[0] == "file,happy,sad,anger,surprise,disgust,fear,error,note"
+    assert lines.stdout.splitlines()[0] == (
+        "file,happy,sad,anger,surprise,disgust,fear,doubt,error,note"
+    )
 
 
 def test_two_runs_on_intensities_are_compared(run, tmp_path):

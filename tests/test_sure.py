@@ -24,7 +24,7 @@ from undertone.features import log_mel, spoken
 from undertone.models.conformal import HeldOut, effective, in_set, strangeness, threshold
 from undertone.models.familiar import Familiar, distance_from
 from undertone.recogniser.folder import load
-from undertone.serving.predict import predict
+from undertone.serving.predict import Prediction, predict
 from undertone.serving.sureness import UNSURE, Judge, Terms
 from undertone.systems.fitted import OnVectors
 from undertone.systems.held_out import held_out, smaller
@@ -458,6 +458,16 @@ def test_terms_that_make_no_sense_are_one_message(
     told = capsys.readouterr().err
     assert message in told
     assert "Traceback" not in told
+
+
+def test_amounts_anyway_are_printed_as_an_answer():
+    from undertone.cli.printing import _said
+
+    anyway = Prediction("a.wav", {"arousal": 0.5}, None, doubt="no speech")
+    assert list(_said(anyway)) == [None, "(no speech)", "arousal 0.500"]
+    assert anyway.to_dict()["arousal"] == 0.5
+    held = Prediction("a.wav", doubt="no speech")
+    assert list(_said(held)) == [None, "no answer (no speech)"]
 
 
 def test_a_head_without_a_scale_knows_no_distance(model):

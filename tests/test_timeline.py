@@ -186,7 +186,6 @@ def test_windows_in_doubt_have_no_emotion_unless_anyway(recogniser, call, tmp_pa
     anyway = timeline(recogniser, tmp_path / "odd.wav", where=where, terms=Terms(anyway=True))
     assert anyway.to_frame()["emotion"].notna().tolist() == [True, True, False]
     assert anyway.to_frame()["doubt"].tolist() == frame["doubt"].tolist()
-    assert "of speech in" in page.sentence(heard)
 
 
 def test_a_timeline_keeps_to_the_terms_and_goes_on_where_it_was(recogniser, call, tmp_path):
@@ -196,8 +195,7 @@ def test_a_timeline_keeps_to_the_terms_and_goes_on_where_it_was(recogniser, call
     sets = timeline(model, call, where=ENERGY, kept=kept, terms=Terms(coverage=0.95))
     assert set(sets.columns) - set(plain.columns) == {"set"}
     assert sets.to_frame()["set"].notna().all()
-    shown = sets.to_frame()[["emotion", "p_high", "doubt"]]
-    pd.testing.assert_frame_equal(shown, plain.to_frame()[["emotion", "p_high", "doubt"]])
+    pd.testing.assert_frame_equal(sets.to_frame().drop(columns="set"), plain.to_frame())
     sure = max(float(track.values.max()) for track in plain.tracks)
     unsure = timeline(model, call, where=ENERGY, terms=Terms(min_probability=min(1.0, sure + 1e-6)))
     assert unsure.to_frame()["doubt"].eq("unsure").all()

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import soundfile
 from plan_fakes import data_of
+from serving_fakes import voice
 from text_fakes import WORDS, write_text_encoder
 from typer.testing import CliRunner
 
@@ -44,8 +45,8 @@ def home(tmp_path_factory):
         for number in range(N_EACH):
             name, good = f"s{speaker}-{number:02d}", rng.random() < 0.5
             arousal = float(rng.uniform(-1, 1))
-            tone = np.sin(2 * np.pi * (200 + 20 * speaker) * np.arange(6400) / audio.SAMPLE_RATE)
-            noise = rng.normal(0, 0.02, 6400)
+            tone = 10 * voice(200 + 20 * speaker, 0.4)
+            noise = rng.normal(0, 0.004, 6400)
             soundfile.write(
                 folder / f"{name}.wav", 0.3 * 10 ** (arousal / 2) * tone + noise, audio.SAMPLE_RATE
             )
@@ -168,7 +169,9 @@ def test_how_many_recordings_had_no_words_is_said(model, home):
     assert "1 of 2 recordings had no transcript: the voice alone answered" in done.stderr
     done = run("predict", model, *files, "--format", "csv")
     rows = list(csv.DictReader(io.StringIO(done.stdout)))
-    assert [set(row) for row in rows] == [{"file", "arousal", "valence", "error", "note"}] * 2
+    assert [set(row) for row in rows] == [
+        {"file", "arousal", "valence", "doubt", "error", "note"}
+    ] * 2
     assert "2 of 2 recordings had no transcript" in done.stderr
 
 

@@ -20,6 +20,7 @@ from undertone.errors import UndertoneError, tell
 AHEAD = 6  # choices that wait
 FEW = 3  # at which more are made
 AT_RANDOM = "drawn at random, while the recordings are still being listened to"
+IN_A_HURRY = "drawn at random: the next choices are not ready yet"
 AGAIN = "another rater listens to it, too: it tells how far you agree"
 
 
@@ -182,7 +183,8 @@ class Chooser:
             done[self.speakers[i]] = done.get(self.speakers[i], 0) + 1
         fewest = min(done.get(self.speakers[i], 0) for i in new)
         candidates = [i for i in new if done.get(self.speakers[i], 0) == fewest]
-        return Choice(int(self._rng.choice(candidates)), AT_RANDOM)
+        why = AT_RANDOM if self.space is None else IN_A_HURRY
+        return Choice(int(self._rng.choice(candidates)), why)
 
     def _free(self, known: Known, besides: Collection[int]) -> set[int]:
         given = set(known.labels) - set(known.others)  # by the corpus: nobody need hear them

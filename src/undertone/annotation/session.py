@@ -70,9 +70,7 @@ class Session:
         self.aim, self.sliders, self.sounds = aim, sliders, Sounds()
         self.number = {clip.utterance: i for i, clip in enumerate(clips.clips)}
         self._leases: dict[int, Lease] = {}
-        self._unplayed: set[int] = (
-            set()
-        )  # in this session: what was mended may be heard in the next
+        self._unplayed: set[int] = set()  # in this session: it may be mended before the next
         self._reasons: dict[int, str] = {}
         self._lock = threading.RLock()
         self._raters: tuple[int, Raters] | None = None

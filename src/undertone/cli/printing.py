@@ -175,9 +175,12 @@ def print_table(predictions: Iterable["Prediction"]) -> bool:
 
 def _said(p: "Prediction") -> Iterator[str | None]:
     """An emotion, or why there is none; the set that a coverage asks for; the values."""
+    from undertone.serving.sureness import UNSURE
+
     yield p.emotion
     if p.doubt is not None:
-        yield f"({p.doubt})" if p.emotion or p.intervals else f"no answer ({p.doubt})"
+        held_back = p.emotion is None and (not p.values or p.doubt == UNSURE)
+        yield f"no answer ({p.doubt})" if held_back else f"({p.doubt})"
     if p.within is not None:
         yield f"{{{', '.join(p.within)}}}"
     for name, value in p.values.items():

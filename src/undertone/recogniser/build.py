@@ -57,8 +57,6 @@ from undertone.systems.table import (
 from undertone.tasks import CHOICE
 from undertone.training.normalise import fit_normaliser, unchanged
 
-MOST_HELD_OUT = 2_000  # labels of a fold to amounts, whose smaller fits only the card asks for
-
 
 @dataclass(frozen=True)
 class Sealed:
@@ -240,7 +238,7 @@ class Build:
         for cell in self.plan.cells[:-1]:
             problem = self.plan.problem(cell, self._material(cell))
             fitted = self.row.fit(problem, self._settings)
-            if self.data.task.kind != CHOICE and len(problem.budget) <= MOST_HELD_OUT:
+            if self.data.task.kind != CHOICE:
                 fitted = self._held_out(problem, fitted)
             tested.add(problem, fitted)
             progress.advance("fits")

@@ -24,7 +24,7 @@ from undertone.systems.problem import Problem
 from undertone.tasks import CHOICE, Task
 
 MOST_READ = 200  # recordings that are read again where frames do not tell speech
-Hears = Callable[[str], spoken.Evidence]
+Hears = Callable[[str], spoken.Evidence | None]
 
 
 @dataclass
@@ -83,25 +83,27 @@ class Tested:
     def doubts(self, data: Data) -> dict[str, str]:
         """What speaks against judging an utterance, or "", by name, of all or of some of them."""
         hears, some = _ear(data), self.names
-        if hears is None:
-            return {}
         if data.frames.extractor != "log_mel" and len(some) > MOST_READ:
             some = [some[i] for i in np.linspace(0, len(some) - 1, MOST_READ).astype(int)]
         found = {}
         for name in some:
-            doubt = spoken.doubt_of(hears(name))
-            found[name] = doubt.what if doubt else UNLIKE if name in self.unlike else ""
+            if (evidence := hears(name)) is not None:
+                doubt = spoken.doubt_of(evidence)
+                found[name] = doubt.what if doubt else UNLIKE if name in self.unlike else ""
         return found
 
 
-def _ear(data: Data) -> Hears | None:
-    """What tells the evidence of an utterance; None where there is no sound to hear."""
+def _ear(data: Data) -> Hears:
+    """What tells the evidence of an utterance; None of one whose sound is not there."""
     frames = data.frames
     if frames.extractor == "log_mel":
         return lambda name: spoken.evidence_of(frames.frames(name), frames.columns)
-    try:
-        recordings = recordings_of(data.corpus)
-        read(next(iter(recordings.values())))
-    except (UndertoneError, OSError, KeyError, StopIteration):
-        return None
-    return lambda name: spoken.hear(read(recordings[name]))
+    recordings = recordings_of(data.corpus)
+
+    def hear(name: str) -> spoken.Evidence | None:
+        try:
+            return spoken.hear(read(recordings[name]))
+        except (UndertoneError, OSError, KeyError):
+            return None
+
+    return hear

@@ -131,7 +131,9 @@ function draw() {
     const isSecond = second === name, isFirst = chosen === name;
     part.textContent = parts[name] ? `${Math.round((100 * parts[name]) / total)} %` : isSecond ? "second" : "";
     button.classList.toggle("chosen", Boolean(parts[name]) || isFirst || isSecond);
-    button.setAttribute("aria-pressed", String(Boolean(parts[name]) || isFirst || isSecond));
+    // What saves at once is no switch, and is not announced as one.
+    if (choosing || second || (about && about.sliders)) button.setAttribute("aria-pressed", String(Boolean(parts[name]) || isFirst || isSecond));
+    else button.removeAttribute("aria-pressed");
   }
   get("mixed").setAttribute("aria-pressed", String(choosing === "mixed"));
   get("second").setAttribute("aria-pressed", String(choosing === "second" || second !== null));

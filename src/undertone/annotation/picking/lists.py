@@ -60,6 +60,7 @@ def check_out(path: Path) -> None:
             f"{path} is there already, and may hold labels: choose another --out, or count them "
             f"with --labels {path}"
         )
+    atomic.check_writable(path)
 
 
 def write(listed: Sequence[Listed], path: Path, *, served_at: str = LOCAL_FILES) -> None:

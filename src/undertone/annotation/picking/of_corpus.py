@@ -6,9 +6,10 @@ Out: ``OfCorpus``: picks by name with their reasons, and in sentences what was p
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -125,7 +126,7 @@ def pick_of_corpus(
     return OfCorpus(listed, len(labels), notes)
 
 
-def _listed(row: dict[str, object], root: Path, why: str) -> Listed:
+def _listed(row: Mapping[Any, Any], root: Path, why: str) -> Listed:
     file, speaker = str(row["file"]), row["speaker"]
     return Listed(
         utterance=str(row["utterance"]),

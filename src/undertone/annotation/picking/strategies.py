@@ -14,6 +14,7 @@ from undertone.annotation.picking.situation import Situation
 from undertone.errors import UndertoneError
 
 FIRST = 10  # labels, before which no model is asked
+UNTYPICAL = 0.05  # of the candidates, which are never far enough
 UNSURE = 0.25  # of the candidates, among which a batch is spread
 LEAST_UNSURE = 5  # times a batch, where a quarter of the candidates is less
 NEAREST = 3  # to the centre of a group, among which the speaker who was heard least is taken
@@ -113,7 +114,7 @@ def _typical_of(size: int, n_labelled: int) -> str:
 
 
 def farthest(situation: Situation, n: int, beside: Sequence[int] = ()) -> Chosen:
-    """Each as far as can be from whatever is labelled or picked.
+    """Each as far as can be from whatever is labelled or picked; the least typical come last.
 
     k-centre: Sener and Savarese, "Active learning for convolutional neural networks: a core-set
     approach", ICLR 2018, arXiv 1708.00489. The first is drawn.
@@ -129,6 +130,9 @@ def farthest(situation: Situation, n: int, beside: Sequence[int] = ()) -> Chosen
     distance = np.full(len(candidates), np.inf)
     for centre in space.near[[*situation.labelled, *beside]]:
         distance = np.minimum(distance, ((points - centre) ** 2).sum(axis=1))
+    if len(candidates):
+        typicality = space.typicality[candidates]
+        distance[typicality < np.quantile(typicality, UNTYPICAL)] *= SMALL
     chosen: Chosen = []
     for _ in range(min(n, len(candidates))):
         if np.isinf(distance).all():

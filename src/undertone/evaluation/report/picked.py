@@ -17,6 +17,7 @@ from undertone.evaluation.report.result import Compared, CurveResult, Picked
 from undertone.evaluation.report.tables import NOTHING, Row, Table
 
 GOAL = 100  # labels of the rival that are to be matched
+N_GOALS = 4  # of the table
 
 
 def goal_of(result: CurveResult) -> int:
@@ -27,7 +28,11 @@ def goal_of(result: CurveResult) -> int:
 def verdict_on_picks(result: CurveResult, picked: Picked) -> str:
     """A sentence for every strategy: what it saves; and where it is worse than random."""
     goal = goal_of(result)
-    said = [_saved(result, picked, one, goal) for one in _strategies(result, picked)]
+    said = [
+        _saved(result, picked, one, goal)
+        for one in _strategies(result, picked)
+        if one.kind != "control"  # which needs the truth
+    ]
     return f"{' '.join(said)} {result.where}."
 
 
@@ -80,7 +85,7 @@ def tables_of_picks(result: CurveResult) -> Iterator[Table]:
 
 
 def _needed(result: CurveResult, picked: Picked) -> Table:
-    goals = [b for b in result.budgets if b > result.budgets[0]]
+    goals = sorted(result.budgets[::-2][:N_GOALS])
     return Table(
         title="Labels that each strategy needs to be as good as honest random",
         headings=("as good as random with …", *(str(goal) for goal in goals)),

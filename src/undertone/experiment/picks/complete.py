@@ -150,7 +150,7 @@ def _result(
     picked = Picked(
         rival=RANDOM,
         found=_found(kept, loops),
-        system=f"{system.label}. {system.description}",
+        system=f"{system.label} ({system.description.rstrip('.')})",
         batch=kept.replays.batch,
     )
     shown = run.result(of_system, curves, seconds, compared=_rows(kept, run))

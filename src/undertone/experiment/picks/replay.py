@@ -90,10 +90,11 @@ class OfFold:
         plan = replays.plan
         normaliser = unchanged(len(plan.frames.columns), stride=plan.shape.stride)
         material = plan.material(fold, normaliser)
-        self.names = sorted(material.crowd)
-        crowd = {name: material.crowd[name] for name in self.names}
+        known = plan.truth.keys() & replays.heard.vectors.keys()
+        self.names = sorted(known & material.crowd.keys())  # what may be picked
+        in_order = [*self.names, *sorted(material.crowd.keys() - known)]
+        crowd = {name: material.crowd[name] for name in in_order}
         self.material: Material = replace(material, crowd=crowd)
-        self.hidden = np.array([name not in plan.truth for name in self.names])  # nobody knows it
 
     def replay(self, job: Job) -> Replayed:
         """Go through a loop, and test at every budget."""
@@ -115,8 +116,7 @@ class OfFold:
             return self._drawn(job)[:most]
         outputs, seed = self.replays.plan.task.outputs, self.seed_of(job)
         labels: dict[int, str] = {}
-        skip = np.flatnonzero(self.hidden).tolist()
-        most = min(most, int((~self.hidden).sum()))
+        most = min(most, len(self.names))
         while len(labels) < most:
             n = min(self.replays.batch, most - len(labels))
             picks = pick(
@@ -125,7 +125,6 @@ class OfFold:
                 emotions=outputs,
                 n=n,
                 strategy=job.strategy,
-                skip=skip,
                 seed=seed,
             )
             labels |= {one.index: outputs[self.truth[one.index]] for one in picks}
@@ -137,17 +136,15 @@ class OfFold:
 
     def _drawn(self, job: Job) -> np.ndarray:
         """An order at random as labels come, or balanced over the emotions by their truth."""
-        known = np.flatnonzero(~self.hidden)
         asked = Asked(0, job.draw, job.fold, self.replays.plan.seed)
         if job.strategy == RANDOM:
-            return known[asked.rng(job.fold, job.draw, 5, 0).permutation(len(known))]
-        return known[balanced_order(self.truth[known], asked.rng(job.fold, job.draw, 1))]
+            return asked.rng(job.fold, job.draw, 5, 0).permutation(len(self.names))
+        return balanced_order(self.truth, asked.rng(job.fold, job.draw, 1))
 
     @cached_property
     def truth(self) -> np.ndarray:
-        """(n_utterances,) positions of the emotions; 0 where it is hidden from us, too."""
-        known = self.replays.plan.truth
-        return np.array([np.argmax(known[n]) if n in known else 0 for n in self.names])
+        """(n_utterances,) positions of the emotions, of which a loop knows what it asked for."""
+        return np.array([np.argmax(self.replays.plan.truth[name]) for name in self.names])
 
     @cached_property
     def space(self) -> Space:

@@ -91,15 +91,18 @@ class Graph:
         return self.node("Range", self.constant(0, WHOLE), n, self.constant(1, WHOLE))
 
     def model(self) -> Any:
-        """The ``onnx.ModelProto``."""
+        """The ``onnx.ModelProto``, without what no output is made of."""
         import onnx
 
         import undertone
 
-        constants = [onnx.numpy_helper.from_array(a, n) for n, a in self._constants.values()]
-        graph = onnx.helper.make_graph(
-            self._nodes, "undertone", self._inputs, self._outputs, constants
-        )
+        nodes, read = self._needed()
+        constants = [
+            onnx.numpy_helper.from_array(array, name)
+            for name, array in self._constants.values()
+            if name in read
+        ]
+        graph = onnx.helper.make_graph(nodes, "undertone", self._inputs, self._outputs, constants)
         model = onnx.helper.make_model(
             graph,
             opset_imports=[onnx.helper.make_opsetid("", OPSET)],
@@ -109,6 +112,15 @@ class Graph:
         )
         onnx.checker.check_model(model)
         return model
+
+    def _needed(self) -> tuple[list[Any], set[str]]:
+        """The nodes that outputs are made of, and the names that these read."""
+        read, nodes = {value.name for value in self._outputs}, []
+        for node in reversed(self._nodes):
+            if read & set(node.output):
+                nodes.append(node)
+                read |= set(node.input)
+        return nodes[::-1], read
 
     def _name(self, what: str) -> str:
         self._n += 1

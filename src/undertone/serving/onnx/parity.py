@@ -31,7 +31,7 @@ from undertone.tasks import CHOICE, Task
 TOLERANCE = 1e-4  # of a probability; of an amount, of its range
 N_RANDOM = 50
 SHORTEST_S, LONGEST_S = 0.1, 6.0
-FEW_FRAMES_S = 0.3  # of an encoder: in shorter ones half precision itself moves an answer by 1e-4
+FEW_FRAMES_S = 0.3  # of an encoder: of fewer frames one value's half precision moves a mean
 IN_PIECES_S = 23.0  # a recording that an encoder hears in pieces
 MOST_FRAMES = 600  # of random ones
 A_BATCH = 4

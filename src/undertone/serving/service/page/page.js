@@ -55,7 +55,7 @@
   }
 
   function judged(values, note) {
-    if (!data.chooses) return { values, large: "heard", detail: note };
+    if (!data.chooses) return { values, large: "speech", detail: note || "" };
     const k = ribbons.likeliest(values);
     const sure = `${values[k].toFixed(2)} sure, where chance is ${(1 / values.length).toFixed(2)}`;
     return { values, large: data.outputs[k], detail: note ? `${sure}; ${note}` : sure };
@@ -310,6 +310,7 @@
     if (row.speech) join(track.stretches, [from, row.time], () => true);
     if (isJudged) {
       track.steps.push([from, row.time, ...values]);
+      if (about.low === null || about.high === null) scale(values);
       if (data.chooses) {
         const name = data.outputs[ribbons.likeliest(values)];
         join(track.spells, [from, row.time, name], last => last[2] === name);
@@ -324,6 +325,12 @@
     else if (row.speech) show({ large: row.doubt || "…", detail: row.note });
     else show({ large: "no speech", detail: mine.isMute ? "Nothing is heard: is the microphone muted?" : "" });
     draw();
+  }
+
+  // Amounts without a scale are drawn from the least to the most that was heard.
+  function scale(values) {
+    data.low.fill(Math.min(data.low[0], ...values));
+    data.high.fill(Math.max(data.high[0], ...values));
   }
 
   function join(list, next, same) {
