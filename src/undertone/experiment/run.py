@@ -27,7 +27,7 @@ from undertone.corpora.folds import Fold, draw_labels, largest_budget
 from undertone.corpora.official import folds_of, parts_of
 from undertone.corpora.pool import Pool, pool
 from undertone.corpora.skew import parse_skew, skewed
-from undertone.errors import describe_some, tell
+from undertone.errors import tell
 from undertone.evaluation.apart import ceilings_apart, trace_apart
 from undertone.evaluation.ceiling import Ceiling
 from undertone.evaluation.curves import Curves, Key
@@ -37,6 +37,7 @@ from undertone.evaluation.report.result import Adapted, Compared, CurveResult, S
 from undertone.evaluation.vault import Looked, Vault, look_at_curves
 from undertone.experiment import folder
 from undertone.experiment.distilling import refuse_heard
+from undertone.experiment.heard import chosen_on_tested, encoders_of, teacher_note
 from undertone.experiment.opened import (
     as_named_at_home,
     of_vault,
@@ -48,9 +49,8 @@ from undertone.experiment.pretrained import pretraining_table, unbeaten
 from undertone.experiment.settings import ALL, CurveSettings
 from undertone.experiment.stored import Sweep, layer_notes
 from undertone.experiment.word_notes import word_notes
-from undertone.features.name import parse
 from undertone.features.store import FrameTable
-from undertone.features.upstream.source import Upstream, find
+from undertone.features.upstream.source import Upstream
 from undertone.pipeline import Resources
 from undertone.reading import (
     Guard,
@@ -395,7 +395,7 @@ class Run:
             seconds=seconds,
             warnings=(
                 *filter(None, [self.task.caveat]),
-                *dict.fromkeys([*findings, *self._chosen_on_tested(encoders)]),
+                *dict.fromkeys([*findings, *chosen_on_tested(encoders, self.corpus, self.folds)]),
                 *unbeaten(pretrainings),
             ),
             audit=tuple(self.findings),
@@ -407,7 +407,7 @@ class Run:
                 *([BY_VIDEO] if self.corpus.unit == "video" else []),
                 *filter(None, [describe(self.folds, self.corpus, self.task)]),
                 *layer_notes(sweep),
-                *self._teacher_note(),
+                *teacher_note(settings),
                 *how_drawn(
                     sweep.plan, "" if settings.picks.asked else settings.draw, settings.skew
                 ),
@@ -442,31 +442,6 @@ class Run:
     def _across_note(self) -> Iterator[str]:
         if self.corpus.members:
             yield across.note(self.corpus, transductive=self.settings.transductive)
-
-    def _chosen_on_tested(self, encoders: Sequence[Upstream]) -> Iterator[str]:
-        """A sentence for each encoder whose size was chosen on labels of speakers tested here."""
-        tested = {speaker for fold in self.folds for speaker in fold.test_speakers}
-        by_corpus = {self.corpus.name: tested} | {
-            m.corpus.name: set(m.corpus.speakers) for m in self.corpus.members if m.tested
-        }
-        for encoder in encoders:
-            chosen = encoder.cut.chosen if encoder.cut else None
-            if chosen is None:
-                continue
-            if known := sorted(by_corpus.get(chosen.corpus, set()) & set(chosen.speakers)):
-                yield (
-                    f"the number of layers of the encoder in {encoder.folder} was chosen on "
-                    f"labels of tested speakers ({describe_some(known)}): scores are optimistic"
-                )
-
-    def _teacher_note(self) -> Iterator[str]:
-        if (name := self.settings.teacher) is not None:
-            teacher = find(name.every_layer())
-            yield (
-                f"The teacher is {name} (digest {teacher.digest[:16]}): it is heard while taught "
-                "systems are fitted, never while they predict. It saw the labels of the budget and "
-                "no others."
-            )
 
     def _sources(self) -> Iterator[Source]:
         """Corpora with what was done with them; of joined ones each by itself."""
@@ -513,9 +488,3 @@ def role_of(member: Member) -> str:
     if member.trains and member.tested:
         return "tested by the others"
     return "learned from" if member.trains else "tested"
-
-
-def encoders_of(settings: CurveSettings) -> list[Upstream]:
-    """Pre-trained encoders that a run hears: of its frames, and of the teacher."""
-    names = [parse(settings.features), settings.teacher]
-    return [find(name.every_layer()) for name in names if name and name.is_upstream]
