@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import soundfile
-from serving_fakes import RATE, listener
+from serving_fakes import RATE, listener, voice
 
 from undertone.recogniser.folder import Recogniser
 from undertone.serving.live import LiveConfig
@@ -75,11 +75,9 @@ def served(
 
 
 def speech(seconds: float, f0_hz: float = 150.0, rate: int = RATE) -> np.ndarray:
-    """(n_samples,) int16: harmonics in syllables, which the detector takes for speech."""
-    time_s = np.arange(round(seconds * rate)) / rate
-    pulses = sum(np.sin(2 * np.pi * k * f0_hz * time_s) / k for k in range(1, 12))
-    waveform = 0.1 * pulses * (0.05 + np.sin(2 * np.pi * 2 * time_s) ** 2)
-    return np.round(32_767 * waveform).astype(np.int16)
+    """(n_samples,) int16 of a voice, which the detector takes for speech."""
+    waveform = 2 * voice(f0_hz, seconds, rate)
+    return np.round(32_767 * waveform).clip(-32_768, 32_767).astype(np.int16)
 
 
 def noise(seconds: float, rate: int = RATE) -> np.ndarray:

@@ -52,13 +52,13 @@ def listener(deadly_hz: float = np.inf) -> Recogniser:
     return Recogniser(inputs, EncoderConfig(), Classes(EMOTIONS), "height", fitted)
 
 
-def voice(f0_hz: float, seconds: float) -> np.ndarray:
+def voice(f0_hz: float, seconds: float, rate: int = RATE) -> np.ndarray:
     """(n_samples,) what moves as speech does: a gliding voice, two resonances, four syllables a s.
 
     The mean of its F0, as a logarithm, is that of ``f0_hz``.
     """
-    time_s = np.arange(round(seconds * RATE)) / RATE
-    phase = 2 * np.pi * f0_hz * np.cumsum(2 ** (np.sin(2 * np.pi * 3 * time_s) / 6)) / RATE
+    time_s = np.arange(round(seconds * rate)) / rate
+    phase = 2 * np.pi * f0_hz * np.cumsum(2 ** (np.sin(2 * np.pi * 3 * time_s) / 6)) / rate
     low_hz = 500 + 300 * np.sin(2 * np.pi * 4 * time_s)
     high_hz = 1700 + 800 * np.sin(2 * np.pi * 5 * time_s + 1)
     sound = np.zeros(len(time_s))

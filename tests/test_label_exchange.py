@@ -1,6 +1,7 @@
 """Labels to other tools and back: what goes out comes in as it was."""
 
 import json
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -9,7 +10,7 @@ from label_fakes import EMOTIONS, label, said, session_of
 from undertone import corpora
 from undertone.annotation.exchange import audiofolder
 from undertone.annotation.exchange.forms import FORMS, form_to_read, form_to_write
-from undertone.annotation.exchange.rows import exported, matched
+from undertone.annotation.exchange.rows import exported, matched, not_said_yet
 from undertone.annotation.log import now
 from undertone.cli import main
 from undertone.corpora.label_log import load
@@ -169,12 +170,24 @@ def test_the_command_exports_and_tells_agreement(session, tmp_path, capsys):
     assert "Krippendorff's alpha of emotions" in capsys.readouterr().out
     for arguments in (
         ["--export", session.log.path, "--form", "csv"],
+        ["--export", out],  # what is there may be the only table of the speakers
         ["--export", out, "--agreement"],
         ["--export", tmp_path / "x.doc"],
     ):
         with pytest.raises(SystemExit) as end:
             _run("label", "--log", session.log.path, *arguments)
         assert end.value.code == 2
+
+
+def test_what_a_log_exported_tells_it_nothing_new(session, tmp_path, capsys):
+    out, before = tmp_path / "labels.csv", session.log.path.read_bytes()
+    _run("label", "--log", session.log.path, "--export", out)
+    labels = load(session.log.path).in_force()
+    again = [replace(one, id="another", heard={}) for one in labels]
+    assert not_said_yet(again, load(session.log.path)) == []
+    other = replace(labels[0], id="another", answer="?")
+    assert not_said_yet([other], load(session.log.path)) == [other]
+    assert session.log.path.read_bytes() == before
 
 
 def _run(*arguments):

@@ -101,6 +101,34 @@ def test_a_setting_that_cannot_be_is_told(client, asked):
     assert answer.json()["error"]
 
 
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("/predict?window=2", "window"),
+        ("/timeline?windows=2", "windows"),
+        ("/timeline?window=2&window=3", "window"),
+    ],
+)
+def test_a_setting_that_is_not_there_is_refused(client, asked, said):
+    answer = send(client, as_file(speech(1)), asked)
+    assert answer.status_code == 422
+    assert re.search(rf"each once; found {said}$", answer.json()["error"])
+
+
+def test_terms_are_those_of_predict(client, tmp_path):
+    (tmp_path / "a.wav").write_bytes(as_file(speech(2)))
+    asked = "min_probability=0.999"
+    (expected,) = predict(listener(), [tmp_path / "a.wav"], min_probability=0.999)
+    answer = send(client, as_file(speech(2)), f"/predict?{asked}")
+    assert answer.json() == {**expected.to_dict(), "file": "a.wav"}
+    assert answer.json()["doubt"] == "unsure"
+    over_time = send(client, as_file(speech(2)), f"/timeline?{asked}").json()
+    assert {row["emotion"] for row in over_time["rows"]} == {None}
+    refused = send(client, as_file(speech(2)), "/predict?coverage=3")
+    assert refused.status_code == 422
+    assert "coverage" in refused.json()["error"]
+
+
 def test_what_is_no_sound_is_415(client):
     for content in (b"hello, this is a text\n" * 50, b"PK\x03\x04" + bytes(999), b"%PDF-1.7\n"):
         answer = send(client, content, name="a b.wav")

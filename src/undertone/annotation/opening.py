@@ -6,6 +6,7 @@ Out: ``Opened``: the log, its clips, the emotions asked for; a rater who is alon
 
 import contextlib
 import getpass
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,7 +153,7 @@ def alone(log: Path, rater: str) -> Iterator[None]:
         UndertoneError: another one is at work.
     """
     folder = kept_of(log)
-    safe = "".join(c if c.isalnum() else "_" for c in rater)
+    safe = hashlib.sha256(rater.encode()).hexdigest()[:16]  # no two raters share it
     lock = filelock.FileLock(folder / f".rater-{safe}{atomic.LOCK}")
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -227,9 +228,11 @@ def _check_is_of(log: Log, clips: Clips, path: Path) -> list[str]:
             f"{describe_some(map(printable, lost))}"
         )
     sounds, changed = Sounds(), []
+    # A label that was imported tells no digest; what its clip was when it was played holds for it.
+    known = {one.utterance: d for one in log.labels.values() if (d := one.heard.get("digest"))}
     looked_at = [label for label in labels if label.utterance in by_name][-LOOKED_AT:]
     for label in looked_at:
-        heard = label.heard.get("digest")
+        heard = known.get(label.utterance)
         with contextlib.suppress(UndertoneError):  # gone: told when it is to be played
             if heard and sounds.digest(by_name[label.utterance]) != heard:
                 changed.append(label.utterance)

@@ -140,11 +140,13 @@ def _tell(found: "Opened") -> None:
 def _export(log: Path, out: Path, form: str | None) -> None:
     from undertone.annotation.exchange.forms import form_to_write
     from undertone.annotation.exchange.rows import exported
+    from undertone.atomic import check_free
     from undertone.corpora.label_log.log import load
 
     written_as = form_to_write(out, form)
     if out.resolve() == log.resolve():
         raise UndertoneError(f"--export {out} is the log itself: choose another place")
+    check_free(out, "--export")
     read = load(log)
     for line in read.told():
         tell(line)
@@ -153,7 +155,7 @@ def _export(log: Path, out: Path, form: str | None) -> None:
 
 def _import(what: "What", source: Path, form: str | None) -> None:
     from undertone.annotation.exchange.forms import form_to_read
-    from undertone.annotation.exchange.rows import matched
+    from undertone.annotation.exchange.rows import matched, not_said_yet
     from undertone.annotation.log import now
     from undertone.annotation.opening import opened
 
@@ -164,7 +166,7 @@ def _import(what: "What", source: Path, form: str | None) -> None:
     labels, told = matched(
         rows, found.clips.clips, emotions=found.emotions, at=now(), source=source.name
     )
-    n_new = sum(found.log.label(one) for one in labels)
+    n_new = sum(found.log.label(one) for one in not_said_yet(labels, found.log.refresh()))
     for line in told:
         tell(line)
     known = len(labels) - n_new

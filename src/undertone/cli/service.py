@@ -74,6 +74,7 @@ def serve(
     settings = LiveConfig(window_s=window, detector=speech.chosen(detector))
     recogniser, named, card = _loaded(model)
     workers = max(2, available_cores()) if workers is None else workers
+    running.check_names(name or ())
     names = (*(name or ()), *([] if running.is_loopback(host) else [host]))
     service = Service(recogniser, named, workers, limits, settings, names, card)
     opened = running.open_port(

@@ -152,6 +152,17 @@ def matched(
     return labels, told
 
 
+def not_said_yet(labels: Iterable[Label], log: Log) -> list[Label]:
+    """Labels that say something else than what their raters say in the log already."""
+    said = {(one.rater, one.utterance): _content(one) for one in log.in_force()}
+    return [one for one in labels if said.get((one.rater, one.utterance)) != _content(one)]
+
+
+def _content(label: Label) -> tuple[Any, ...]:
+    shares = {name: round(share, 5) for name, share in label.shares.items() if share}
+    return label.answer, shares, dict(label.amounts)
+
+
 def _label(row: Row, clip: Clip, at: str, source: str) -> Label:
     said = [row.rater, clip.utterance, row.answer, sorted(row.shares.items())]
     said.append(sorted(row.amounts.items()))

@@ -6,6 +6,7 @@ Out: an application for any ASGI server; ``running`` starts one.
 
 import asyncio
 import contextlib
+import inspect
 from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -18,6 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from undertone import __version__
+from undertone.errors import printable
 from undertone.serving.live import LiveConfig
 from undertone.serving.service.about import about
 from undertone.serving.service.admission import Admission
@@ -30,6 +32,7 @@ from undertone.serving.service.refusals import BROKEN, TITLES, UNUSABLE, Refusal
 from undertone.serving.service.stream import serve_stream
 from undertone.serving.service.uploads import received
 from undertone.serving.service.workers import Workers
+from undertone.serving.sureness import Terms
 
 if TYPE_CHECKING:
     from undertone.recogniser.folder import Recogniser
@@ -65,6 +68,11 @@ Channel = Annotated[str, Query(description="mix, or a number from 1 on", max_len
 EachChannel = Annotated[str, Query(description="mix, each, or a number from 1 on", max_length=8)]
 Window = Annotated[float, Query(description="seconds that are heard at once", ge=0.5, le=600)]
 Hop = Annotated[float, Query(description="seconds from window to window", ge=0.1, le=600)]
+Coverage = Annotated[
+    float | None, Query(description="share of answers whose set holds the truth, as .9")
+]
+Least = Annotated[float | None, Query(description="of a probability, below it no emotion is named")]
+Anyway = Annotated[bool, Query(description="answer whatever speaks against it")]
 Detector = Annotated[
     str, Query(description="of speech: silero, energy, or auto: the service's", max_length=16)
 ]
@@ -116,6 +124,7 @@ class Service:
     async def answer(self, request: Request, kind: type[Any], **settings: Any) -> Response:
         """Receive a recording and have it heard."""
         address = request.client.host if request.client else ""
+        _check_settings(request)
         self.admission.check(address)
         async with received(request, self.limits) as upload:
             with self.admission.request():
@@ -135,6 +144,22 @@ class Service:
             "waiting": self.pool.n_waiting,
             "streams": self.admission.n_streams,
         }
+
+
+def _check_settings(request: Request) -> None:
+    """Refuse settings that the address does not have, and those that are told twice.
+
+    Raises:
+        Refusal: there are such.
+    """
+    known = {"name", *inspect.signature(request.scope["endpoint"]).parameters} - {"request"}
+    told = [name for name, _ in request.query_params.multi_items()]
+    if odd := sorted({name for name in told if name not in known or told.count(name) > 1}):
+        raise Refusal(
+            UNUSABLE,
+            f"{request.url.path} has the settings {', '.join(sorted(known))}, each once; found "
+            f"{', '.join(map(printable, odd))}",
+        )
 
 
 async def unless_gone(request: Request, work: Awaitable[Any]) -> Any:
@@ -177,9 +202,17 @@ def make_app(service: Service) -> Guard:
 
 def _add_answers(app: FastAPI, service: Service) -> None:
     @app.post("/predict", responses=REFUSED, openapi_extra=BODY)
-    async def predict(request: Request, channel: Channel = "mix") -> Response:
+    async def predict(
+        request: Request,
+        *,
+        channel: Channel = "mix",
+        coverage: Coverage = None,
+        min_probability: Least = None,
+        answer_anyway: Anyway = False,
+    ) -> Response:
         """One answer for a recording: the row that `undertone predict --format jsonl` prints."""
-        return await service.answer(request, OneAnswer, channel=channel)
+        terms = Terms(coverage, min_probability, answer_anyway)
+        return await service.answer(request, OneAnswer, terms=terms, channel=channel)
 
     @app.post("/timeline", responses=REFUSED, openapi_extra=BODY)
     async def timeline(
@@ -189,10 +222,14 @@ def _add_answers(app: FastAPI, service: Service) -> None:
         window: Window = 4.0,
         hop: Hop = 1.0,
         detector: Detector = "auto",
+        coverage: Coverage = None,
+        min_probability: Least = None,
+        answer_anyway: Anyway = False,
     ) -> Response:
         """Emotions over time: `rows` are those that `undertone timeline` writes."""
         chosen = service.settings.detector if detector == "auto" else detector
-        settings = {"window_s": window, "hop_s": hop, "detector": chosen}
+        terms = Terms(coverage, min_probability, answer_anyway)
+        settings = {"window_s": window, "hop_s": hop, "detector": chosen, "terms": terms}
         return await service.answer(request, OverTime, channel=channel, **settings)
 
     @app.websocket("/stream")

@@ -6,7 +6,7 @@ Out: ``Outcome``: a status of HTTP and plain values, which can be sent back.
 
 import re
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from undertone.serving.service.refusals import (
     UNAVAILABLE,
     UNUSABLE,
 )
+from undertone.serving.sureness import Judge, Terms
 
 if TYPE_CHECKING:
     from undertone.recogniser.folder import Recogniser
@@ -34,6 +35,7 @@ class OneAnswer:
     path: Path
     name: str  # that the client gave it
     max_s: float
+    terms: Terms = field(default_factory=Terms)
     channel: str = "mix"
 
 
@@ -44,6 +46,7 @@ class OverTime:
     path: Path
     name: str
     max_s: float
+    terms: Terms = field(default_factory=Terms)
     channel: str = "mix"
     window_s: float = 4.0
     hop_s: float = 1.0
@@ -106,7 +109,8 @@ def _one_answer(recogniser: "Recogniser", job: OneAnswer, model: str) -> Outcome
         raise UndertoneError("one row is answered: channel takes mix or a number, from 1 on")
     _check_length(job.path, job.max_s)
     (item,) = gather([job.path], channel=job.channel).items
-    row = predict_item(recogniser, item, name=model).to_dict()
+    judge = Judge.of(recogniser, job.terms)
+    row = predict_item(recogniser, item, name=model, judge=judge).to_dict()
     if row["error"]:
         raise UndertoneError(row["error"])
     row["file"] = job.name
@@ -122,7 +126,7 @@ def _over_time(recogniser: "Recogniser", job: OverTime) -> Outcome:
     settings = WindowConfig(job.window_s, job.hop_s)
     _check_length(job.path, job.max_s)
     where = Where(job.channel, job.detector)
-    heard = timeline(recogniser, job.path, settings=settings, where=where)
+    heard = timeline(recogniser, job.path, settings=settings, where=where, terms=job.terms)
     return Outcome(
         {
             "file": job.name,

@@ -11,11 +11,12 @@ import ipaddress
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import Any
 
 from undertone.errors import UndertoneError, needs
+from undertone.serving.service.guard import host_of
 
 BACKLOG = 512  # connections that wait to be taken
 
@@ -39,6 +40,20 @@ def check_host(host: str, *, is_public: bool) -> None:
         "unencrypted. Leave --host out to serve this machine alone, or add --public where that is "
         "meant"
     )
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Refuse names by which no browser can call this machine.
+
+    Raises:
+        UndertoneError: a name is none.
+    """
+    for name in names:
+        if host_of(name) != name.casefold():
+            raise UndertoneError(
+                f"--name takes what stands between http:// and the port, as my-machine.local; "
+                f"found {name!r}"
+            )
 
 
 def is_loopback(host: str) -> bool:
