@@ -13,6 +13,7 @@ from undertone.annotation.learning import told
 from undertone.annotation.learning.fitting import Lesson, learn
 from undertone.annotation.learning.forecast import NEXT, Forecast, _Rounds
 from undertone.annotation.learning.learner import Learner
+from undertone.annotation.learning.places import ASKED, HOLDS, TRIED
 from undertone.corpora.label_log import reader
 from undertone.evaluation.estimate import Estimate
 from undertone.features.name import parse
@@ -191,6 +192,10 @@ def test_the_process_listens_learns_and_ends_with_its_input(tmp_path):
         assert heard.vectors.shape[0] == 8
         assert np.isfinite(heard.vectors).all()
         assert learner.heard() is None  # told once
+        learner.finish(8, patience_s=0)  # there is nothing to wait for
+        learner.finish(7)
+        state = learner.state()  # the log holds eight, whatever was asked
+        assert (state[ASKED], state[TRIED], state[HOLDS]) == (7, 8, 8)
         learner._process.stdin.close()
         assert learner._process.wait(timeout=30) == 0
         assert learner.state()["state"] == "failed"

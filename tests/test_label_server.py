@@ -200,21 +200,21 @@ def test_clips_are_labelled_and_taken_back_by_keyboard_alone(page_server, browse
         page.keyboard.press("ArrowUp")
         until("arousal 3.5")
         page.keyboard.press("Enter")
-        until(f"Saved: {emotion}. Clip of")
+        until(f"Saved: {emotion}. Now a clip of")
     page.keyboard.press("?")
-    until("Saved: can’t tell. Clip of")
+    until("Saved: can’t tell. Now a clip of")
     page.keyboard.press("m")
     for key in ("2", "2", "1"):
         page.keyboard.press(key)
     until("sadness 67 %, anger 33 %")
     page.keyboard.press("Enter")
-    until("Saved: sadness and anger. Clip of")
+    until("Saved: sadness and anger. Now a clip of")
     page.keyboard.press("u")
     until("Taken back: sadness and anger.")
     page.keyboard.press("u")
     until("Taken back: cannot tell.")
     page.keyboard.press("x")
-    until("Saved: not speech. Clip of")
+    until("Saved: not speech. Now a clip of")
     labels = label_log.load(page_server.folder / "labels.jsonl").in_force()[before:]
     assert [one.answer for one in labels] == ["emotion"] * 3 + ["not speech"]
     assert [one.emotion for one in labels] == ["anger", "sadness", "anger", None]

@@ -16,7 +16,14 @@ LINE = re.compile(r"\[ *(\d+) s\] (.*)")
 
 @pytest.fixture(autouse=True)
 def ten_times_as_fast(monkeypatch):
-    for name in ("FIRST_LINE_S", "SHORTEST_GAP_S", "LONGEST_GAP_S", "LOOK_S"):
+    for name in (
+        "FIRST_LINE_S",
+        "SHORTEST_GAP_S",
+        "LONGEST_GAP_S",
+        "LOOK_S",
+        "AGAIN_S",
+        "RENEWED_S",
+    ):
         monkeypatch.setattr(progress, name, getattr(progress, name) / 10)
 
 
@@ -26,10 +33,9 @@ def texts(capsys) -> list[str]:
 
 def test_work_that_counts_nothing_says_that_it_goes_on(capsys):
     with alive("thinking"):
-        time.sleep(0.65)
+        time.sleep(1.65)
     said = texts(capsys)
-    assert set(said) == {"thinking"}
-    assert 2 <= len(said) <= 4
+    assert said == ["thinking"] * 2  # after a second, and ten later
     time.sleep(0.4)
     assert not texts(capsys)
 
@@ -44,12 +50,36 @@ def test_a_long_piece_repeats_what_is_known(capsys):
     with alive("thinking"), Progress() as shown:
         shown.add("files", 3)
         shown.advance("files")
-        time.sleep(0.5)
+        time.sleep(1.2)
         shown.advance("files", 2)
     said = texts(capsys)
     assert said[0] == "files 0/3"
     assert said.count("files 1/3") >= 1
     assert said[-1] == "files 3/3"
+
+
+def test_what_is_finished_is_told_once(capsys):
+    with Progress() as shown:
+        shown.add("seconds searched", 1)
+        for count in (1, 0, 0):
+            shown.advance("seconds searched", count)
+        shown.add("windows heard", 2)
+        shown.advance("windows heard", 2)
+    expected = ["seconds searched 0/1", "seconds searched 1/1"]
+    assert texts(capsys) == [*expected, "windows heard 0/2", "windows heard 2/2"]
+
+
+def test_on_a_terminal_one_line_is_renewed_and_gives_way(capsys, monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    streams = sys.stdout, sys.stderr
+    with alive("thinking"):
+        time.sleep(0.5)
+        print("an answer", file=sys.stderr)
+    assert (sys.stdout, sys.stderr) == streams
+    shown = capsys.readouterr().err
+    assert shown.count("thinking") >= 2
+    lines = [line.split("\r\x1b[K")[-1] for line in shown.split("\n")]
+    assert lines == ["an answer", ""]  # what a terminal shows in the end
 
 
 def test_lines_grow_rarer_as_work_grows_longer(monkeypatch):

@@ -16,6 +16,7 @@ from slow_fakes import slow_listener
 
 from undertone.serving.predict import predict
 from undertone.serving.service.admission import Admission
+from undertone.serving.service.card_page import card_page
 from undertone.serving.service.guard import refusal
 from undertone.serving.service.limits import Limits
 from undertone.serving.service.refusals import Refusal
@@ -341,4 +342,23 @@ def test_it_says_what_model_answers(client):
     health = client.get("/health").json()
     assert health["status"] == "ok"
     assert json.dumps(health)
-    assert client.get("/card").status_code == 200
+    card = client.get("/card")
+    assert card.headers["content-type"].startswith("text/html")
+    assert "<title>Card of fake · Undertone</title>" in card.text
+
+
+def test_a_card_is_a_page_that_no_card_can_write():
+    card = (
+        "# A *<script>* {title} `m`\n\nTold\nby **me** of a\\|b \\<i\\>.\n\n"
+        "* one\n  more\n* two\n\n"
+        "| | of |\n|---|:---:|\n| a\\|b | <img src=x> |\n\n    run <x>\n\n```\n# no heading\n```\n"
+    )
+    page = card_page(card, "<b>")
+    for evil in ("<script>*", "<img", "<x>", "<i>", "of <b>"):
+        assert evil not in page
+    assert "<title>A *&lt;script&gt;* {title} m · Undertone</title>" in page
+    assert "<p>Told by <strong>me</strong> of a|b &lt;i&gt;.</p>" in page
+    assert "<li>one more</li><li>two</li>" in page
+    assert "<th></th><th>of</th>" in page
+    assert "<td>a|b</td><td>&lt;img src=x&gt;</td>" in page
+    assert "<code># no heading</code>" in page

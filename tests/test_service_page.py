@@ -79,12 +79,20 @@ def test_a_file_is_heard_and_shown_over_time(browser, one, recording, viewport):
     with shown(browser, one, viewport) as page:
         assert page.text_content("#model") == "fake"
         assert "nobody knows" in page.text_content("#promise")
+        assert page.is_hidden("#bars")  # nothing is heard yet
         page.set_input_files("#file", recording)
         page.wait_for_selector("#spells:not([hidden])")
         assert page.text_content("#title") == recording.name
         rows = page.locator("#spells tbody tr").all_inner_texts()
-        assert [row.split()[-1] for row in rows] == ["fear", "anger"]
-        assert page.text_content("#emotion") == "fear"
+        assert [row.split()[-2] for row in rows] == ["fear", "anger"]
+        assert all(re.fullmatch(r"1?\.\d\d", row.split()[-1]) for row in rows)
+        detail = page.text_content("#detail")
+        assert re.match(r"in \d\d % of the speech, .*Of the whole recording", detail)
+        first, second = (page.locator("#spells button.time").nth(i) for i in (0, 1))
+        second.click()
+        page.wait_for_selector("#emotion:text-is('anger')")
+        first.click()
+        page.wait_for_selector("#emotion:text-is('fear')")
         page.wait_for_timeout(100)
         assert is_drawn(page, "whole")
         assert is_drawn(page, "close")

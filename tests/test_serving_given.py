@@ -239,3 +239,10 @@ def listener_folder(folder):
     folder.mkdir()
     for name in ("config.json", "model.safetensors"):
         (folder / name).write_text("{}")
+
+
+def test_a_file_that_is_not_there_is_told_without_a_corpus(tmp_path):
+    (row,) = predict(listener(), [tmp_path / "nothere.wav"])
+    assert "there is no audio file" in row.error
+    assert "nothere.wav" in row.error
+    assert "corpus" not in row.error

@@ -26,7 +26,7 @@ from undertone.models.discriminant import Discriminant
 from undertone.models.encoder import EncoderConfig
 from undertone.recogniser.folder import Inputs, Recogniser
 from undertone.serving.sureness import Terms
-from undertone.serving.timeline import WindowConfig, page, sound, timeline, turns
+from undertone.serving.timeline import WindowConfig, page, sound, summary, timeline, turns
 from undertone.serving.timeline.listening import Where
 from undertone.serving.timeline.result import Spell
 from undertone.serving.timeline.truth import Block, f1_of_changes, recall_of_time, see
@@ -170,6 +170,41 @@ def test_a_window_is_predicted_as_if_it_were_a_recording_of_its_own(recogniser, 
         np.testing.assert_allclose(values, expected, atol=1e-6)
 
 
+def test_no_speech_ends_after_the_recording_whatever_a_detector_fills_up(monkeypatch):
+    marks = (np.ones(60), 0.032)  # 1.92 s of 1.898 s
+    monkeypatch.setitem(speech.DETECTORS, "filling", lambda blocks: (list(blocks), marks)[1])
+    blocks = np.array_split(np.zeros(30_368, np.float32), 7)
+    assert speech.find_speech(blocks, "filling") == [Stretch(0, 1.898)]
+
+
+def test_shares_are_of_the_speech_and_what_is_not_judged_is_told(recogniser, call):
+    heard = timeline(recogniser, call, where=ENERGY)
+    found = summary.shares(heard)
+    assert sum(found.values()) == pytest.approx(1, abs=1e-6)
+    lasts = {s.emotion: s.end_s - s.start_s for s in heard.spells(heard.tracks[0])}
+    for name, s in lasts.items():
+        assert found[name] == pytest.approx(
+            s / heard.speech_s, abs=0.04
+        )  # half a hop may lie behind windows
+    (track,) = heard.tracks
+    doubts = ["too noisy" if w.start_s < 8 else None for w in track.windows]
+    held = track.values.copy()
+    held[[doubt is not None for doubt in doubts]] = np.nan
+    noisy = replace(heard, tracks=(replace(track, values=held, doubts=doubts),))
+    assert set(summary.shares(noisy)) == {"high"}
+    assert summary.of_the_whole(noisy).startswith("high in 5")
+    assert "no emotion named in 4" in summary.of_the_whole(noisy)
+    ((start, end, text),) = noisy.doubtful(noisy.tracks[0])
+    assert (round(start), round(end), text) == (1, 8, "too noisy")
+    assert page.drawn(noisy)["whole"]["doubt"] == "too noisy"
+
+
+def test_speech_too_short_for_a_window_is_told_as_such(recogniser, call, tmp_path):
+    (tmp_path / "turns.csv").write_text("start,end\n1,1.3\n2,6\n")
+    heard = timeline(recogniser, call, where=Where(segments=tmp_path / "turns.csv"))
+    assert heard.doubtful(heard.tracks[0]) == [(1.0, 1.3, "too short")]
+
+
 def test_windows_in_doubt_have_no_emotion_unless_anyway(recogniser, call, tmp_path):
     """Turns that are told lie where nobody speaks: a tone, and a pause."""
     t = np.arange(4 * SAMPLE_RATE) / SAMPLE_RATE
@@ -202,7 +237,7 @@ def test_a_timeline_keeps_to_the_terms_and_goes_on_where_it_was(recogniser, call
     assert unsure.to_frame()["p_high"].notna().all()
     assert not unsure.spells(unsure.tracks[0])
     assert any("give cause for doubt: unsure" in note for note in unsure.notes)
-    assert page.sentence(unsure).endswith("no emotion is probable enough.")
+    assert ": no emotion is probable enough (with a probability of" in page.sentence(unsure)
     with pytest.raises(UndertoneError, match="promise"):
         timeline(model, call, where=ENERGY, terms=Terms(coverage=0.999))
 
@@ -410,7 +445,7 @@ def test_the_command_writes_a_table_and_a_page(model, call, tmp_path, monkeypatc
     monkeypatch.chdir(tmp_path)
     assert run(monkeypatch, "timeline", model, call, "--detector", "energy", "--quiet") == 0
     printed = capsys.readouterr().out
-    assert "0:15 of speech in 0:19; the likeliest emotion is" in printed
+    assert "0:15 of speech in 0:19: high in " in printed
     rows = list(csv.DictReader((tmp_path / "call-timeline.csv").read_text().splitlines()))
     assert {row["emotion"] for row in rows} == {"high", "low"}
     assert not list(tmp_path.glob(".*kept"))
@@ -463,7 +498,8 @@ def test_the_page_follows_its_numbers_in_a_browser(recogniser, call, tmp_path):
         pytest.skip("no chromium is installed")
     heard = timeline(recogniser, call, where=ENERGY)
     text = page.render(heard, model="m", sound=None)
-    script = "document.querySelector('[data-do=next]').click();"
+    script = "document.title = document.getElementById('said').textContent;"
+    script += "document.querySelector('[data-do=next]').click();"
     script += "document.querySelector('[data-do=next]').click();"
     (tmp_path / "p.html").write_text(text.replace("</body>", f"<script>{script}</script></body>"))
     options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'p'}"]
@@ -471,6 +507,8 @@ def test_the_page_follows_its_numbers_in_a_browser(recogniser, call, tmp_path):
     shown = subprocess.run(command, capture_output=True, text=True, timeout=120).stdout
     assert '<span id="clock">0:09 of 0:19</span>' in shown or "0:10 of 0:19" in shown
     assert 'aria-live="polite">high ' in shown
+    whole = summary.of_the_whole(heard)
+    assert f"<title>{whole}</title>" in shown  # before anything was played
 
 
 def test_changes_and_delays_are_counted_as_a_hand_would():
@@ -495,6 +533,9 @@ def test_without_a_model_the_starter_answers_and_says_so(call, tmp_path, monkeyp
     monkeypatch.chdir(tmp_path)
     assert run(monkeypatch, "timeline", call, "--detector", "energy", "--quiet") == 0
     assert "the starter model answers" in capsys.readouterr().err
-    assert "by starter" in (tmp_path / "call-timeline.html").read_text()
+    text = (tmp_path / "call-timeline.html").read_text()
+    assert "by starter" in text
+    assert "learned from ten actors" in text  # the page is what gets passed on
+    assert "nobody knows" in text
     assert run(monkeypatch, "timeline", call, call, "--quiet") == 2
     assert "one recording at a time, found 2" in capsys.readouterr().err

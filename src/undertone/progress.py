@@ -2,23 +2,28 @@
 
 Everything goes to standard error, so that standard output stays what the caller asked for. Between
 the lines of a log lie two seconds at most, and of long work a tenth of the time that has passed,
-but never more than ``LONGEST_GAP_S``: where nothing is counted, a line says that work goes on.
+but never more than ``LONGEST_GAP_S``. Where nothing is counted, a line says that work goes on: on a
+terminal one that is renewed in its place, in a log one every ``AGAIN_S`` at most.
 """
 
 import contextlib
+import shutil
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 from undertone.errors import printable
 
 FIRST_LINE_S = 1.0  # so that it is there within two, with other work on the machine
 SHORTEST_GAP_S, LONGEST_GAP_S = 2.0, 15.0
+AGAIN_S = 10.0  # between lines that say nothing new
 SHARE_OF_TIME = 0.1
 LOOK_S = 0.1  # how often the heart looks whether anything was said
+RENEWED_S = 1.0  # how often the line of a terminal is
+ERASE = "\r\x1b[K"  # the line in which a terminal's cursor stands
 
 
 class Progress:
@@ -45,8 +50,8 @@ class Progress:
 
 @contextlib.contextmanager
 def alive(what: str) -> Iterator[None]:
-    """Say in a log that ``what`` goes on, whenever nothing else is said for a while."""
-    with _heart.beating(_Work(what)):
+    """Say that ``what`` goes on, whenever nothing else is said for a while."""
+    with _heart.beating(_Work(what)), _heart.making_room():
         yield
 
 
@@ -66,11 +71,35 @@ class _Heart:
         self._works: list[_Work] = []  # the innermost last
         self._began = self._last = 0.0
         self._stop = threading.Event()
+        self._has_line = False  # that stands on the terminal and is renewed
+
+    @contextlib.contextmanager
+    def making_room(self) -> Iterator[None]:
+        """Erase the line of a terminal before anything else is written there."""
+        if not sys.stderr.isatty():
+            yield
+            return
+        before = sys.stdout, sys.stderr
+        ours = sys.stdout, sys.stderr = _Erasing(before[0], self), _Erasing(before[1], self)
+        try:
+            yield
+        finally:
+            self.erase()
+            if (sys.stdout, sys.stderr) == ours:
+                sys.stdout, sys.stderr = before
+
+    def erase(self) -> None:
+        """Take the line of a terminal away."""
+        with self._lock:
+            if self._has_line:
+                self._has_line = False
+                print(ERASE, end="", file=sys.stderr, flush=True)
 
     @contextlib.contextmanager
     def beating(self, work: _Work) -> Iterator[None]:
         with self._lock:
             self._works.append(work)
+            self.erase()
             if len(self._works) == 1:
                 self._began = self._last = time.monotonic()
                 self._stop = threading.Event()
@@ -79,6 +108,7 @@ class _Heart:
             yield
         finally:
             with self._lock:
+                self.erase()
                 self._works.remove(work)
                 if not self._works:
                     self._stop.set()
@@ -90,20 +120,57 @@ class _Heart:
             line = f"[{self._last - self._began:6.0f} s] {printable(text)}"
             print(line, file=sys.stderr, flush=True)
 
-    def is_due(self) -> bool:
-        """Whether a line is to be written."""
+    def renew(self, text: str) -> None:
+        """The one line of a terminal, anew."""
+        with self._lock:
+            self._last = time.monotonic()
+            self.erase()
+            line = f"[{self._last - self._began:6.0f} s] {printable(text)}"
+            print(
+                line[: shutil.get_terminal_size().columns - 1], end="", file=sys.stderr, flush=True
+            )
+            self._has_line = True
+
+    def is_due(self, least_s: float | None = None) -> bool:
+        """Whether a line is to be written; ``least_s`` after the last one at the earliest."""
         with self._lock:
             now = time.monotonic()
             if self._last == self._began:
                 return now - self._began >= FIRST_LINE_S
             gap_s = SHARE_OF_TIME * (now - self._began)
-            return now - self._last >= min(LONGEST_GAP_S, max(SHORTEST_GAP_S, gap_s))
+            least_s = SHORTEST_GAP_S if least_s is None else least_s
+            return now - self._last >= min(LONGEST_GAP_S, max(least_s, gap_s))
 
     def _beat(self, stop: threading.Event) -> None:
         while not stop.wait(LOOK_S):
             with self._lock:
-                if not stop.is_set() and not self._works[-1].has_bars and self.is_due():
+                if stop.is_set() or self._works[-1].has_bars:
+                    continue
+                if sys.stderr.isatty():
+                    self._look_at_terminal()
+                elif self.is_due(AGAIN_S):
                     self.say(self._works[-1].text)
+
+    def _look_at_terminal(self) -> None:
+        since_s = time.monotonic() - self._last
+        if since_s >= (RENEWED_S if self._has_line else FIRST_LINE_S):
+            self.renew(self._works[-1].text)
+
+
+class _Erasing:
+    """A stream of a terminal, on which a line stands that gives way to any other."""
+
+    def __init__(self, stream: Any, heart: _Heart) -> None:
+        self._stream, self._heart = stream, heart
+
+    def write(self, text: str) -> int:
+        if text and text != ERASE and self._heart._has_line:
+            self._heart.erase()
+        written: int = self._stream.write(text)
+        return written
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 _heart = _Heart()
@@ -157,16 +224,22 @@ class _Lines(Progress):
 
     def add(self, name: str, total: int, done: int = 0) -> None:
         self._counts[name] = [done, total]
-        _heart.say(self._counted())
+        _heart.say(self._counted(name))
 
     def advance(self, name: str, count: int = 1) -> None:
+        before = self._counts[name][0]
         self._counts[name][0] += count
         done, total = self._counts[name]
-        text = self._counted()
-        if done == total or _heart.is_due():
+        text = self._counted(name)
+        if (done >= total > before) or _heart.is_due():
             _heart.say(text)
 
-    def _counted(self) -> str:
-        counts = self._counts.items()
-        self._work.text = ", ".join(f"{name} {done}/{total}" for name, (done, total) in counts)
+    def _counted(self, name: str) -> str:
+        """Work that goes on, and ``name``: what is finished was told when it was."""
+        counts = [
+            f"{other} {done}/{total}"
+            for other, (done, total) in self._counts.items()
+            if other == name or done < total
+        ]
+        self._work.text = ", ".join(counts)
         return self._work.text

@@ -21,8 +21,10 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from undertone.annotation.guard import Guard
-from undertone.annotation.learning.learner import Learner
+from undertone.annotation.learning import told
+from undertone.annotation.learning.learner import PATIENCE_S, Learner
 from undertone.annotation.learning.places import OFF
+from undertone.annotation.learning.shown import commands, of_now, warning
 from undertone.annotation.session import Said, Session
 from undertone.corpora.label_log.log import DIMENSIONS, EMOTION, SCALE, Label
 from undertone.errors import UndertoneError, printable, tell
@@ -84,7 +86,7 @@ def application(session: Session, learner: Learner | None = None) -> FastAPI:
     _takes(app, session, learner)
 
     @app.exception_handler(UndertoneError)
-    def told(request: Request, error: UndertoneError) -> JSONResponse:
+    def refused(request: Request, error: UndertoneError) -> JSONResponse:
         return JSONResponse({"error": printable(str(error))}, 503)
 
     @app.exception_handler(RequestValidationError)
@@ -123,6 +125,10 @@ def _tells(app: FastAPI, session: Session, learner: Learner | None) -> None:
             "scale": SCALE,
             "log": session.log.path.name,
             "told": list(session.clips.told),
+            "warning": warning(session.log.path, session.clips.n_speakers),
+            "assumed": session.clips.a_speaker_each,
+            "commands": commands(session.log.path) if session.clips.n_speakers else [],
+            "learns": learner is not None,
         }
 
     @app.post("/api/next")
@@ -145,9 +151,10 @@ def _tells(app: FastAPI, session: Session, learner: Learner | None) -> None:
     @app.post("/api/state")
     def state(asked: Next) -> dict[str, Any]:
         session.renew(asked.tab, asked.have)
+        _learn(session, learner)  # another rater's server may have written
         return {
             "counts": session.counts(),
-            "learning": {"state": OFF} if learner is None else learner.state(),
+            "learning": learning_now(session, learner),
             "raters": _raters(session),
         }
 
@@ -236,6 +243,12 @@ def _raters(session: Session) -> dict[str, Any]:
     }
 
 
+def learning_now(session: Session, learner: Learner | None) -> dict[str, Any]:
+    """What is learned, beside the counts of this moment."""
+    state = {"state": OFF} if learner is None else learner.state()
+    return of_now(state, *session.learnable())
+
+
 def _learn(session: Session, learner: Learner | None) -> None:
     if learner is not None:
         learner.tell(session.n_with_emotion())
@@ -269,7 +282,7 @@ def bound(port: int | None, usual: int) -> socket.socket:
 
 
 def serve(session: Session, learner: Learner | None, listener: socket.socket) -> None:
-    """Answer until the process is stopped."""
+    """Answer until the process is stopped; labels that came after the last fit get one more."""
     port = listener.getsockname()[1]
     config = uvicorn.Config(
         Guard(application(session, learner), port),
@@ -280,8 +293,29 @@ def serve(session: Session, learner: Learner | None, listener: socket.socket) ->
         server_header=False,
     )
     follows = contextlib.nullcontext() if learner is None else _followed(session, learner)
-    with contextlib.suppress(KeyboardInterrupt), follows:  # Ctrl-C is the usual end
-        uvicorn.Server(config).run(sockets=[listener])
+    try:
+        with contextlib.suppress(KeyboardInterrupt), follows:  # Ctrl-C is the usual end
+            uvicorn.Server(config).run(sockets=[listener])
+        if learner is not None:
+            _finish(session, learner)
+    finally:
+        if learner is not None:
+            learner.stop()
+
+
+def _finish(session: Session, learner: Learner) -> None:
+    """Learn the last labels, unless nothing can be learned or somebody is in a hurry."""
+    learning = learning_now(session, learner)
+    nothing = told.why_nothing(*session.learnable()) is not None
+    if nothing or not learning["newer"] or not learner.is_at_work():
+        return
+    n = learning["newer"]
+    tell(
+        f"{n} {'label is' if n == 1 else 'labels are'} newer than the model, which is fitted once "
+        f"more (at most {PATIENCE_S:.0f} s); Ctrl-C ends that at once"
+    )
+    with contextlib.suppress(KeyboardInterrupt):
+        learner.finish(session.n_with_emotion())
 
 
 @contextlib.contextmanager
@@ -306,4 +340,3 @@ def _followed(session: Session, learner: Learner) -> Iterator[None]:
     finally:
         done.set()
         thread.join(timeout=5)
-        learner.stop()

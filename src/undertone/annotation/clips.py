@@ -15,7 +15,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from undertone import atomic
 from undertone.audio import SAMPLE_RATE, files
 from undertone.audio.streaming import read_parts
 from undertone.corpora.corpus import Corpus, knows
-from undertone.corpora.label_log.reader import CLIPS, file_as_seen_from, kept_of
+from undertone.corpora.label_log.reader import ASSUMED, CLIPS, file_as_seen_from, kept_of
 from undertone.corpora.ratings import SHARE
 from undertone.errors import UndertoneError, as_path, describe_some, printable
 from undertone.features import speech
@@ -70,6 +70,7 @@ class Clips:
 
     clips: tuple[Clip, ...]
     told: tuple[str, ...] = ()
+    a_speaker_each: bool = False  # somebody said that every recording is another person
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -104,7 +105,7 @@ def clips_of(
         log: of its labels.
         emotions: that are asked for.
         detector: of speech, in long recordings.
-        a_speaker_each: whether each recording is a speaker of its own.
+        a_speaker_each: whether each recording without a speaker is one of its own.
         progress: whether to show it.
 
     Raises:
@@ -121,8 +122,6 @@ def clips_of(
         shown.add("recordings looked at", len(rows))
         for row in _records(rows):
             own = _facts_of(row, corpus.root, log.parent)
-            if a_speaker_each:
-                own["speaker"] = row["file"]
             found += _parts_of(own, log.parent, cut)
             shown.advance("recordings looked at")
     told += cut.told()
@@ -130,7 +129,22 @@ def clips_of(
         raise UndertoneError(
             f"nothing of {corpus.name} can be heard: {'; '.join(told) or 'it is empty'}"
         )
-    return Clips(tuple(clip_of(facts, log.parent) for facts in found), tuple(told))
+    clips = Clips(tuple(clip_of(facts, log.parent) for facts in found), tuple(told))
+    return by_recording(clips) if a_speaker_each else clips
+
+
+def by_recording(clips: Clips) -> Clips:
+    """The same where every recording is another person; speakers that are known stay."""
+    own = [
+        clip if clip.speaker is not None else _spoken_by(clip, str(clip.facts["file"]))
+        for clip in clips.clips
+    ]
+    assumed = clips.a_speaker_each or None in clips.speakers
+    return replace(clips, clips=tuple(own), a_speaker_each=assumed)
+
+
+def _spoken_by(clip: Clip, speaker: str) -> Clip:
+    return replace(clip, speaker=speaker, facts={**clip.facts, "speaker": speaker})
 
 
 def clip_of(facts: Mapping[str, Any], folder: Path) -> Clip:
@@ -156,7 +170,9 @@ def _asked_for(table: pd.DataFrame, emotions: Sequence[str]) -> tuple[pd.DataFra
 def keep(clips: Clips, log: Path) -> None:
     """Write the clips beside a log: its corpus is then known without the one it was made of."""
     facts = [clip.facts for clip in clips.clips]
-    atomic.write_text(kept_of(log) / CLIPS, json.dumps({"clips": facts}, indent=0))
+    atomic.write_text(
+        kept_of(log) / CLIPS, json.dumps({ASSUMED: clips.a_speaker_each, "clips": facts}, indent=0)
+    )
 
 
 def _records(rows: pd.DataFrame) -> Iterator[dict[str, Any]]:

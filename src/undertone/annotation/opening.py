@@ -14,7 +14,7 @@ from pathlib import Path
 import filelock
 
 from undertone import __version__, atomic, corpora
-from undertone.annotation.clips import Clips, clip_of, clips_of, keep
+from undertone.annotation.clips import Clips, by_recording, clip_of, clips_of, keep
 from undertone.annotation.log import LabelLog
 from undertone.annotation.sound import Sounds
 from undertone.corpora.label_log.log import (
@@ -25,7 +25,7 @@ from undertone.corpora.label_log.log import (
     is_torn_head,
     load,
 )
-from undertone.corpora.label_log.reader import GIVEN, kept_of, known_clips
+from undertone.corpora.label_log.reader import GIVEN, kept_of, known_clips, speakers_assumed
 from undertone.errors import UndertoneError, describe_some, printable
 from undertone.tasks.names import canonical_emotion, names_no_emotion
 
@@ -196,14 +196,21 @@ def _clips(what: What, emotions: Sequence[str]) -> tuple[Clips, str]:
             a_speaker_each=what.a_speaker_each,
             progress=what.progress,
         )
-        return found, corpus.name
+        return _assumed_before(found, what.log), corpus.name
     facts = known_clips(what.log)
     if not facts:
         raise UndertoneError(
             f"what is to be labelled? Name a corpus, as --corpus recordings/ (nothing is known of "
             f"{what.log} yet)"
         )
-    return Clips(tuple(clip_of(one, what.log.parent) for one in facts)), what.log.stem
+    kept = tuple(clip_of(one, what.log.parent) for one in facts)
+    clips = Clips(kept, a_speaker_each=speakers_assumed(what.log))
+    return by_recording(clips) if what.a_speaker_each else clips, what.log.stem
+
+
+def _assumed_before(clips: Clips, log: Path) -> Clips:
+    """What was said once of the recordings of a log holds until a table names their speakers."""
+    return by_recording(clips) if speakers_assumed(log) and not clips.n_speakers else clips
 
 
 def _check_is_of(log: Log, clips: Clips, path: Path) -> list[str]:

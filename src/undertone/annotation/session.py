@@ -194,12 +194,22 @@ class Session:
                 "mine": len(mine),
                 "by_emotion": {name: by_emotion.get(name, 0) for name in self.aim.emotions},
                 "by_answer": dict(answers),
+                "all_by_emotion": dict(self.learnable()[0]),
                 "given": len(self.given),
                 "everyone": len(heard & self.number.keys()),
                 "clips": len(self.clips),
                 "unplayed": len(self._unplayed),
                 "speakers": self.clips.n_speakers,
             }
+
+    def learnable(self) -> tuple[Counter[str], Counter[str]]:
+        """By emotion the utterances of all raters, and those of them whose speaker is known."""
+        with self._lock:
+            by_number = self._emotions([*self.given, *self.log.refresh().in_force()])
+            known = {i: name for i, name in by_number.items() if self.clips[i].speaker is not None}
+            counted = Counter(dict.fromkeys(self.aim.emotions, 0))
+            counted.update(by_number.values())
+            return counted, Counter(known.values())
 
     def n_with_emotion(self) -> int:
         """Utterances that a model could learn from."""

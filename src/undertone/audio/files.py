@@ -187,9 +187,7 @@ def _as_bytes(path: Path) -> Path | bytes:
 
 def _check_is_file(path: Path) -> None:
     if not path.exists():
-        raise UndertoneError(
-            f"there is no audio file {path}; is the corpus complete, and is this its folder?"
-        )
+        raise UndertoneError(f"there is no audio file {path}: is its name right, and its folder?")
     if path.is_dir():
         raise UndertoneError(f"{path} is a folder where an audio file was expected")
     if path.stat().st_size == 0:

@@ -13,7 +13,9 @@ from undertone.errors import UndertoneError, needs, tell
 from undertone.progress import alive
 
 if TYPE_CHECKING:
+    from undertone.annotation.learning.learner import Learner
     from undertone.annotation.opening import Opened, What
+    from undertone.annotation.session import Session
 
 USUAL_PORT = 8765
 AT_RANDOM = "random"  # the strategy that chooses no clip for what it teaches
@@ -116,25 +118,38 @@ def label(
         )
         learner = None if no_learning else learns
         address = f"http://127.0.0.1:{listener.getsockname()[1]}/"
-        printing.say(f"label at {address} as {who}; Ctrl-C ends it, {log} keeps every label")
+        as_who = who if rater else f"{who} (who is logged in; --rater NAME changes it)"
+        printing.say(f"label at {address} as {as_who}; Ctrl-C ends it, {log} keeps every label")
         if open_page:
             import webbrowser
 
             webbrowser.open(address)
         serve(session, learner, listener)
-    counts = session.counts()
-    printing.say(f"{counts['mine']} labels of {who} in {log}")
+    _end(session, learner)
+
+
+def _end(session: "Session", learner: "Learner | None") -> None:
+    from undertone.annotation.app import learning_now
+    from undertone.annotation.learning.shown import at_the_end
+
+    log = session.log.path
+    printing.say(f"{session.counts()['mine']} labels of {session.rater} in {log}")
+    if learner is not None:
+        learning = learning_now(session, learner)
+        for line in at_the_end(log, learning, session.n_with_emotion()):
+            printing.say(line)
 
 
 def _tell(found: "Opened") -> None:
+    from undertone.annotation.learning.shown import warning
+    from undertone.corpora.label_log.reader import AS_YOU_SAID
+
     for line in found.told:
         tell(line)
-    if not found.clips.n_speakers:
-        tell(
-            "no speaker is known: how well a model does on new voices cannot be told, and none is "
-            "fitted; a table with a column speaker tells who speaks, --each-recording-a-speaker "
-            "says that every recording is another person"
-        )
+    if before := warning(found.log.path, found.clips.n_speakers):
+        tell(before)
+    if found.clips.a_speaker_each:
+        tell(AS_YOU_SAID)
 
 
 def _export(log: Path, out: Path, form: str | None) -> None:

@@ -127,8 +127,19 @@ def require(cells: pd.DataFrame, needed: tuple[str, ...], where: Path) -> None:
     )
     raise UndertoneError(
         f"{where} has no column {' and no column '.join(missing)}; it has {present} "
-        f"({accepted}). Where it is not known, add the column and leave its cells empty."
+        f"({accepted}). {_where_unknown(missing)}"
     )
+
+
+def _where_unknown(missing: list[str]) -> str:
+    """What to write into a column that says nothing; without speakers nothing can be fitted."""
+    if missing == ["speaker"]:
+        return (
+            "Where each recording is another person, copy the column file into a column speaker; "
+            "with empty cells there it is enough to pre-train on and to predict, and not to learn "
+            "labels from."
+        )
+    return "Where it is not known, add the column and leave its cells empty."
 
 
 def _shortened(name: str) -> str:

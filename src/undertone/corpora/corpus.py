@@ -53,6 +53,8 @@ class Corpus:
     acted: bool = False  # its emotion is what was played, whatever raters heard
     notes: tuple[str, ...] = ()  # sentences that a reader of its scores must know
     soft: bool = False  # shares of its emotions are learned from, not the largest one alone
+    assumed: str = ""  # what its speakers rest on, a sentence to stand beside every score
+    if_nobody: str = ""  # what to do where no speaker is known, if not what a table needs
     members: tuple["Member", ...] = ()  # what it was joined of, as ``corpora.across`` does
 
     def __post_init__(self) -> None:

@@ -21,6 +21,10 @@ from undertone.tasks.draws import BALANCED, VALIDATION_SHARE, Asked, LabelDraw
 UNKNOWN_SPEAKER = "unknown speaker: it could be on both sides of a fold"
 N_SWEEPS = 10  # of exchanges between folds; a few suffice
 N_STARTS = 300  # divided by the number of speakers: groupings tried
+NAME_SPEAKERS = (
+    "write a table with the columns file, speaker and emotion (--corpus table.csv); where each "
+    "recording is another person, copy the column file into the column speaker"
+)
 
 
 @dataclass(frozen=True)
@@ -155,8 +159,8 @@ def labelled_rows(corpus: Corpus, task: Task | None = None) -> pd.DataFrame:
     rows = rows[rows["speaker"].notna()]
     if rows.empty:
         raise UndertoneError(
-            f"no labelled utterance of {corpus.name} names its speaker: folds that keep speakers "
-            "apart need a column speaker"
+            f"no labelled utterance of {corpus.name} names its speaker, and a model is tested on "
+            f"speakers that it did not learn from: {corpus.if_nobody or NAME_SPEAKERS}"
         )
     return rows.sort_values("utterance", ignore_index=True)
 

@@ -13,7 +13,7 @@ steady tone, a hum or noise is not lively; music may be, and a television is spe
 
 import importlib.util
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.ndimage import uniform_filter1d
@@ -57,8 +57,31 @@ def find_speech(recording: Iterable[np.ndarray], detector: str = "auto") -> list
     Raises:
         UndertoneError: there is no such detector, or it is not installed.
     """
-    probabilities, step_s = DETECTORS[chosen(detector)](recording)
-    return stretches_of(probabilities, step_s)
+    counted = _Counted(recording)
+    probabilities, step_s = DETECTORS[chosen(detector)](counted)
+    return _inside(stretches_of(probabilities, step_s), counted.n_samples)
+
+
+class _Counted:
+    """Blocks that go by, and how many samples they had."""
+
+    def __init__(self, blocks: Iterable[np.ndarray]) -> None:
+        self._blocks, self.n_samples = blocks, 0
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        for block in self._blocks:
+            self.n_samples += len(block)
+            yield block
+
+
+def _inside(stretches: Iterable[Stretch], n_samples: int) -> list[Stretch]:
+    """None ends after the recording, whose last frame a detector may have filled up."""
+    lasts_s = int(1000 * n_samples / SAMPLE_RATE) / 1000
+    return [
+        replace(stretch, end_s=min(stretch.end_s, lasts_s))
+        for stretch in stretches
+        if stretch.start_s < lasts_s
+    ]
 
 
 def chosen(detector: str) -> str:

@@ -230,7 +230,8 @@ class Build:
                 self.sealed.vault, self.sealed.corpus, asked, tested=by_name, values=values
             )
             return replace(score, notes=(*score.notes, looked.sentence()))
-        return self._score(tested)
+        score, assumed = self._score(tested), self.data.corpus.assumed
+        return replace(score, notes=(*score.notes, assumed)) if assumed else score
 
     def _predict(self, progress: Progress) -> Tested:
         """What is predicted of the test utterances, fold by fold."""
@@ -372,6 +373,7 @@ class Build:
             measured = (
                 f"{how}: {score.tested.replace('speakers', f'{unit}s')}; 95 % intervals over "
                 f"{unit}s. The model in this folder was fitted on {fitted_on}."
+                + (f" {self.data.corpus.assumed}" if self.data.corpus.assumed else "")
                 + "".join(f"\n\nFor comparison, {line}." for line in score.about_raters)
             )
         return Facts(

@@ -21,6 +21,7 @@ from undertone.annotation.learning import told
 from undertone.annotation.learning.forecast import Forecast, forecast
 from undertone.corpora.corpus import Corpus, knows
 from undertone.corpora.label_log import reader
+from undertone.corpora.label_log.log import load
 from undertone.errors import UndertoneError
 from undertone.evaluation.score import CHANCE, Score
 from undertone.progress import Progress
@@ -47,6 +48,9 @@ class Learned:
         cannot: why something cannot be told, in sentences.
         model: whether one was saved.
         chosen: whether a strategy chose the clips.
+        nothing: whether there is nothing to learn yet, as the counts alone tell.
+        n_given: utterances with an emotion in the log, whether it could learn from them or not.
+        assumed: whether speakers are known only as every recording is said to be another person.
     """
 
     n_labels: int
@@ -57,9 +61,13 @@ class Learned:
     cannot: tuple[str, ...] = ()
     model: bool = False
     chosen: bool = False
+    assumed: bool = False
+    nothing: bool = False
+    n_given: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON, as the page shows it."""
+        kind = "nothing" if self.nothing else "cannot"
         return {
             "n_labels": self.n_labels,
             "n_speakers": self.n_speakers,
@@ -67,8 +75,14 @@ class Learned:
             "score": None if self.score is None else self._score(self.score),
             "curve": self._curve(),
             "sentences": [
-                *({"kind": "cannot", "text": text} for text in self.cannot),
-                *told.sentences(self.score, self.ahead, self.by_emotion, chosen=self.chosen),
+                *({"kind": kind, "text": text} for text in self.cannot),
+                *told.sentences(
+                    self.score,
+                    self.ahead,
+                    self.by_emotion,
+                    chosen=self.chosen,
+                    assumed=self.assumed,
+                ),
             ],
             "stop": told.may_stop(self.ahead, self.by_emotion),
             "model": self.model,
@@ -120,14 +134,22 @@ def learn(
         out: folder of the model, which is replaced when the new one is whole.
         report: called with model and score before the forecast, which takes longest.
     """
-    corpus = reader.read(log)
+    read = load(log)
+    corpus = reader.corpus_of(read, log)
     rows = corpus.labelled.table
     counts = Counter(rows["emotion"])
     by_emotion = {name: counts.get(name, 0) for name in (*lesson.emotions, *counts)}
     known = rows[np.array([knows(who) for who in rows["speaker"]], dtype=bool)]
-    learned = Learned(len(rows), known["speaker"].nunique(), by_emotion, chosen=lesson.chosen)
-    if (why := told.why_nothing(rows, known)) is not None:
-        return replace(learned, cannot=(why,))
+    learned = Learned(
+        len(rows),
+        known["speaker"].nunique(),
+        by_emotion,
+        chosen=lesson.chosen,
+        assumed=reader.speakers_assumed(log),
+        n_given=reader.n_with_emotion(read, log),
+    )
+    if (why := told.why_nothing(counts, Counter(known["emotion"]))) is not None:
+        return replace(learned, cannot=(why,), nothing=True)
     try:
         learned, build = _fitted(corpus, learned, lesson, out)
         report(learned)
@@ -150,8 +172,8 @@ def _fitted(corpus: Corpus, learned: Learned, lesson: Lesson, out: Path) -> tupl
     if n_folds:
         try:
             score = build.cross_validate(Progress(shown=False))
-        except UndertoneError as error:
-            cannot = (*cannot, f"No score yet: {error}")
+        except UndertoneError:  # which speaks of folds and budgets
+            cannot = (*cannot, told.why_no_score(_voices(corpus, lesson)))
     else:
         cannot = (*cannot, told.ONE_SPEAKER)
     if score is None:
@@ -162,6 +184,13 @@ def _fitted(corpus: Corpus, learned: Learned, lesson: Lesson, out: Path) -> tupl
     recogniser.save(partial, write_card(build.facts(score, recogniser), [data.corpus]))
     put_in_place(partial, out)
     return replace(learned, score=score, cannot=cannot, model=True), build
+
+
+def _voices(corpus: Corpus, lesson: Lesson) -> dict[str, int]:
+    """By emotion the number of speakers that it has labels of."""
+    rows = corpus.labelled.table
+    counted = rows[rows["speaker"].notna()].groupby("emotion")["speaker"].nunique()
+    return {name: int(counted.get(name, 0)) for name in (*lesson.emotions, *counted.index)}
 
 
 def _with_known(data: Data, lesson: Lesson) -> Data:

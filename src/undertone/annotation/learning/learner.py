@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +18,12 @@ import filelock
 import numpy as np
 
 from undertone import atomic
-from undertone.annotation.learning.places import FAILED, JOURNAL, STATE, VECTORS
+from undertone.annotation.learning.places import ASKED, FAILED, JOURNAL, STATE, TRIED, VECTORS
 from undertone.corpora.label_log.reader import kept_of
 
 EVERY = 5  # labels, before it learns again
+PATIENCE_S = 60.0  # that the end waits for the last labels to be learned
+LOOK_S = 0.1  # how often it looks
 WORKER = "undertone.annotation.learning.worker"
 STOPPED = (
     "The learning stopped; labels are saved all the same. Its last words are in learning.log, in "
@@ -90,16 +93,29 @@ class Learner:
 
     def tell(self, n_labels: int) -> None:
         """Learn again, if there are enough new labels, or some were taken back."""
-        if abs(n_labels - self._told) < EVERY:
+        if abs(n_labels - self._told) >= EVERY:
+            self._ask(n_labels)
+
+    def finish(self, n_labels: int, patience_s: float = PATIENCE_S) -> None:
+        """Learn once more where labels are newer than the last round, and wait for it."""
+        if self._process is None or self.state().get(TRIED, 0) == n_labels:
             return
+        self._ask(n_labels)
+        deadline = time.monotonic() + patience_s
+        while self.is_at_work() and time.monotonic() < deadline:
+            if self.state().get(ASKED) == n_labels:
+                return
+            time.sleep(LOOK_S)
+
+    def _ask(self, n_labels: int) -> None:
         if self._process is None:
             self.start()  # the other server may have ended
-        if not self._is_alive():
+        if not self.is_at_work():
             return
         assert self._process is not None
         assert self._process.stdin is not None
         try:
-            self._process.stdin.write(b"learn\n")
+            self._process.stdin.write(b"%d\n" % n_labels)
             self._process.stdin.flush()
             self._told = n_labels
         except OSError:
@@ -111,7 +127,7 @@ class Learner:
             known = json.loads((self._kept / STATE).read_bytes())
         except (OSError, ValueError):
             known = {}
-        if self._process is not None and not self._is_alive():
+        if self._process is not None and not self.is_at_work():
             return {**known, "state": FAILED, "why": STOPPED}
         return dict(known)
 
@@ -140,5 +156,6 @@ class Learner:
             self._journal.close()
         self._lock.release()
 
-    def _is_alive(self) -> bool:
+    def is_at_work(self) -> bool:
+        """Whether this server's process lives; another server of the log may have its own."""
         return self._process is not None and self._process.poll() is None

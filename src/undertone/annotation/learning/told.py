@@ -1,13 +1,12 @@
 """What a round of learning says to the person who labels, in sentences.
 
 In:  a score, a forecast, how many labels each emotion has.
-Out: sentences with their kind: ``score``, ``lacking``, ``next``, ``speakers``, ``stop``.
+Out: sentences with their kind: ``nothing``, ``cannot``, ``score``, ``lacking``, ``next``,
+     ``speakers``, ``stop``.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
-
-import pandas as pd
 
 from undertone.annotation.learning.forecast import NEXT, Forecast
 from undertone.errors import printable
@@ -24,10 +23,12 @@ FEWEST_TO_STOP = 40  # labels
 SPEAKERS_TO_STOP = 5
 NO_SPEAKER = (
     "No speaker of a labelled clip is known. So nobody can tell how well a model would do on a new "
-    "voice, nor whether more speakers would help, and no model is fitted. Give the corpus a table "
-    "with a column speaker or, where each recording is another person, start again with "
-    "--each-recording-a-speaker."
+    "voice, nor whether more speakers would help, and no model is fitted."
 )
+TOO_FEW = (
+    "There are too few labels and speakers to say what more labels, or more speakers, would bring."
+)
+ASSUMED = "If every recording is another person, as you said: "
 ONE_SPEAKER = (
     "All labels are of one speaker. A model is fitted, but how well it would do on a new voice "
     "cannot be told: label a second speaker."
@@ -37,20 +38,21 @@ CHOSEN = (
     "it is likely to do better."
 )
 NONE_YET = "No clip has an emotion yet."
+FEWEST_VOICES = 2  # of an emotion: one is tested, another learned from
 
 
-def why_nothing(rows: pd.DataFrame, known: pd.DataFrame) -> str | None:
+def why_nothing(labelled: Mapping[str, int], known: Mapping[str, int]) -> str | None:
     """Why nothing can be learned; None where something can.
 
     Args:
-        rows: labelled.
-        known: those of them whose speaker is known.
+        labelled: how many labels each emotion has.
+        known: how many of them are of a speaker that is known.
     """
-    if rows.empty:
+    if not sum(labelled.values()):
         return NONE_YET
-    if known.empty:
+    emotions = sorted(name for name, n in known.items() if n)
+    if not emotions:
         return NO_SPEAKER
-    emotions = sorted(known["emotion"].unique())
     if len(emotions) < 2:
         return (
             f"All labels are {printable(emotions[0])}: there is nothing to tell apart yet. Label a "
@@ -59,20 +61,41 @@ def why_nothing(rows: pd.DataFrame, known: pd.DataFrame) -> str | None:
     return None
 
 
+def why_no_score(voices: Mapping[str, int]) -> str:
+    """What a score lacks.
+
+    Args:
+        voices: speakers of whom each emotion has labels.
+    """
+    few = [f"{printable(name)} ({n} so far)" for name, n in voices.items() if n < FEWEST_VOICES]
+    lacks = (
+        f"Label {', '.join(few)} of more speakers."
+        if few
+        else "Label a few more clips of each emotion, of more speakers."
+    )
+    return (
+        "No score yet: it takes labels of each emotion from at least two speakers, as each speaker "
+        f"is tested by a model that learned from the others. {lacks}"
+    )
+
+
 def sentences(
     score: "Score | None",
     ahead: Forecast | None,
     by_emotion: Mapping[str, int],
     *,
     chosen: bool = False,
+    assumed: bool = False,
 ) -> list[dict[str, str]]:
     """For the page."""
     told = [
-        *(("score", text) for text in _of_score(score)),
+        *(("score", text) for text in _of_score(score, assumed=assumed)),
         *((("score", CHOSEN),) if chosen and score is not None else ()),
         *(("lacking", text) for text in lacking(by_emotion)),
     ]
-    if ahead is not None:
+    if ahead is not None and ahead.gain is None and ahead.speakers is None:
+        told.append(("next", TOO_FEW))
+    elif ahead is not None:
         told += [("next", text) for text in _of_gain(ahead.gain)]
         told += [("speakers", text) for text in _of_speakers(ahead.speakers)]
     if may_stop(ahead, by_emotion):
@@ -113,15 +136,13 @@ def lacking(by_emotion: Mapping[str, int]) -> Iterator[str]:
         yield f"These emotions lack labels: {', '.join(few)}."
 
 
-def _of_score(score: "Score | None") -> Iterator[str]:
+def _of_score(score: "Score | None", *, assumed: bool) -> Iterator[str]:
     if score is None:
         return
     name = Classes.headline
     found, chance = score.metrics[name], score.floors[CHANCE][name].value
-    yield (
-        f"On speakers that it did not know the model reaches UAR {found}; chance is "
-        f"{decimal(chance)}."
-    )
+    reached = f"n speakers that it did not know the model reaches UAR {found}"
+    yield f"{f'{ASSUMED}o' if assumed else 'O'}{reached}; chance is {decimal(chance)}."
     if not found.has_interval or found.low <= chance:
         yield "That cannot be told from chance yet."
 

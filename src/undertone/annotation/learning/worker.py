@@ -23,12 +23,15 @@ import numpy as np
 from undertone import atomic
 from undertone.annotation.learning.fitting import Learned, Lesson, learn
 from undertone.annotation.learning.places import (
+    ASKED,
     FAILED,
+    HOLDS,
     LEARNING,
     LISTENING,
     MODEL,
     READY,
     STATE,
+    TRIED,
     VECTORS,
 )
 from undertone.annotation.log import now
@@ -62,18 +65,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
     kept = reader.kept_of(given.log)
     work = _Work(given.log, kept, lesson)
     work.listen()
-    while rounds.get():
-        work.learn()
+    while True:
+        work.learn(_latest(rounds))
+
+
+def _latest(rounds: "queue.Queue[str]") -> int:
+    """How many labels there are, as the last of the lines that wait tells it."""
+    line = rounds.get()
+    while not rounds.empty():
+        line = rounds.get()
+    told = line.strip()
+    return int(told) if told.isdecimal() else 0
 
 
 def _rounds() -> "queue.Queue[str]":
-    """Lines of standard input as they come, several at once as one; at its end the process ends."""
+    """Lines of standard input as they come; at its end the process ends."""
     lines: queue.Queue[str] = queue.Queue()
 
     def follow() -> None:
         for line in sys.stdin:
-            if lines.empty():
-                lines.put(line)
+            lines.put(line)
         os._exit(0)
 
     threading.Thread(target=follow, daemon=True).start()
@@ -84,6 +95,7 @@ class _Work:
     def __init__(self, log: Path, kept: Path, lesson: Lesson) -> None:
         self.log, self.kept, self.lesson = log, kept, lesson
         self.last: dict[str, Any] = _last(kept / STATE)
+        self._asked = 0
 
     def listen(self) -> None:
         """Vectors of all clips, by which the next ones are chosen."""
@@ -104,15 +116,29 @@ class _Work:
         except UndertoneError as error:
             self._fail(error)
 
-    def learn(self) -> None:
-        """A round."""
+    def learn(self, n_labels: int) -> None:
+        """A round.
+
+        Args:
+            n_labels: utterances with an emotion when it was asked for.
+        """
+        self._asked = n_labels
         self._tell(LEARNING)
         try:
-            learned = learn(self.log, self.lesson, self.kept / MODEL, self._report).to_dict()
-            self.last = {**learned, "at": now(), "history": self._history(learned)}
+            done = learn(self.log, self.lesson, self.kept / MODEL, self._report)
+            learned = done.to_dict()
+            history = self._history(learned)
+            self.last = {**learned, "at": now(), "history": history, **self._holds(done)}
             self._tell(READY)
         except UndertoneError as error:
+            self.last[ASKED] = n_labels
             self._fail(error)
+
+    def _holds(self, learned: Learned) -> dict[str, int]:
+        """Of how many labels this round was, and the model that lies there."""
+        before = self.last.get(HOLDS, 0) if (self.kept / MODEL).is_dir() else 0
+        holds = learned.n_given if learned.model else before
+        return {ASKED: self._asked, TRIED: learned.n_given, HOLDS: holds}
 
     def _report(self, learned: Learned) -> None:
         """Model and score, with what was said ahead in the round before."""
@@ -120,7 +146,8 @@ class _Work:
             one for one in self.last.get("sentences", []) if one.get("kind") in ("next", "speakers")
         ]
         told = learned.to_dict()
-        self.last = {**self.last, **told, "curve": self.last.get("curve", [])}
+        curve = self.last.get("curve", [])
+        self.last = {**self.last, **told, "curve": curve, **self._holds(learned)}
         self.last["sentences"] = [*told["sentences"], *ahead]
         self._tell(LEARNING)
 

@@ -1,7 +1,7 @@
 // One rater at work: a clip is heard, answered, saved; only then the next one, which is there already.
 
 import { Player, samplesOf } from "/page/player.js";
-import { showLearning, showRaters } from "/page/panels.js";
+import { showLearning, showRaters, withCode } from "/page/panels.js";
 
 const AHEAD = 2; // clips besides the one that is heard
 const MOST_HELD = 5; // clips that wait after many were taken back
@@ -102,7 +102,7 @@ async function show(said) {
   began = performance.now();
   if (!current) { if (!ended) say(`${said}${said ? " " : ""}Loading the next clip …`); return; }
   const next = `Clip of ${player.seconds.toFixed(1)} s.`;
-  say(said ? `${said} ${next}` : next);
+  say(said ? `${said} Now a clip of ${player.seconds.toFixed(1)} s.` : next);
   if (get("at-once").checked && !(await player.start())) say(`${next} Press Space to play it.`);
 }
 
@@ -113,7 +113,7 @@ function finish() {
 
 function where() {
   if (!counts || !about) return;
-  get("where").textContent = `${counts.mine} answered by ${about.rater}; ${counts.everyone} of ${counts.clips} clips have an answer`;
+  get("where").textContent = `${counts.mine} answered by you (${about.rater}); ${counts.everyone} of ${counts.clips} clips have an answer`;
 }
 
 // ---- answers ----
@@ -251,7 +251,7 @@ async function poll() {
     const told = await ask("/api/state", { tab, have: held() });
     counts = told.counts;
     where();
-    showLearning(told.learning, counts);
+    showLearning(told.learning, counts, about.assumed);
     showRaters(told.raters, about.rater);
     if (!pending && !get("problem").hidden) { get("problem").hidden = true; fill(); }
     if (ended && !current && counts.everyone < counts.clips) { ended = false; fill(); }
@@ -348,6 +348,11 @@ async function begin() {
     get("emotions").append(button);
   });
   get("sliders").hidden = !about.sliders;
+  get("who").textContent = `You are ${about.rater}, the only rater so far.`;
+  get("warning").hidden = !about.warning;
+  get("warning").replaceChildren(...withCode(about.warning));
+  get("done").hidden = !about.commands.length || !about.learns;
+  get("commands").textContent = about.commands.join("\n");
   get("told").replaceChildren(...about.told.map((line) => Object.assign(document.createElement("li"), { textContent: line })));
   document.title = `Label as ${about.rater} · Undertone`;
   draw();

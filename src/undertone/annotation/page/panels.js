@@ -1,7 +1,9 @@
 // What is learned, and how far raters agree: texts, a table, a small curve. Nothing here is markup
 // from elsewhere: every text is set as text.
 
-const number = (value) => (value === null || value === undefined ? "–" : value.toFixed(3).replace(/^(-?)0\./, "$1."));
+const number = (value) => (value === null || value === undefined ? "–" : value.toFixed(3).replace(/^(-?)0\./, "$1.").replace("-", "−"));
+// A hyphen before a number is a minus.
+const signs = (text) => text.replace(/(^|[\s[(])-(?=[.\d])/g, "$1−");
 
 function element(name, text, className) {
   const made = document.createElement(name);
@@ -15,37 +17,50 @@ export function estimate(one) {
   return one.low === null ? number(one.value) : `${number(one.value)} [${number(one.low)}, ${number(one.high)}]`;
 }
 
-export function showLearning(learning, counts) {
+// What stands between backticks as code.
+export function withCode(text) {
+  return text.split("`").map((part, i) => element(i % 2 ? "code" : "span", part)).filter((one) => one.textContent);
+}
+
+const labels = (n) => (n === 1 ? "1 label" : `${n} labels`);
+
+// Counts are of this moment; whatever a fit said stands below the number of labels that it had.
+export function showLearning(learning, counts, assumed) {
   const learned = document.getElementById("learned"), stop = document.getElementById("stop");
-  const sentences = learning.sentences || [];
-  const parts = sentences.filter((one) => one.kind !== "stop").map((one) => element("p", one.text));
+  const sentences = learning.sentences || [], now = learning.now || [];
+  const parts = now.map((text) => element("p", text));
   const doing = {
     listening: "It listens to all recordings; until then clips are drawn at random.",
     learning: `It is learning from the labels so far …`,
     failed: learning.why,
     off: "Nothing learns in this session (--no-learning); clips are drawn at random.",
   }[learning.state];
+  if (sentences.length) {
+    const newer = learning.newer ? `; ${labels(learning.newer)} came since, and it learns again after every five` : "";
+    parts.push(element("h3", `As of ${labels(learning.of)}${newer}`));
+  } else if (!now.length && !doing) parts.push(element("p", "Nothing yet: it learns after every five labels.", "muted"));
+  parts.push(...sentences.filter((one) => one.kind !== "stop").map((one) => element("p", signs(one.text))));
   if (doing) parts.push(element("p", doing, "muted"));
-  if (!sentences.length && !doing) parts.push(element("p", "Nothing yet: label a few clips.", "muted"));
   learned.replaceChildren(...parts);
   const may = sentences.find((one) => one.kind === "stop");
   stop.hidden = !may;
-  if (may && stop.textContent !== may.text) stop.textContent = may.text;
-  showCounts(learning, counts);
-  showCurve(learning);
+  if (may && stop.textContent !== signs(may.text)) stop.textContent = signs(may.text);
+  showCounts(learning, counts, assumed);
+  showCurve(learning, assumed);
 }
 
-function showCounts(learning, counts) {
+function showCounts(learning, counts, assumed) {
   const recalls = (learning.score && learning.score.by_emotion) || {};
   const rows = Object.entries(counts.by_emotion).map(([emotion, mine]) => {
     const row = element("tr");
     const name = element("th", emotion);
     name.scope = "row";
-    const all = (learning.by_emotion || {})[emotion];
-    row.append(name, element("td", all === undefined ? String(mine) : `${mine} of ${Math.max(all, mine)}`), element("td", estimate(recalls[emotion])));
+    row.append(name, element("td", String(mine)), element("td", String(counts.all_by_emotion[emotion] || 0)), element("td", estimate(recalls[emotion])));
     return row;
   });
   document.querySelector("#counts tbody").replaceChildren(...rows);
+  const dated = learning.score ? `Recall is that of the fit on ${labels(learning.of)}${assumed ? ", if every recording is another person, as you said" : ""}.` : "";
+  document.getElementById("counts-note").textContent = dated;
 }
 
 function svg(name, attributes, text) {
@@ -56,7 +71,7 @@ function svg(name, attributes, text) {
 }
 
 // UAR against the number of labels of the training speakers, with its intervals and chance.
-function showCurve(learning) {
+function showCurve(learning, assumed) {
   const figure = document.getElementById("curve"), points = learning.curve || [];
   figure.hidden = points.length < 2;
   if (figure.hidden) return;
@@ -70,14 +85,14 @@ function showCurve(learning) {
   for (const tick of [0, 0.5, 1]) picture.append(svg("text", { x: left - 6, y: y(tick) + 4, "text-anchor": "end" }, tick === 0 ? "0" : number(tick)));
   if (learning.score) {
     const chance = y(learning.score.chance);
-    picture.append(svg("line", { x1: left, x2: right, y1: chance, y2: chance, class: "chance" }), svg("text", { x: right, y: chance - 5, "text-anchor": "end" }, "chance"));
+    picture.append(svg("line", { x1: left, x2: right, y1: chance, y2: chance, class: "chance" }), svg("text", { x: left + 0.27 * (right - left), y: chance - 5, "text-anchor": "middle" }, "chance"));
   }
   picture.append(svg("polyline", { class: "line", points: points.map((p, i) => `${x(logs[i])},${y(p.value)}`).join(" ") }));
   points.forEach((p, i) => {
     if (p.low !== null) picture.append(svg("line", { x1: x(logs[i]), x2: x(logs[i]), y1: y(p.low), y2: y(p.high), class: "bar" }));
     picture.append(svg("circle", { cx: x(logs[i]), cy: y(p.value), r: 4, class: "dot" }), svg("text", { x: x(logs[i]), y: bottom + 18, "text-anchor": "middle" }, `${p.labels} labels`));
   });
-  figure.replaceChildren(picture, element("figcaption", "UAR on speakers that the fit did not know, with a quarter, half and all of the labels; 95 % intervals over speakers."));
+  figure.replaceChildren(picture, element("figcaption", "UAR on speakers that the fit did not know, with a quarter, half and all of the labels; 95 % intervals over speakers." + (assumed ? " Every recording counts as another person, as you said." : "")));
 }
 
 export function showRaters(raters, rater) {

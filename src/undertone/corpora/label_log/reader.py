@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import pandas as pd
@@ -29,6 +30,9 @@ from undertone.errors import UndertoneError
 
 GIVEN = "corpus"  # the rater of labels that were there before
 CLIPS = "clips.json"
+ASSUMED = "each_recording_a_speaker"  # in it: somebody said that every recording is another person
+AS_YOU_SAID = "Every recording counts as another person, as whoever labelled it said"
+IF_SO = "The score holds if every recording is another person, as whoever labelled it said."
 FACTS = ("utterance", "file", "start_s", "end_s", "speaker", "sex", "language", "transcript")
 
 
@@ -65,12 +69,15 @@ def corpus_of(log: Log, path: Path, *, name: str | None = None) -> Corpus:
         )
     everyone = [*given, *labels]
     cells = _cells(rows, everyone)
-    corpus = csv.from_cells(cells, path, name=name or path.stem, notes=log.told())
+    assumed = [f"{AS_YOU_SAID}."] if speakers_assumed(path) else []
+    corpus = csv.from_cells(cells, path, name=name or path.stem, notes=[*log.told(), *assumed])
     known = corpus.table["utterance"]
     told = replace(
         corpus,
         ratings=_ratings([one for one in everyone if one.shares]),
         soft=True,
+        assumed=IF_SO if assumed else "",
+        if_nobody=name_speakers(path),
         scale=SCALE if set(DIMENSIONS) & set(cells) else None,
     )
     said = _not_speech(everyone)
@@ -86,14 +93,44 @@ def given_label(clip: Mapping[str, Any]) -> Label | None:
     return Label(f"{GIVEN} {utterance}", GIVEN, "", utterance, clip, EMOTION, dict(shares))
 
 
+def name_speakers(path: Path) -> str:
+    """What to do where a log knows no speaker."""
+    log = quote(str(path))
+    return (
+        "write who speaks into the table that it was begun with, or into metadata.csv (columns "
+        "file and speaker) in the folder of its recordings, and start `undertone label --log "
+        f"{log} --corpus PATH` again; where each recording is another person, start `undertone "
+        f"label --log {log} --each-recording-a-speaker`. All labels stay"
+    )
+
+
+def speakers_assumed(path: Path) -> bool:
+    """Whether somebody said that every recording of a log is another person."""
+    return _kept(path).get(ASSUMED) is True
+
+
 def known_clips(path: Path) -> list[dict[str, Any]]:
     """The utterances that lie beside a log; none where nothing was kept, or it is damaged."""
     try:
-        kept = json.loads((kept_of(path) / CLIPS).read_bytes())
-        clips = kept["clips"]
+        clips = _kept(path)["clips"]
         return [clip for clip in clips if isinstance(clip.get("utterance"), str)]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (KeyError, TypeError, AttributeError):
         return []
+
+
+def _kept(path: Path) -> dict[str, Any]:
+    """What was kept of the clips; nothing where it is damaged."""
+    try:
+        kept = json.loads((kept_of(path) / CLIPS).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return kept if isinstance(kept, dict) else {}
+
+
+def n_with_emotion(log: Log, path: Path) -> int:
+    """Utterances that somebody, or their own corpus, says an emotion of."""
+    given = {str(clip["utterance"]) for clip in known_clips(path) if clip.get("emotion")}
+    return len(given | {label.utterance for label in log.in_force() if label.shares})
 
 
 def _facts(heard: Mapping[str, Any]) -> dict[str, Any]:

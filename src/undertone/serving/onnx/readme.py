@@ -22,6 +22,11 @@ SCIPY = (
     " Where SciPy is missing NumPy computes the transforms: close, but about one recording in a "
     "thousand has another F0 in a frame or two, and so a slightly other answer."
 )
+ALL_IT_HEARS = (
+    "It answers whatever it hears. That a recording holds no speech, too little of it, too much "
+    "noise, or nothing like the training speech is told by `undertone predict` alone, and so are "
+    "sets of emotions with a coverage: give it recordings of speech."
+)
 WAVEFORMS = "(batch, n_samples) float32, full scale 1, 16,000 Hz, anything behind each"
 FRAMES_GIVEN = "(batch, n_frames, {n_columns}) float32, anything behind each"
 VECTORS = "(batch, n_values) float32, the {vectors} of each"
@@ -53,6 +58,7 @@ def text(config: Mapping[str, Any], *, has_card: bool) -> str:
         "\nOutput: `values` (batch, n_outputs) float32, "
         + ("probabilities" if config["kind_of_task"] == "choice" else "amounts")
         + f". Batch and length are free. {_batches(config)}\n",
+        f"{ALL_IT_HEARS}\n",
         "## Whether it is the same\n",
         _parity(config),
         *(f"\n{line}" for line in config["cost"]),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import FastAPI, Query, Request, WebSocket
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
@@ -23,6 +23,7 @@ from undertone.errors import printable
 from undertone.serving.live import LiveConfig
 from undertone.serving.service.about import about
 from undertone.serving.service.admission import Admission
+from undertone.serving.service.card_page import card_page
 from undertone.serving.service.connections import Watch
 from undertone.serving.service.docs_page import docs_page
 from undertone.serving.service.guard import Guard
@@ -267,8 +268,8 @@ def _add_pages(app: FastAPI, service: Service) -> None:
         return Response("\n".join(_text(*part) for part in parts), media_type=kind)
 
     @app.get("/card", include_in_schema=False)
-    async def card() -> PlainTextResponse:
-        return PlainTextResponse(service.card or "This model has no card.")
+    async def card() -> HTMLResponse:
+        return HTMLResponse(card_page(service.card, service.name))
 
     @app.get("/docs", include_in_schema=False)
     async def docs(request: Request) -> HTMLResponse:

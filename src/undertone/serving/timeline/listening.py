@@ -25,6 +25,7 @@ from undertone.features import speech
 from undertone.features.speech import Stretch
 from undertone.progress import Progress
 from undertone.serving.hearing import doubt_of_sound
+from undertone.serving.promise import promise
 from undertone.serving.sureness import Judge, Terms
 from undertone.serving.timeline import sound, turns, windows
 from undertone.serving.timeline.kept import Kept
@@ -113,6 +114,7 @@ def timeline(
     said = Timeline(
         *(file, found.lasts_s, recogniser.task, settings, tuple(tracks), found.detector),
         judge=judge,
+        promise=promise(recogniser),
     )
     return replace(said, notes=tuple(_notes(said, recogniser)))
 
@@ -305,15 +307,18 @@ def _digest_of(recogniser: "Recogniser") -> str:
 def _notes(heard: Timeline, recogniser: "Recogniser") -> Iterator[str]:
     for track in heard.tracks:
         if short := windows.too_short(track.stretches):
+            what = "stretch of speech" if short == 1 else "stretches of speech"
             yield (
-                f"{short} stretches of speech{_of(track)} are shorter than "
+                f"{short} {what}{_of(track)} {'is' if short == 1 else 'are'} shorter than "
                 f"{windows.SHORTEST_S:g} s and not judged"
             )
         rows = replace(heard, tracks=(track,)).rows()
         doubts = Counter(row["doubt"] for row in rows if row["doubt"] is not None)
         if doubts:
             told = ", ".join(f"{doubt} {n}" for doubt, n in doubts.items())
-            yield f"{doubts.total()} windows{_of(track)} give cause for doubt: {told}"
+            n = doubts.total()
+            what = f"1 window{_of(track)} gives" if n == 1 else f"{n} windows{_of(track)} give"
+            yield f"{what} cause for doubt: {told}"
         if not len(track.windows):
             yield f"nobody speaks{_of(track)}"
     if instead := recogniser.instead(None):

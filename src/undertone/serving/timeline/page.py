@@ -10,7 +10,6 @@ import base64
 import json
 import math
 import tempfile
-from collections import Counter
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -21,13 +20,13 @@ from markupsafe import Markup
 
 from undertone import __version__, atomic
 from undertone.errors import printable
-from undertone.evaluation.estimate import decimal
 from undertone.serving.timeline.result import Timeline, Track
 from undertone.serving.timeline.sound import write_copy
+from undertone.serving.timeline.summary import least_asked, mean, of_the_whole, shares
 from undertone.tasks import CHOICE
 
 LARGEST = 100_000_000  # bytes of sound in a page: about four hours
-LISTED = 500  # spells
+LISTED = 500  # stretches of one emotion
 HERE, REPORT = "undertone.serving.timeline", "undertone.evaluation.report"  # with what pages need
 
 
@@ -61,7 +60,9 @@ def render(timeline: Timeline, *, model: str, sound: bytes | None) -> str:
     context = {
         "name": printable(timeline.file.name),
         "model": printable(model),
-        "sentence": sentence(timeline),
+        "sentence": sentence(timeline).replace(" %", "\u00a0%"),  # one word
+        "promise": printable(timeline.promise),
+        "late": f"{timeline.settings.window_s / 2:g}",
         "notes": [printable(note) for note in timeline.notes],
         "audio": None if sound is None else _as_address(sound),
         "tracks": timeline.tracks,
@@ -86,24 +87,7 @@ def render(timeline: Timeline, *, model: str, sound: bytes | None) -> str:
 def sentence(timeline: Timeline) -> str:
     """What was heard, in a sentence."""
     heard = f"{clock(timeline.speech_s)} of speech in {clock(timeline.lasts_s)}"
-    if not any((~np.isnan(track.values)).any() for track in timeline.tracks):
-        return f"{heard}; none of it could be judged."
-    if timeline.task.kind != CHOICE:
-        means = np.nanmean(np.concatenate([t.values for t in timeline.tracks if len(t.values)]), 0)
-        pairs = zip(timeline.task.outputs, means, strict=True)
-        return f"{heard}: on average {', '.join(f'{name} {value:.2f}' for name, value in pairs)}."
-    lasts: Counter[str] = Counter()
-    for track in timeline.tracks:
-        for spell in timeline.spells(track):
-            lasts[spell.emotion] += round(spell.end_s - spell.start_s)
-    if not lasts:
-        return f"{heard}; no emotion is probable enough."
-    total = max(1, sum(lasts.values()))
-    shares = [f"{name} {100 * s / total:.0f} %" for name, s in lasts.most_common() if s]
-    least = timeline.least
-    if least:
-        heard += f", {clock(total)} of it with a probability of {decimal(least)} or more"
-    return printable(f"{heard}; the likeliest emotion is {', '.join(shares[:4])} of it.")
+    return f"{heard}: {of_the_whole(timeline)}{least_asked(timeline)}."
 
 
 def clock(seconds: float) -> str:
@@ -128,6 +112,20 @@ def drawn(timeline: Timeline) -> dict[str, Any]:
         "low": [low] * len(outputs),
         "high": [high] * len(outputs),
         "tracks": [_data_of(timeline, track) for track in timeline.tracks],
+        "whole": _of_whole(timeline),
+    }
+
+
+def _of_whole(timeline: Timeline) -> dict[str, Any]:
+    """What pages show before anything is played: of the whole recording."""
+    named = shares(timeline) if timeline.task.kind == CHOICE else {}
+    doubts = [d for track in timeline.tracks for d in timeline.doubtful(track)]
+    longest = max(doubts, key=lambda doubt: doubt[1] - doubt[0], default=(0, 0, ""))[2]
+    return {
+        "text": of_the_whole(timeline),
+        "emotion": printable(next(iter(named), "")),
+        "doubt": printable(longest),
+        "values": mean(timeline),
     }
 
 
@@ -150,12 +148,13 @@ def _data_of(timeline: Timeline, track: Track) -> dict[str, Any]:
         "stretches": [[s.start_s, s.end_s] for s in track.stretches],
         "steps": [
             [s.start_s, s.end_s, *(None if np.isnan(v) else round(float(v), 3) for v in s.values)]
-            for s in timeline.steps(track)
+            for s in timeline.covering(track)
         ],
         "spells": [
-            [spell.start_s, spell.end_s, printable(spell.emotion)]
+            [spell.start_s, spell.end_s, printable(spell.emotion), round(spell.value, 3)]
             for spell in timeline.spells(track)
         ],
+        "doubts": [[start, end, printable(text)] for start, end, text in timeline.doubtful(track)],
     }
 
 

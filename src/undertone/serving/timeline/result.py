@@ -4,8 +4,10 @@ In:  windows and what was predicted of each.
 Out: ``Timeline``: its windows as a table, its steps and spells for people.
 """
 
+from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +22,9 @@ from undertone.tasks.task import Task
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+TOO_SHORT = "too short"  # of speech that no window hears
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,7 @@ class Timeline:
         detector: what found the speech: ``silero``, ``energy``, or the name of a file of turns.
         notes: what weakens it.
         judge: of how sure an answer must be; all are given where there is none.
+        promise: of the model, in sentences.
     """
 
     file: Path
@@ -81,6 +87,7 @@ class Timeline:
     detector: str
     notes: tuple[str, ...] = ()
     judge: Judge | None = None
+    promise: str = ""
 
     def __repr__(self) -> str:
         n = sum(len(track.windows) for track in self.tracks)
@@ -99,7 +106,53 @@ class Timeline:
 
     def steps(self, track: Track) -> list[Step]:
         """What is said of each moment of a channel."""
+        known = self._steps.get(id(track))
+        return self._steps_of(track) if known is None else list(known)
+
+    @cached_property
+    def _steps(self) -> dict[int, list[Step]]:
+        """By track, because pages ask for them many times, and of a day there are many."""
+        return {id(track): self._steps_of(track) for track in self.tracks}
+
+    def _steps_of(self, track: Track) -> list[Step]:
         return steps_of(track.windows, track.values, self.settings)
+
+    def covering(self, track: Track) -> list[Step]:
+        """Its steps, the last of each stretch until it ends, as windows may not."""
+        steps = self.steps(track)
+        for i in {step.stretch: i for i, step in enumerate(steps)}.values():
+            end_s = max(steps[i].end_s, track.stretches[steps[i].stretch].end_s)
+            steps[i] = replace(steps[i], end_s=end_s)
+        return steps
+
+    def doubtful(self, track: Track) -> list[tuple[float, float, str]]:
+        """Speech against which something speaks: from, to and what, in order."""
+        judge, lone = self.judge or Judge(self.task), set(range(len(track.stretches)))
+        starts = [window.start_s for window in track.windows]
+        found: list[tuple[float, float, str]] = []
+        for step in self.covering(track):
+            lone.discard(step.stretch)
+            values = None if np.isnan(step.values).any() else step.values
+            if doubt := judge.answer(values, self._doubt_at(track, starts, step)).doubt:
+                found.append((step.start_s, step.end_s, doubt))
+        short = (track.stretches[i] for i in lone)
+        found += [(s.start_s, s.end_s, TOO_SHORT) for s in short]
+        return _joined(sorted(found))
+
+    def _doubt_at(self, track: Track, starts: Sequence[float], step: Step) -> str | None:
+        """What speaks against most windows that hear a step, if something does against all."""
+        at_s = step.start_s + 1e-6
+        first = bisect_left(starts, at_s - self.settings.window_s - 1)
+        near = slice(first, bisect_right(starts, at_s))
+        pairs = zip(track.windows[near], track.doubts[near], strict=False)
+        doubts = [
+            doubt
+            for window, doubt in pairs
+            if window.stretch == step.stretch and window.start_s <= at_s < window.end_s
+        ]
+        if not doubts or None in doubts:
+            return None
+        return Counter(doubts).most_common(1)[0][0]
 
     def spells(self, track: Track) -> list[Spell]:
         """Steps in a row with the same likeliest emotion, across pauses shorter than a window.
@@ -163,3 +216,14 @@ class Timeline:
         place = [str(self.file), window.start_s, window.end_s, track.channel, speaker]
         cells = dict.fromkeys(self.columns) | dict(zip(self.columns, place, strict=False))
         return cells | named(said, is_choice=self.task.kind == CHOICE)
+
+
+def _joined(pieces: Sequence[tuple[float, float, str]]) -> list[tuple[float, float, str]]:
+    """Pieces that touch and say the same are one."""
+    joined: list[tuple[float, float, str]] = []
+    for start, end, text in pieces:
+        if joined and start - joined[-1][1] < 1e-6 and joined[-1][2] == text:
+            joined[-1] = (joined[-1][0], end, text)
+        else:
+            joined.append((start, end, text))
+    return joined

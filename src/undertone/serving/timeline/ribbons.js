@@ -1,9 +1,11 @@
 "use strict";
 // Ribbons of emotions over time, for every page that draws them. ``data`` says what the outputs are
-// (outputs, chooses, low, high), ``track`` what was heard (stretches, steps, spells), and ``view``
-// which seconds are drawn: from, to, place (of the player) and perhaps box (a part, framed).
+// (outputs, chooses, low, high), ``track`` what was heard (stretches, steps, spells, and doubts:
+// speech that is not judged, and why), and ``view`` which seconds are drawn: from, to, place (of the
+// player) and perhaps box (a part, framed).
 const ribbons = (() => {
-  const LANE = 34; // pixels
+  const LANE = 40; // pixels, of which the first hold the name
+  const LINE = 17; // pixels of a line of names
   const NAME = 20; // pixels, least room for a name
 
   const style = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -22,6 +24,8 @@ const ribbons = (() => {
     return Math.max(0.06, (Math.max(...values) - chance) / (1 - chance));
   };
   const stepAt = (track, s) => track.steps.find(step => step[0] <= s && s < step[1]);
+  const doubtAt = (track, s) => track.doubts.find(doubt => doubt[0] <= s && s < doubt[1])?.[2] ?? "";
+  const decimal = value => value.toFixed(2).replace(/^0/, "");
 
   function prepared(canvas, height) {
     const ratio = window.devicePixelRatio || 1;
@@ -85,20 +89,37 @@ const ribbons = (() => {
     pen.stroke();
   }
 
-  // Of each moment the likeliest emotion, the thicker the surer.
+  // Speech of which nothing is said: dots, which are neither a ribbon nor silence.
+  function unjudged(pen, track, x, middle) {
+    pen.strokeStyle = style("--muted");
+    pen.lineWidth = 2;
+    pen.setLineDash([2, 4]);
+    for (const [start, end] of track.doubts) {
+      pen.beginPath();
+      pen.moveTo(x(start), middle);
+      pen.lineTo(x(end), middle);
+      pen.stroke();
+    }
+    pen.setLineDash([]);
+  }
+
+  // Of each moment the likeliest emotion, the thicker the more probable.
   function drawWhole(canvas, data, track, view) {
     const { pen, width, height } = prepared(canvas);
     const x = s => ((s - view.from) / (view.to - view.from)) * width;
     const bottom = height - 18;
-    silence(pen, track, x, 0, bottom, view.from, Math.min(view.to, data.lasts));
+    const room = bottom - LINE;
+    silence(pen, track, x, LINE, bottom, view.from, Math.min(view.to, data.lasts));
+    unjudged(pen, track, x, LINE + room / 2);
     for (const [start, end, ...values] of track.steps) {
       if (values[0] === null || end < view.from) continue;
       const k = data.chooses ? likeliest(values) : 0;
-      const thick = (data.chooses ? sure(values) : share(data, values[0], 0)) * bottom;
+      const thick = (data.chooses ? sure(values) : share(data, values[0], 0)) * room;
       pen.fillStyle = colour(k);
-      pen.fillRect(x(start), (bottom - thick) / 2, Math.max(1, x(end) - x(start) + 0.3), thick);
+      pen.fillRect(x(start), LINE + (room - thick) / 2, Math.max(1, x(end) - x(start) + 0.3), thick);
     }
-    names(pen, track, x, bottom);
+    names(pen, track.spells, x, name => `${name.slice(0, 3)}.`);
+    names(pen, track.doubts, x, () => "");
     pen.strokeStyle = style("--accent");
     pen.lineWidth = 1.5;
     if (view.box) pen.strokeRect(x(view.box[0]), 1, x(view.box[1]) - x(view.box[0]), bottom - 2);
@@ -106,20 +127,17 @@ const ribbons = (() => {
     axis(pen, x, height - 4, view.from, view.to, width);
   }
 
-  // The emotion is written on its spell, so that no colour is needed to read it.
-  function names(pen, track, x, bottom) {
+  // The emotion, or the doubt, is written above its stretch: no colour is needed to read it.
+  function names(pen, named, x, short) {
     pen.textAlign = "left";
-    for (const [start, end, name] of track.spells) {
+    pen.fillStyle = style("--ink");
+    for (const [start, end, name] of named) {
       const left = Math.max(0, x(start));
       const room = x(end) - left;
       if (room < NAME) continue;
-      const text = pen.measureText(name).width + 6 <= room ? name : name.slice(0, 3) + ".";
+      const text = pen.measureText(name).width + 6 <= room ? name : short(name);
       if (pen.measureText(text).width + 4 > room) continue;
-      pen.lineWidth = 3;
-      pen.strokeStyle = style("--paper");
-      pen.strokeText(text, left + 3, bottom / 2 + 4);
-      pen.fillStyle = style("--ink");
-      pen.fillText(text, left + 3, bottom / 2 + 4);
+      pen.fillText(text, left + 1, 12);
     }
   }
 
@@ -128,21 +146,20 @@ const ribbons = (() => {
     const n = data.outputs.length;
     const { pen, width } = prepared(canvas, n * LANE + 20);
     const x = s => ((s - view.from) / (view.to - view.from)) * width;
-    silence(pen, track, x, 0, n * LANE, view.from, Math.min(view.to, data.lasts));
     for (let k = 0; k < n; k++) {
-      const middle = k * LANE + LANE / 2 + 5;
+      const [top, bottom] = [k * LANE + LINE, (k + 1) * LANE - 3];
+      const middle = (top + bottom) / 2;
+      silence(pen, track, x, top, bottom, view.from, Math.min(view.to, data.lasts));
+      unjudged(pen, track, x, middle);
       pen.fillStyle = colour(k);
       for (const [start, end, ...values] of track.steps) {
         if (end < view.from || start > view.to || values[0] === null) continue;
-        const thick = Math.max(1, share(data, values[k], k) * (LANE - 12));
+        const thick = Math.max(1, share(data, values[k], k) * (bottom - top));
         pen.fillRect(x(start), middle - thick / 2, x(end) - x(start) + 0.3, thick);
       }
       pen.textAlign = "left";
-      pen.lineWidth = 3;
-      pen.strokeStyle = style("--paper");
-      pen.strokeText(data.outputs[k], 4, k * LANE + 11);
       pen.fillStyle = style("--ink");
-      pen.fillText(data.outputs[k], 4, k * LANE + 11);
+      pen.fillText(data.outputs[k], 1, k * LANE + 13);
       pen.strokeStyle = style("--faint");
       pen.lineWidth = 1;
       pen.strokeRect(0, k * LANE + 0.5, width, 0);
@@ -153,12 +170,13 @@ const ribbons = (() => {
 
   function spoken(data, track, s) {
     const step = stepAt(track, s);
-    if (!step || step[2] === null) return "no speech";
+    const doubt = doubtAt(track, s);
+    if (!step || step[2] === null) return doubt || "no speech";
     const values = step.slice(2);
     if (!data.chooses) return data.outputs.map((o, k) => `${o} ${values[k].toFixed(2)}`).join(", ");
     const k = likeliest(values);
-    return `${data.outputs[k]} ${values[k].toFixed(2)}`;
+    return `${data.outputs[k]} ${decimal(values[k])}${doubt ? ` (${doubt})` : ""}`;
   }
 
-  return { colour, drawClose, drawWhole, likeliest, share, spoken, stepAt, time };
+  return { colour, decimal, doubtAt, drawClose, drawWhole, likeliest, share, spoken, stepAt, time };
 })();

@@ -4,8 +4,9 @@
   const audio = document.getElementById("audio");
   const said = document.getElementById("said");
   const clock = document.getElementById("clock");
-  const SHORTEST_S = 10;
-  let width_s = Math.min(60, Math.max(SHORTEST_S, data.lasts)); // of the close view
+  const shortest_s = Math.min(5, data.lasts);
+  let width_s = Math.min(60, data.lasts); // of the close view
+  let isBegun = false; // before it is, the whole recording is told of
   let from_s = 0;
   let place_s = 0;
 
@@ -25,11 +26,13 @@
       ribbons.drawClose(close, data, track, { from: from_s, to: from_s + width_s, place: place_s });
     }
     clock.textContent = `${ribbons.time(place_s)} of ${ribbons.time(data.lasts)}`;
-    const text = views.map(view => ribbons.spoken(data, view.track, place_s)).join(" · ");
+    const here = views.map(view => ribbons.spoken(data, view.track, place_s)).join(" · ");
+    const text = isBegun ? here : data.whole.text;
     if (said.textContent !== text) said.textContent = text;
   }
 
   function go(s) {
+    isBegun = true;
     place_s = Math.min(data.lasts, Math.max(0, s));
     if (audio.readyState) audio.currentTime = place_s;
     draw();
@@ -38,21 +41,21 @@
   const changes = [...new Set(data.tracks.flatMap(track => track.spells.map(spell => spell[0])))];
   changes.sort((a, b) => a - b);
   const zoom = factor => {
-    width_s = Math.min(Math.max(SHORTEST_S, data.lasts), Math.max(SHORTEST_S, width_s * factor));
+    width_s = Math.min(data.lasts, Math.max(shortest_s, width_s * factor));
     from_s = place_s - width_s / 2;
     draw();
   };
   const deeds = {
     previous: () => go(changes.filter(s => s < place_s - 0.5).pop() ?? 0),
     next: () => go(changes.find(s => s > place_s + 0.05) ?? data.lasts),
-    closer: () => zoom(0.5),
-    wider: () => zoom(2),
+    nearer: () => zoom(0.5),
+    farther: () => zoom(2),
     play: () => (audio.paused ? audio.play() : audio.pause()),
     back: () => go(place_s - 5),
     on: () => go(place_s + 5),
   };
   const keys = {
-    "[": "previous", "]": "next", "+": "closer", "=": "closer", "-": "wider",
+    "[": "previous", "]": "next", "+": "nearer", "=": "nearer", "-": "farther",
     " ": "play", ArrowLeft: "back", ArrowRight: "on",
   };
 
@@ -80,6 +83,7 @@
   });
   const follow = () => {
     if (Math.abs(audio.currentTime - place_s) > 0.02) {
+      isBegun = true;
       place_s = audio.currentTime;
       draw();
     }

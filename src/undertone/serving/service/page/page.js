@@ -31,6 +31,7 @@
 
   function show({ values, large, detail }) {
     const none = !values;
+    at("now").classList.remove("empty");
     if (at("emotion").textContent !== large) at("emotion").textContent = large;
     at("emotion").classList.toggle("none", none);
     at("detail").textContent = detail || "";
@@ -39,7 +40,7 @@
       const width = none ? 0 : Math.min(1, Math.max(0, ribbons.share(data, values[k], k)));
       item.classList.toggle("likeliest", data.chooses && k === best);
       item.querySelector(".bar span").style.width = `${100 * width}%`;
-      item.querySelector(".value").textContent = none ? "–" : values[k].toFixed(2);
+      item.querySelector(".value").textContent = none ? "–" : shown(values[k]);
     });
     announce(large);
   }
@@ -54,10 +55,12 @@
     }, Math.max(0, saidAt + SAID_MS - Date.now()));
   }
 
+  const shown = value => (data.chooses ? ribbons.decimal(value) : value.toFixed(2));
+
   function judged(values, note) {
     if (!data.chooses) return { values, large: "speech", detail: note || "" };
     const k = ribbons.likeliest(values);
-    const sure = `${values[k].toFixed(2)} sure, where chance is ${(1 / values.length).toFixed(2)}`;
+    const sure = `probability ${shown(values[k])}, where chance is ${shown(1 / values.length)}`;
     return { values, large: data.outputs[k], detail: note ? `${sure}; ${note}` : sure };
   }
 
@@ -98,8 +101,8 @@
     at("picture").hidden = false;
     at("title").textContent = title;
     at("reading").textContent = data.chooses
-      ? "Above the likeliest emotion of each moment, the thicker the surer; below a ribbon for each, as wide as its probability. Grey hatching is no speech."
-      : "Each output as the width of its ribbon. Grey hatching is no speech.";
+      ? "The upper ribbon has the colour of the likeliest emotion; where it is thin, another one is nearly as likely. Below each emotion has a ribbon of its own, as thick as it is probable. Hatching is no speech, dots are what could not be judged."
+      : "The larger an amount, the thicker its ribbon. Hatching is no speech, dots are what could not be judged.";
     at("notes").hidden = true;
     at("spells").hidden = true;
     audio.hidden = true;
@@ -108,16 +111,30 @@
   function listSpells() {
     const spells = data.tracks[0].spells;
     at("spells").hidden = !spells.length;
-    at("spells").tBodies[0].replaceChildren(...spells.slice(0, 500).map(([start, end, name]) => {
+    at("spells").tBodies[0].replaceChildren(...spells.slice(0, 500).map(spell => {
+      const [start, end, name] = spell;
       const row = document.createElement("tr");
-      for (const [tag, text] of [["th", ribbons.time(start)], ["td", ribbons.time(end)], ["td", name]]) {
-        const cell = document.createElement(tag);
-        cell.textContent = text;
+      const to = document.createElement("button");
+      to.type = "button";
+      to.className = "time";
+      to.textContent = ribbons.time(start);
+      to.addEventListener("click", () => !live && go(start));
+      const probability = ribbons.decimal(spell[3] ?? probabilityOf(start, end));
+      for (const content of [to, ribbons.time(end), name, probability]) {
+        const cell = document.createElement(content === to ? "th" : "td");
+        cell.append(content);
         row.append(cell);
       }
-      row.lastChild.className = "text phrase";
+      row.children[2].className = "text phrase";
       return row;
     }));
+  }
+
+  // The mean of the likeliest, of a stretch that was heard live.
+  function probabilityOf(start, end) {
+    const within = data.tracks[0].steps.filter(step => step[0] >= start && step[1] <= end + 0.01);
+    const values = within.map(step => Math.max(...step.slice(2)));
+    return values.reduce((a, b) => a + b, 0) / Math.max(1, values.length);
   }
 
   function empty() {
@@ -178,8 +195,17 @@
     address = URL.createObjectURL(file);
     audio.src = address;
     audio.hidden = false;
-    const first = data.tracks[0].steps.find(step => step[2] !== null);
-    go(first ? first[0] : 0);
+    ofWhole();
+    draw();
+  }
+
+  // Until it is played, what stands in large letters is that of the whole recording.
+  function ofWhole() {
+    const { text, emotion, doubt, values } = data.whole;
+    const detail = "Of the whole recording: play it, or click into it, to see each moment.";
+    const rest = emotion && text.startsWith(emotion) ? text.slice(emotion.length + 1) : text;
+    if (!values) show({ large: doubt || "not judged", detail: text });
+    else show({ values, large: emotion || (data.chooses ? "not sure" : "speech"), detail: `${rest}. ${detail}` });
   }
 
   function go(s) {
@@ -191,8 +217,9 @@
   function placed() {
     const step = ribbons.stepAt(data.tracks[0], place_s);
     const detail = `at ${ribbons.time(place_s)} of ${ribbons.time(data.lasts)}`;
-    if (!step || step[2] === null) show({ large: "no speech", detail });
-    else show(judged(step.slice(2), detail));
+    const doubt = ribbons.doubtAt(data.tracks[0], place_s);
+    if (!step || step[2] === null) show({ large: doubt || "no speech", detail });
+    else show(judged(step.slice(2), doubt ? `${doubt}; ${detail}` : detail));
     draw();
   }
 
@@ -295,7 +322,7 @@
     if (row.ready) {
       mine.ready = true;
       picture("Live");
-      data.tracks = [{ stretches: [], steps: [], spells: [] }];
+      data.tracks = [{ stretches: [], steps: [], spells: [], doubts: [] }];
     } else if (row.error && row.time === undefined) mine.problem = row.error;
     else if (!row.done) added(mine, row);
   }
@@ -308,6 +335,9 @@
     const values = keys.map(key => row[key]).slice(0, data.outputs.length);
     const isJudged = row.speech && values.length && values.every(Number.isFinite);
     if (row.speech) join(track.stretches, [from, row.time], () => true);
+    if (row.speech && row.doubt) {
+      join(track.doubts, [from, row.time, row.doubt], last => last[2] === row.doubt);
+    }
     if (isJudged) {
       track.steps.push([from, row.time, ...values]);
       if (about.low === null || about.high === null) scale(values);
