@@ -105,7 +105,6 @@ def _prepare(
         PLAIN: lambda: _in_transformers(folder, "eager"),
         "the same, SDPA attention": lambda: _in_transformers(folder, "sdpa"),
         "the same, bfloat16 (+padded+bfloat16)": lambda: _ours(folder, "+padded+bfloat16"),
-        "silence thinned, eager, one by one": lambda: _ours(folder, "", attention="eager"),
         "silence thinned, SDPA, one by one": lambda: _ours(folder, ""),
         "silence thinned, batches (the default)": lambda: _ours(folder, "", batch=True),
         "silence thinned, bfloat16 (+bfloat16)": lambda: _ours(folder, "+bfloat16", batch=True),
@@ -197,11 +196,10 @@ def _in_transformers(folder: Path, attention: str) -> Way:
     return run
 
 
-def _ours(folder: Path, options: str, *, attention: str = "sdpa", batch: bool = False) -> Way:
+def _ours(folder: Path, options: str, *, batch: bool = False) -> Way:
     model = upstream.find(f"upstream:{folder}@all{options}")
 
     def run(clips: list[np.ndarray]) -> list[np.ndarray]:
-        batches.load(model).module.set_attn_implementation(attention)
         if batch:
             return batches.compute_layers(clips, model)
         return [batches.compute_layers([clip], model)[0] for clip in clips]
@@ -261,7 +259,6 @@ def _in_onnx(folder: Path, scratch: Path, *, int8: bool) -> Way:
 
 
 def _export(module: Any, path: Path) -> None:
-    module.set_attn_implementation("sdpa")
     torch.onnx.export(
         _OwnLength(module).eval(),
         (torch.zeros(1, module.config.num_mel_bins, 204),),

@@ -244,6 +244,7 @@ def test_a_tested_voice_is_changed_by_its_own_recordings_and_by_nobody_elses(pla
             material,
             frames=lambda name: frames(name) + 0.4 * (name in louder),
             _vectors={},
+            described={},
         )
         return predict_adapted(fitted, loud, test, speaker=speaker, recordings=recordings)[mine]
 

@@ -46,7 +46,7 @@ class Attention(nn.Module):
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
-        self.heads = heads
+        self.num_heads, self.scaling = heads, 1 / math.sqrt(width // heads)
         self.k_proj = nn.Linear(width, width, bias=False)
         self.v_proj = nn.Linear(width, width)
         self.q_proj = nn.Linear(width, width)
@@ -55,12 +55,11 @@ class Attention(nn.Module):
     def forward(self, states: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
         """softmax(Q K^T / sqrt(d) + bias) V of (batch, n_positions, width)."""
         query, key, value = (
-            part(states).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            part(states).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
             for part in (self.q_proj, self.k_proj, self.v_proj)
         )
-        scale = 1 / math.sqrt(query.shape[-1])
         found = functional.scaled_dot_product_attention(
-            query * scale, key, value, attn_mask=bias, scale=1.0
+            query * self.scaling, key, value, attn_mask=bias, scale=1.0
         )
         projected: torch.Tensor = self.out_proj(found.transpose(1, 2).flatten(2))
         return projected
