@@ -336,7 +336,9 @@ def test_a_log_goes_on_without_its_corpus_being_named(tmp_path):
 
 def test_emotions_and_raters_are_checked():
     assert emotions_asked_for(["Angry", "sad", "anger"]) == ("anger", "sadness")
-    for names in (["anger"], [], ["anger", "unknown"], ["arousal", "anger"], list("qwertzuiop")):
+    with pytest.raises(UndertoneError, match="--emotions takes 2 to 9"):
+        emotions_asked_for(list("qwertzuiop"))
+    for names in (["anger"], [], ["anger", "unknown"], ["arousal", "anger"], ["a|b", "anger"]):
         with pytest.raises(UndertoneError, match="--emotions"):
             emotions_asked_for(names)
     assert rater_named(" Änna ") == "Änna"

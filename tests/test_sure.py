@@ -25,7 +25,7 @@ from undertone.models.conformal import HeldOut, effective, in_set, strangeness, 
 from undertone.models.familiar import Familiar, distance_from
 from undertone.recogniser.folder import load
 from undertone.serving.predict import Prediction, predict
-from undertone.serving.sureness import UNSURE, Judge, Terms
+from undertone.serving.sureness import UNSURE, Answer, Judge, Terms, named
 from undertone.systems.fitted import OnVectors
 from undertone.systems.held_out import held_out, smaller
 from undertone.tasks import Classes, Dimensions
@@ -479,3 +479,8 @@ def test_a_head_without_a_scale_knows_no_distance(model):
     _, doubted = found.judge_vector(found.fitted.head.mean + 1e6)
     assert doubted is not None
     assert doubted.what == "unlike training"
+
+
+def test_a_set_of_one_emotion_is_not_taken_for_two():
+    answer = Answer({"an|ger": 0.7, "joy": 0.3}, "an|ger", within=("an|ger", "joy"))
+    assert named(answer, is_choice=True)["set"] == "an/ger|joy"

@@ -27,7 +27,7 @@ from undertone.corpora.label_log.log import (
 )
 from undertone.corpora.label_log.reader import GIVEN, kept_of, known_clips, speakers_assumed
 from undertone.errors import UndertoneError, describe_some, printable
-from undertone.tasks.names import canonical_emotion, names_no_emotion
+from undertone.tasks.names import BETWEEN, canonical_emotion, names_no_emotion
 
 MOST_EMOTIONS = 9  # keys
 LONGEST_NAME = 60
@@ -108,6 +108,11 @@ def emotions_asked_for(names: Sequence[str]) -> tuple[str, ...]:
         raise UndertoneError(
             f"--emotions holds {odd[0]!r}, which says that there is none: the page has a key for "
             "that; leave it out"
+        )
+    if odd := [name for name in names if BETWEEN in name]:
+        raise UndertoneError(
+            f"--emotions holds {odd[0]!r}: {BETWEEN!r} stands between the emotions of a set in "
+            "tables; name it without"
         )
     found = tuple(dict.fromkeys(map(canonical_emotion, names)))
     if not 2 <= len(found) <= MOST_EMOTIONS:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from undertone.tasks import Task
 
 UNSURE = "unsure"
-BETWEEN = "|"  # emotions of a set, in tables
 LOW, HIGH = "_low", "_high"  # behind the name of an amount: the ends of its interval
 AGAIN = "make it again with `undertone finetune --corpus NAME=PATH --out MODEL`"
 
@@ -189,5 +188,8 @@ def named(answer: Answer, *, is_choice: bool) -> dict[str, Any]:
     cells = {"emotion": answer.emotion}
     cells |= {f"p_{name}": round(value, 6) for name, value in answer.values.items()}
     if answer.within is not None:
-        cells["set"] = BETWEEN.join(answer.within)
+        from undertone.tasks.names import BETWEEN
+
+        names = (name.replace(BETWEEN, "/") for name in answer.within)  # a set of two is no name
+        cells["set"] = BETWEEN.join(names)
     return {**cells, "doubt": answer.doubt}

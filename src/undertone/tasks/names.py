@@ -12,6 +12,8 @@ of that corpus. A label that is not known here stays as it is, in lower case.
 import re
 from collections.abc import Mapping
 
+BETWEEN = "|"  # emotions of a set, in tables
+
 SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "anger": ("a", "ang", "angry", "angray", "anger", "rage", "hot anger"),
     "happiness": (
