@@ -288,3 +288,22 @@ def test_an_answer_that_did_not_get_through_is_kept_and_sent_again(page_server, 
     ids = _ids(page_server.folder)
     assert ids.count(sent[0]["id"]) == 1
     context.close()
+
+
+def test_what_was_saved_is_still_said_when_the_next_clip_comes_late(page_server, browser):
+    context = browser.new_context()
+    page, late = context.new_page(), []
+    page.goto(page_server.url)
+    page.wait_for_function(UNTIL, arg="Clip of")
+    page.wait_for_load_state("networkidle")  # the clips ahead are there
+    page.route("**/api/next", lambda route: late.append(route))  # a bound method is refused
+    page.keyboard.press("?")
+    page.wait_for_function(UNTIL, arg="Saved: can’t tell. Now a clip of")
+    page.keyboard.press("x")
+    page.wait_for_function(UNTIL, arg="Saved: not speech. Now a clip of")
+    page.keyboard.press("?")
+    page.wait_for_function(UNTIL, arg="Saved: can’t tell. Loading the next clip")
+    late.pop().continue_()
+    page.unroute("**/api/next")
+    page.wait_for_function(UNTIL, arg="Saved: can’t tell. Now a clip of")
+    context.close()

@@ -23,6 +23,7 @@ let choosing = null; // "mixed" or "second"
 let second = null;
 let chosen = null; // an emotion that waits for Enter, where sliders are asked
 let began = 0;
+let waiting = ""; // what was said of the last answer, while the next clip is still on its way
 
 function fresh() {
   if (crypto.randomUUID) return crypto.randomUUID();
@@ -89,7 +90,9 @@ async function load(choice) {
 function advance(said = "") {
   if (current) URL.revokeObjectURL(current.url);
   current = queue.shift() || null;
-  show(said);
+  const told = said || waiting;
+  waiting = current ? "" : told;
+  show(told);
   fill();
 }
 
@@ -101,12 +104,13 @@ async function show(said) {
   where();
   began = performance.now();
   if (!current) { if (!ended) say(`${said}${said ? " " : ""}Loading the next clip …`); return; }
-  const next = `Clip of ${player.seconds.toFixed(1)} s.`;
-  say(said ? `${said} Now a clip of ${player.seconds.toFixed(1)} s.` : next);
+  const next = `${said ? `${said} Now a clip` : "Clip"} of ${player.seconds.toFixed(1)} s.`;
+  say(next);
   if (get("at-once").checked && !(await player.start())) say(`${next} Press Space to play it.`);
 }
 
 function finish() {
+  waiting = "";
   say(counts && counts.unplayed ? `That was the last clip; ${counts.unplayed} could not be played.` : "That was the last clip. Thank you!");
   get("why").textContent = "–";
 }
@@ -223,6 +227,7 @@ async function taken(label) {
     current = loaded;
   }
   ended = false;
+  waiting = "";
   show(`Taken back: ${was}.`);
 }
 
