@@ -10,7 +10,6 @@ import pytest
 from label_fakes import Server, free_port, recordings
 
 from undertone.corpora import label_log
-from undertone.errors import UndertoneError
 
 httpx = pytest.importorskip("httpx", reason="httpx is not installed")
 pytest.importorskip("fastapi", reason="the extra serve is not installed")
@@ -104,17 +103,16 @@ def _killed_at_work(folder: Path, port: int) -> _Rater:
     return anna
 
 
-def test_a_port_in_use_is_told(capsys):
-    from undertone.annotation.app import bound
-
-    with bound(0, 8765) as taken:
-        port = taken.getsockname()[1]
-        assert taken.getsockname()[0] == "127.0.0.1"
-        with pytest.raises(UndertoneError, match=rf"port {port} cannot be used.*--port"):
-            bound(port, 8765)
-        with bound(None, port) as other:
-            assert other.getsockname()[1] != port
-    assert "another one is taken" in capsys.readouterr().err
+def test_ctrl_c_ends_it_from_the_moment_that_it_says_where_it_is(tmp_path):
+    recordings(tmp_path, n_speakers=1, each=2)
+    server = Server(tmp_path, free_port(), extra=ALONE)
+    deadline = time.monotonic() + 120
+    while "label at http" not in server.said() and time.monotonic() < deadline:
+        assert server.process.poll() is None, server.said()
+        time.sleep(0.001)
+    assert server.stop() == 0
+    assert "0 labels of anna in" in server.said()
+    assert "Traceback" not in server.said()
 
 
 @pytest.fixture(scope="module")

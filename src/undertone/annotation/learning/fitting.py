@@ -50,6 +50,7 @@ class Learned:
         chosen: whether a strategy chose the clips.
         nothing: whether there is nothing to learn yet, as the counts alone tell.
         n_given: utterances with an emotion in the log, whether it could learn from them or not.
+        said: digest of what their labels say.
         assumed: whether speakers are known only as every recording is said to be another person.
     """
 
@@ -64,6 +65,7 @@ class Learned:
     assumed: bool = False
     nothing: bool = False
     n_given: int = 0
+    said: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON, as the page shows it."""
@@ -139,6 +141,7 @@ def learn(
     rows = corpus.labelled.table
     counts = Counter(rows["emotion"])
     by_emotion = {name: counts.get(name, 0) for name in (*lesson.emotions, *counts)}
+    labels = reader.all_labels(read, log)
     known = rows[np.array([knows(who) for who in rows["speaker"]], dtype=bool)]
     learned = Learned(
         len(rows),
@@ -146,7 +149,8 @@ def learn(
         by_emotion,
         chosen=lesson.chosen,
         assumed=reader.speakers_assumed(log),
-        n_given=reader.n_with_emotion(read, log),
+        n_given=reader.n_with_emotion(labels),
+        said=reader.digest_of(labels),
     )
     if (why := told.why_nothing(counts, Counter(known["emotion"]))) is not None:
         return replace(learned, cannot=(why,), nothing=True)
