@@ -20,7 +20,7 @@ from undertone.corpora.disjoint import SENTENCE, SPEAKER, known_sentences
 from undertone.corpora.folds import known_speakers, labelled_rows
 from undertone.corpora.official import in_official_folds
 from undertone.errors import UndertoneError, tell
-from undertone.features import mosei, store
+from undertone.features import given, mosei, store
 from undertone.features.copies import copy
 from undertone.features.name import FeatureName, parse
 from undertone.features.store import FrameTable
@@ -267,9 +267,11 @@ def extract(
     read = opened(corpus)
     if mosei.holds_frames(read):
         return _read_frames_given(read, parse(features), resources)
+    if (name := parse(features)).is_given:
+        return given.read(read, name, resources.cache)
     return store.extract(
         read,
-        parse(features),
+        name,
         folder=resources.cache,
         workers=resources.workers,
         progress=resources.progress,
