@@ -34,6 +34,7 @@ _HOMES = {
     "extract": "undertone.reading",
     "extract_file": "undertone.features.store",
     "finetune": "undertone.pipeline",
+    "from_pretrained": "undertone.recogniser.hub",
     "layers": "undertone.experiment.probing",
     "load": "undertone.recogniser.folder",
     "predict": "undertone.serving.predict",

@@ -54,6 +54,7 @@ from undertone.recogniser.folder import (
     check_free,
     load_encoder,
 )
+from undertone.recogniser.front_matter import PUBLISHED, published
 from undertone.recogniser.settings import FinetuneSettings
 from undertone.recogniser.teaching import teaching_warnings
 from undertone.training import references
@@ -128,7 +129,8 @@ def extract_to(
     """
     path = Path(out)
     chosen = frames_out.form_of(path, form, overwrite=overwrite)
-    whole = opened(given) if isinstance(given, str | Corpus) else of_files(list(map(Path, given)))
+    files = given if isinstance(given, list | tuple) else None
+    whole = opened(given) if files is None else of_files(list(map(Path, files)))  # type: ignore[arg-type]
     corpus, table = read_frames(whole, features, resources or Resources())
     frames_out.write(path, table, chosen, corpus=whole.name)
     n_frames = sum(table.lengths.values())
@@ -294,7 +296,10 @@ def _finetune(
         tell(line)
     joined = [m.corpus for m in data.corpus.members]
     read = [*(joined or [data.corpus]), *(other for other, _ in data.others)]
-    recogniser.save(out, write_card(build.facts(score, recogniser, findings), read))
+    notes = recogniser.notes | {PUBLISHED: published(score, read)}
+    card = write_card(build.facts(score, recogniser, findings), read)
+    recogniser = replace(recogniser, notes=notes, card=card)
+    recogniser.save(out, card)
     return recogniser, score
 
 
