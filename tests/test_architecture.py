@@ -17,7 +17,7 @@ ORDER = (
     *("__init__", "errors", "atomic", "seals", "config", "progress", "processes"),
     *("web", "compiled", "audio"),
     *("tasks", "models", "synthesis", "corpora", "features", "evaluation", "training", "systems"),
-    *("recogniser", "reading", "pipeline", "annotation", "serving", "experiment"),
+    *("recogniser", "reading", "pipeline", "annotation", "serving", "experiment", "sklearn"),
     *("recipes", "cli"),
     "__main__",
 )

@@ -14,11 +14,13 @@ from undertone.corpora import across
 from undertone.corpora.audit import check
 from undertone.corpora.corpus import Corpus
 from undertone.corpora.disjoint import SENTENCE
+from undertone.corpora.folder import of_files
 from undertone.corpora.proxy import with_proxy
 from undertone.corpora.transcripts import with_transcripts
 from undertone.errors import UndertoneError, tell
 from undertone.evaluation.score import Score
 from undertone.evaluation.vault import Vault, open_vault
+from undertone.features import frames_out
 from undertone.features.name import parse
 from undertone.models.encoder import EncoderConfig
 from undertone.progress import Progress
@@ -52,6 +54,7 @@ from undertone.recogniser.folder import (
     check_free,
     load_encoder,
 )
+from undertone.recogniser.front_matter import PUBLISHED, published
 from undertone.recogniser.settings import FinetuneSettings
 from undertone.recogniser.teaching import teaching_warnings
 from undertone.training import references
@@ -65,6 +68,7 @@ __all__ = [
     "PretrainSettings",
     "Resources",
     "extract_corpora",
+    "extract_to",
     "finetune",
     "pretrain",
 ]
@@ -99,6 +103,40 @@ def extract_corpora(
         lines += [f"  {line}" for line in opened.told()]
         lines += [f"  {line}" for line in of_several_names(corpus, table.contents)]
     return lines
+
+
+def extract_to(
+    out: Path | str,
+    given: str | Corpus | Sequence[Path],
+    features: str,
+    resources: Resources | None = None,
+    *,
+    form: str | None = None,
+    overwrite: bool = False,
+) -> list[str]:
+    """Write the frames of a corpus, or of recordings, into one file; lines say what came out.
+
+    Args:
+        out: the file: ``.parquet``, ``.npz`` or ``.csd``.
+        given: a corpus, or recordings.
+        features: which frames.
+        resources: of the machine.
+        form: where the ending of the file does not tell it.
+        overwrite: whether a file that is there may be replaced.
+
+    Raises:
+        UndertoneError: the file is there, or cannot be written; nothing could be read.
+    """
+    path = Path(out)
+    chosen = frames_out.form_of(path, form, overwrite=overwrite)
+    files = given if isinstance(given, list | tuple) else None
+    whole = opened(given) if files is None else of_files(list(map(Path, files)))  # type: ignore[arg-type]
+    corpus, table = read_frames(whole, features, resources or Resources())
+    frames_out.write(path, table, chosen, corpus=whole.name)
+    n_frames = sum(table.lengths.values())
+    lines = [f"{path}: {len(corpus)} utterances, {n_frames:,} {features} frames"]
+    lines += [f"  left out: {name}: {why}" for name, why in table.failures.items()]
+    return [*lines, *(f"  {line}" for line in whole.told())]
 
 
 def pretrain(
@@ -258,7 +296,10 @@ def _finetune(
         tell(line)
     joined = [m.corpus for m in data.corpus.members]
     read = [*(joined or [data.corpus]), *(other for other, _ in data.others)]
-    recogniser.save(out, write_card(build.facts(score, recogniser, findings), read))
+    notes = recogniser.notes | {PUBLISHED: published(score, read)}
+    card = write_card(build.facts(score, recogniser, findings), read)
+    recogniser = replace(recogniser, notes=notes, card=card)
+    recogniser.save(out, card)
     return recogniser, score
 
 

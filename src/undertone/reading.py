@@ -18,9 +18,10 @@ from undertone.corpora.audit.encoders import heard
 from undertone.corpora.corpus import Corpus
 from undertone.corpora.disjoint import SENTENCE, SPEAKER, known_sentences
 from undertone.corpora.folds import known_speakers, labelled_rows
+from undertone.corpora.objects import is_object, of_object
 from undertone.corpora.official import in_official_folds
 from undertone.errors import UndertoneError, tell
-from undertone.features import mosei, store
+from undertone.features import given, mosei, store
 from undertone.features.copies import copy
 from undertone.features.name import FeatureName, parse
 from undertone.features.store import FrameTable
@@ -267,9 +268,11 @@ def extract(
     read = opened(corpus)
     if mosei.holds_frames(read):
         return _read_frames_given(read, parse(features), resources)
+    if (name := parse(features)).is_given:
+        return given.read(read, name, resources.cache)
     return store.extract(
         read,
-        parse(features),
+        name,
         folder=resources.cache,
         workers=resources.workers,
         progress=resources.progress,
@@ -321,8 +324,11 @@ def usable(corpus: Corpus, task: Task, *, frozen: Sequence[str] = ()) -> Corpus:
 def opened(corpus: str | Path | Corpus) -> Corpus:
     if isinstance(corpus, str | Path):
         return corpora.open(str(corpus))
+    if is_object(corpus):
+        return of_object(corpus)
     if not isinstance(corpus, Corpus):
         raise UndertoneError(
-            f"a corpus is a text such as emodb=PATH, a path or a Corpus, found {corpus!r:.60}"
+            "a corpus is a text such as emodb=PATH, a path, a Corpus, a datasets.Dataset or an "
+            f"audformat.Database, found {corpus!r:.60}"
         )
     return corpus

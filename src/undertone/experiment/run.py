@@ -270,7 +270,8 @@ class Run:
         systems = self.settings.systems
         bag = self.settings.bag(self.task, systems)
         voiced = self.settings.voiced(self.task)
-        return Sweep(plan, systems, bag, self.settings.pretrain, self.out, voiced=voiced)
+        own = tuple(row for row in systems_of(self.task).values() if row.stands_alone)
+        return Sweep(plan, systems, bag, self.settings.pretrain, self.out, own=own, voiced=voiced)
 
     def predictions(
         self, sweep: Sweep, systems: Sequence[str] | None = None

@@ -164,7 +164,7 @@ def extract(
                 by_key,
                 chosen,
                 missing=missing.keys(),
-                workers=workers or available_cores(),
+                workers=1 if chosen.in_this_process else workers or available_cores(),
                 advance=lambda count: shown.advance(name, count),
             )
             known = _find(home, chosen, by_key)
@@ -245,7 +245,8 @@ def _home_name(name: FeatureName, extractor: Extractor) -> str:
         "shards": shards.VERSION,
     }
     digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
-    return f"{name if stack is None else stack.name}-v{extractor.version}-{digest[:12]}"
+    called = str(name).replace(":", "-") if stack is None else stack.name
+    return f"{called}-v{extractor.version}-{digest[:12]}"
 
 
 def _find(home: Path, extractor: Extractor, keys: Container[str]) -> dict[str, shards.Place]:

@@ -103,6 +103,11 @@ class Build:
             )
 
     def _check_teacher(self) -> None:
+        if self.row.stands_alone:
+            raise UndertoneError(
+                f"the row {self.row.name} hears frames that no model folder can hold, and is for "
+                "curves: train with --features, as features='own:NAME' from Python"
+            )
         teacher = self.settings.teacher
         check_teacher((self.row.name,), "" if teacher is None else str(teacher))
         if self.row.hears_teacher:

@@ -28,6 +28,7 @@ from undertone.systems.system import (
     RIDGE,
     Section,
     System,
+    own_rows,
 )
 from undertone.systems.view import View
 from undertone.tasks import AMOUNTS, CHOICE, TASKS, Dimensions, Task
@@ -269,14 +270,15 @@ def systems_of(task: Task) -> dict[str, System]:
         for name, floor in task.floors.items()
         for fit in [partial(fit_floor, floor=name)]
     )
-    rows = (row for row in ROWS if {task.kind, task.name} & set(row.tasks))
+    rows = (row for row in (*ROWS, *own_rows()) if {task.kind, task.name} & set(row.tasks))
     return {row.name: row for row in (*rows, *floors)}
 
 
 def known_names() -> tuple[str, ...]:
     """Of all rows, whatever they can do, and of all floors."""
     floors = (name for kind in TASKS.values() for name in kind.floors)
-    return tuple(dict.fromkeys((*(row.name for row in ROWS), *floors)))
+    names = (row.name for row in (*ROWS, *own_rows()))
+    return tuple(dict.fromkeys((*names, *floors)))
 
 
 def who_sees_pool() -> tuple[str, ...]:
@@ -292,6 +294,7 @@ def usual_systems(
         name
         for name, row in systems_of(task).items()
         if frames in row.usual
+        and not row.stands_alone
         and (taught or not row.needs_teacher)
         and (words or not row.reads_words)
     )
@@ -306,6 +309,7 @@ def advised(task: Task, frames: str, *, pretrained: bool, words: bool = False) -
         row
         for row in systems_of(task).values()
         if frames in row.usual
+        and not row.stands_alone
         and row.pretrains == pretrained
         and not row.needs_teacher
         and (words or not row.reads_words)
