@@ -28,6 +28,7 @@ from undertone.cli.options import (
     Transcripts,
     Unlabelled,
     Vault,
+    Verify,
     Workers,
 )
 from undertone.config import load
@@ -44,6 +45,10 @@ def extract(
     corpus: Annotated[list[str] | None, typer.Option(help="Corpus, NAME=PATH.")] = None,
     features: Annotated[str, typer.Option(help="Name of the frame extractor.")] = "log_mel",
     as_csv: Annotated[bool, typer.Option("--csv", help="Frames to standard output.")] = False,
+    frames: Annotated[
+        bool, typer.Option("--frames", help="Keep every frame of all layers of an encoder.")
+    ] = False,
+    verify: Verify = False,
     workers: Workers = None,
     cache: Cache = None,
     quiet: Quiet = False,
@@ -60,7 +65,8 @@ def extract(
             )
         printing.print_frames(audio[0], features)
         return
-    for line in extract_corpora(corpus or [], features, Resources(cache, workers, not quiet)):
+    resources = Resources(cache, workers, not quiet, verify)
+    for line in extract_corpora(corpus or [], features, resources, every_frame=frames):
         printing.say(line)
 
 
