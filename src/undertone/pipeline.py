@@ -21,7 +21,7 @@ from undertone.errors import UndertoneError, tell
 from undertone.evaluation.score import Score
 from undertone.evaluation.vault import Vault, open_vault
 from undertone.features import frames_out
-from undertone.features.name import parse
+from undertone.features.name import CHOSEN, EVERY, parse
 from undertone.models.encoder import EncoderConfig
 from undertone.progress import Progress
 from undertone.reading import (
@@ -57,6 +57,7 @@ from undertone.recogniser.folder import (
 from undertone.recogniser.front_matter import PUBLISHED, published
 from undertone.recogniser.settings import FinetuneSettings
 from undertone.recogniser.teaching import teaching_warnings
+from undertone.systems.table import system_of
 from undertone.training import references
 from undertone.training.identity import speech_of
 from undertone.training.normalise import fit_normaliser, normalise
@@ -90,15 +91,29 @@ class PretrainSettings:
 
 
 def extract_corpora(
-    specifications: Sequence[str], features: str, resources: Resources
+    specifications: Sequence[str],
+    features: str,
+    resources: Resources,
+    *,
+    every_frame: bool = False,
 ) -> list[str]:
-    """Fill the frame store; one line a corpus says what came out."""
-    lines = []
+    """Fill the frame store; one line a corpus says what came out.
+
+    Args:
+        specifications: of corpora.
+        features: which frames; of all layers of an encoder their means over time are kept.
+        resources: of the machine.
+        every_frame: whether frames of all layers are kept, too.
+    """
+    lines, name = [], parse(features)
+    frames = every_frame or not (name.is_upstream and name.layers in (EVERY, CHOSEN))
+    kept = "" if frames else ", of which means over time of every layer are kept"
     for specification in specifications:
         opened = corpora.open(specification)
-        corpus, table = read_frames(opened, features, resources)
+        corpus, table = read_frames(opened, features, resources, frames=frames)
         n_frames = sum(table.lengths.values())
-        lines.append(f"{corpus.name}: {len(corpus)} utterances, {n_frames:,} {features} frames")
+        found = f"{len(corpus)} utterances, {n_frames:,} {features} frames{kept}"
+        lines.append(f"{corpus.name}: {found}")
         lines += [f"  left out: {name}: {why}" for name, why in table.failures.items()]
         lines += [f"  {line}" for line in opened.told()]
         lines += [f"  {line}" for line in of_several_names(corpus, table.contents)]
@@ -272,8 +287,14 @@ def _finetune(
     checked = vault is None and SENTENCE not in settings.disjoint
     if checked and not settings.text.model:  # sentences that the test says go with the words
         Build(without_frames(heard, task, others), features, pretrained, settings).check()
+    system = system_of(
+        *(task, settings.system, features),
+        pretrained=pretrained is not None,
+        words=bool(settings.text.model),
+    )
     data = read_data(
         *(heard, features, task, resources),
+        frames=not system.reads_means,
         teacher=settings.teacher,
         others=others,
         text=settings.text,

@@ -7,6 +7,7 @@ Out: ``Data``: what is usable of it, counted where it is not, frames and layers;
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from undertone import corpora
@@ -44,6 +45,7 @@ class Resources:
     cache: Path | None = None  # folder of the frame store; the user's cache folder by default
     workers: int | None = None  # processes; one a core by default
     progress: bool = True
+    verify: bool = False  # read every audio file, also those whose digest is remembered
 
 
 def settle(corpus: Corpus, task: str, features: str) -> tuple[Task, FeatureName]:
@@ -97,6 +99,7 @@ def read_data(
     others: Sequence[Corpus] = (),
     text: TextSettings | None = None,
     guard: Guard | None = None,
+    frames: bool = True,
 ) -> Data:
     """A labelled corpus with its frames, and those of all layers where an encoder gives them.
 
@@ -109,13 +112,15 @@ def read_data(
         others: unlabelled corpora that it may guess.
         text: what reads transcripts; without an encoder of text in it nobody does.
         guard: what is allowed, kept apart and frozen.
+        frames: whether a system reads an encoder's frames, and not only means over time.
 
     Raises:
         UndertoneError: a score on it would be a lie, and that is not among what is allowed.
     """
     guard = guard or Guard()
     refuse([*speakers(corpus), *heard(corpus, str(features))], guard.allow)
-    own = _hear(in_official_folds(corpus), features, teacher, resources)
+    hear = partial(_hear, features=features, teacher=teacher, resources=resources, frames=frames)
+    own = hear(in_official_folds(corpus))
     contents = own.table.contents
     refuse(list(identical(own.corpus, contents)), guard.allow)
     read = left_out_of_copies(own.corpus, contents)
@@ -133,7 +138,7 @@ def read_data(
     data = Data(
         *(task, labelled, own.table, own.layers, unlabelled), teacher=own.teacher, words=words
     )
-    heard_too = (_hear(other, features, teacher, resources) for other in others)
+    heard_too = (hear(other) for other in others)
     beside = [
         other
         if guard.transductive
@@ -168,10 +173,15 @@ class _Heard:
 
 
 def _hear(
-    corpus: Corpus, features: FeatureName, teacher: FeatureName | None, resources: Resources
+    corpus: Corpus,
+    *,
+    features: FeatureName,
+    teacher: FeatureName | None,
+    resources: Resources,
+    frames: bool,
 ) -> _Heard:
-    layers = open_layers(corpus, features, resources) if features.is_upstream else None
-    read, table = read_frames(corpus, features, resources)
+    read, table = read_frames(corpus, features, resources, frames=frames)
+    layers = _layers_of(corpus, features, resources, table) if features.is_upstream else None
     if teacher is None:
         return _Heard(read, table, layers, None)
     teaching = open_layers(read, teacher, resources)
@@ -249,12 +259,12 @@ def _unlabelled(corpus: Corpus, labelled: Corpus) -> dict[str, str]:
 
 
 def read_frames(
-    corpus: Corpus, features: FeatureName | str, resources: Resources
+    corpus: Corpus, features: FeatureName | str, resources: Resources, *, frames: bool = True
 ) -> tuple[Corpus, FrameTable]:
     """Frames of a corpus, and the corpus without the utterances that have none."""
     features = parse(features)
     every = features.every_layer() if features.chooses_layer else features
-    table = extract(corpus, every, resources)
+    table = extract(corpus, every, resources, frames=frames)
     return corpus.drop(table.failures), table
 
 
@@ -262,8 +272,17 @@ def extract(
     corpus: str | Corpus,
     features: FeatureName | str = USUAL_FEATURES,
     resources: Resources | None = None,
+    *,
+    frames: bool = True,
 ) -> FrameTable:
-    """Frames of every utterance of a corpus, from the store or computed into it."""
+    """Frames of every utterance of a corpus, from the store or computed into it.
+
+    Args:
+        corpus: by specification or as an object.
+        features: which frames.
+        resources: of the machine.
+        frames: whether an encoder's frames are kept, or means over time of its layers alone.
+    """
     resources = resources or Resources()
     read = opened(corpus)
     if mosei.holds_frames(read):
@@ -276,15 +295,29 @@ def extract(
         folder=resources.cache,
         workers=resources.workers,
         progress=resources.progress,
+        frames=frames,
+        verify=resources.verify,
     )
 
 
 def open_layers(corpus: Corpus, features: FeatureName, resources: Resources) -> Layers:
-    """All layers of the encoder that ``features`` names, and the vectors of them."""
+    """The vectors of all layers of the encoder that ``features`` names; no frames."""
+    return _layers_of(corpus, features, resources, None)
+
+
+def _layers_of(
+    corpus: Corpus, features: FeatureName, resources: Resources, read: FrameTable | None
+) -> Layers:
+    """The vectors of all layers, and the frames of some that were read before, if any."""
     every = features.every_layer()
-    table, model = extract(corpus, every, resources), find(every)
+    known = resources if read is None else replace(resources, verify=False)  # it was read
+    table, model = extract(corpus, every, known, frames=False), find(every)
     candidates = model.layers if features.chooses_layer else find(features).layers
-    return Layers(table, summarise(table), model.n_layers, candidates, model.n_layers_of_whole)
+    return Layers(
+        *(table, summarise(table), model.n_layers, candidates, model.n_layers_of_whole),
+        spoken=read,
+        first=candidates.start,
+    )
 
 
 def _read_frames_given(corpus: Corpus, features: FeatureName, resources: Resources) -> FrameTable:

@@ -26,6 +26,9 @@ TextPrior = Annotated[
 ]
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes; default: one a core.")]
 Cache = Annotated[Path | None, typer.Option(help="Folder of the frame store.")]
+Verify = Annotated[
+    bool, typer.Option("--verify", help="Read every audio file, and say what differs.")
+]
 Config = Annotated[Path | None, typer.Option(help="TOML file of settings.")]
 Set = Annotated[
     list[str] | None, typer.Option("--set", help="A setting, section.name=value; repeatable.")

@@ -28,6 +28,7 @@ from undertone.cli.options import (
     Transcripts,
     Unlabelled,
     Vault,
+    Verify,
     Workers,
 )
 from undertone.config import load
@@ -54,6 +55,10 @@ def extract(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the file of --out.")
     ] = False,
+    frames: Annotated[
+        bool, typer.Option("--frames", help="Keep every frame of all layers of an encoder.")
+    ] = False,
+    verify: Verify = False,
     workers: Workers = None,
     cache: Cache = None,
     quiet: Quiet = False,
@@ -61,7 +66,7 @@ def extract(
     """Waveforms to frames: into the frame store, into one file, or one recording as CSV."""
     from undertone.pipeline import Resources, extract_corpora, extract_to
 
-    resources = Resources(cache, workers, not quiet)
+    resources = Resources(cache, workers, not quiet, verify)
     _check_extract(audio or [], corpus or [], as_csv=as_csv, to_file=out is not None)
     if out is not None:
         given = audio or (corpus or [])[0]
@@ -73,7 +78,7 @@ def extract(
     if audio:
         printing.print_frames(audio[0], features)
         return
-    for line in extract_corpora(corpus or [], features, resources):
+    for line in extract_corpora(corpus or [], features, resources, every_frame=frames):
         printing.say(line)
 
 

@@ -130,7 +130,7 @@ def run_layers(
     resources, began = resources or Resources(), time.monotonic()
     encoder = look_up(settings.features)
     with atomic.held(Path(out)):
-        run = open_run(settings.of_curve(), out, resources, held=settings.settled)
+        run = open_run(*(settings.of_curve(), out, resources), held=settings.settled, frames=False)
         return look_into(run, settings.settled(run.settings), encoder, resources, began=began)
 
 

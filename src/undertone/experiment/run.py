@@ -63,7 +63,12 @@ from undertone.reading import (
 )
 from undertone.systems.plan import Cell, Data, Draws, Plan
 from undertone.systems.settings import makes_copies
-from undertone.systems.table import contrasts_among, pairs_among, systems_of
+from undertone.systems.table import (
+    contrasts_among,
+    pairs_among,
+    read_frames_of_encoder,
+    systems_of,
+)
 from undertone.tasks import Task
 
 BY_VIDEO = (
@@ -78,6 +83,7 @@ def open_run(
     resources: Resources,
     *,
     held: Callable[[CurveSettings], object] = lambda settled: settled,
+    frames: bool | None = None,
 ) -> "Run":
     """Read the corpora and their frames; nothing is trained and nothing written to the folder.
 
@@ -86,6 +92,8 @@ def open_run(
         out: its folder.
         resources: of the machine.
         held: the settings, once all is settled, to those that the folder holds.
+        frames: whether an encoder's frames are read, and not only means over time; by default as
+            the systems of the settings say.
 
     Raises:
         UndertoneError: as ``curve``.
@@ -114,6 +122,7 @@ def open_run(
         others=[corpora.open(name) for name in settings.unlabelled],
         text=settings.text,
         guard=Guard(settings.allow, settings.disjoint, frozen, settings.transductive),
+        frames=read_frames_of_encoder(task, settings.systems) if frames is None else frames,
     )
     if makes_copies(settings.of_systems):
         data = with_copies(data, features, resources)

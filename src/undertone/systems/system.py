@@ -51,6 +51,8 @@ class System(Compared):
         needs_teacher: whether an encoder beside the frames teaches it.
         hears_teacher: whether it hears that encoder to predict, too.
         reads_words: whether it is fitted on transcripts.
+        reads_means: whether of an encoder's frames it reads means over time alone, so that no frame
+            need be kept.
         adapts: whether its fits can be adapted to a voice, by recordings without labels.
         least_labels: of a budget; with fewer it says nothing and is left out.
         stands_alone: whether it hears what no model folder can hold: it is for curves.
@@ -68,6 +70,7 @@ class System(Compared):
     needs_teacher: bool = False
     hears_teacher: bool = False
     reads_words: bool = False
+    reads_means: bool = False
     adapts: bool = False
     least_labels: int = 0
     stands_alone: bool = False

@@ -74,6 +74,7 @@ ROWS: tuple[System, ...] = (
         tasks=(CHOICE,),
         hears_others=True,
         adapts=True,
+        reads_means=True,
     ),
     System(
         "pretrained_frozen",
@@ -151,6 +152,7 @@ ROWS: tuple[System, ...] = (
         hears_others=True,
         recommended=True,
         adapts=True,
+        reads_means=True,
     ),
     System(
         "layers",
@@ -165,6 +167,7 @@ ROWS: tuple[System, ...] = (
         usual=(ENCODER,),
         recommended=True,
         adapts=True,
+        reads_means=True,
     ),
     System(
         "layers",
@@ -179,6 +182,7 @@ ROWS: tuple[System, ...] = (
         recommended=True,
         hears_others=True,
         adapts=True,
+        reads_means=True,
     ),
     System(
         "labels_alone",
@@ -191,6 +195,7 @@ ROWS: tuple[System, ...] = (
         tasks=(CHOICE,),
         usual=(FRAMES, ENCODER),
         hears_others=True,
+        reads_means=True,
     ),
     System(
         "linear",
@@ -200,6 +205,7 @@ ROWS: tuple[System, ...] = (
         partial(fits.fit_linear, block="mean_sd"),
         usual=(ENCODER,),
         one_layer=True,
+        reads_means=True,
     ),
     System(
         "svm",
@@ -210,6 +216,7 @@ ROWS: tuple[System, ...] = (
         tasks=(CHOICE,),
         usual=(ENCODER,),
         one_layer=True,
+        reads_means=True,
     ),
     System(
         "cnn",
@@ -266,7 +273,11 @@ ALONGSIDE = {  # no row without its control, where the task has it
 def systems_of(task: Task) -> dict[str, System]:
     """The rows that can do a task, then its floors."""
     floors = (
-        System(name, floor.label, "floor", floor.description, fit, usual=(FRAMES, ENCODER))
+        System(
+            *(name, floor.label, "floor", floor.description, fit),
+            usual=(FRAMES, ENCODER),
+            reads_means=True,
+        )
         for name, floor in task.floors.items()
         for fit in [partial(fit_floor, floor=name)]
     )
@@ -300,6 +311,12 @@ def usual_systems(
     )
 
 
+def read_frames_of_encoder(task: Task, names: Sequence[str]) -> bool:
+    """Whether one of these systems reads an encoder's frames, and not only means over time."""
+    rows = systems_of(task)
+    return any(not rows[name].reads_means for name in names)
+
+
 def advised(task: Task, frames: str, *, pretrained: bool, words: bool = False) -> str:
     """What we would train, from a pre-trained encoder or without one, with words or without.
 
@@ -317,6 +334,23 @@ def advised(task: Task, frames: str, *, pretrained: bool, words: bool = False) -
     ]
     best = [row for row in rows if row.recommended] or [r for r in rows if r.kind == "classic"]
     return (best or rows)[0].name
+
+
+def system_of(
+    task: Task, name: str, features: FeatureName, *, pretrained: bool, words: bool = False
+) -> System:
+    """The row of a system that is trained alone; of none the advised one.
+
+    Raises:
+        UndertoneError: there is no such system for the task.
+    """
+    rows, frames = systems_of(task), ENCODER if features.is_upstream else FRAMES
+    name = name or advised(task, frames, pretrained=pretrained, words=words)
+    if name not in rows:
+        raise UndertoneError(
+            f"there is no system {name!r} for {task.name}; there are {', '.join(rows)}"
+        )
+    return rows[name]
 
 
 def check_frames(task: Task, names: Sequence[str], features: FeatureName) -> None:

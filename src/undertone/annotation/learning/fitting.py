@@ -30,6 +30,7 @@ from undertone.recogniser.build import Build
 from undertone.recogniser.card import write_card
 from undertone.recogniser.settings import FinetuneSettings
 from undertone.systems.plan import Data
+from undertone.systems.table import system_of
 from undertone.tasks.classes import Classes
 
 MOST_FOLDS = 5
@@ -167,7 +168,9 @@ def _fitted(corpus: Corpus, learned: Learned, lesson: Lesson, out: Path) -> tupl
     n_folds = min(MOST_FOLDS, learned.n_speakers) if learned.n_speakers > 1 else 0
     settings = replace(lesson.settings, folds=n_folds, features=lesson.features)
     task, features = settle(corpus, Classes.name, lesson.features)
-    data = read_data(corpus, features, task, lesson.resources)
+    system = system_of(task, settings.system, features, pretrained=False)
+    frames = not system.reads_means
+    data = read_data(corpus, features, task, lesson.resources, frames=frames)
     data = _with_known(data, lesson)
     build = Build(data, features, None, settings)
     if build.makes_copies:
