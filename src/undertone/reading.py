@@ -38,11 +38,13 @@ TOLD_BY_CORPUS = ("left out", "words")  # findings that ``tell_of`` says
 
 @dataclass(frozen=True)
 class Resources:
-    """What a step may use of the machine; it never changes a number."""
+    """What a step may use of the machine; workers never change a number."""
 
     cache: Path | None = None  # folder of the frame store; the user's cache folder by default
     workers: int | None = None  # processes; one a core by default
     progress: bool = True
+    device: str = ""  # one of ``device.CHOICES``; a GPU rounds otherwise. $UNDERTONE_DEVICE or auto
+    processes: int = 1  # that pre-train one encoder together
 
 
 def settle(corpus: Corpus, task: str, features: str) -> tuple[Task, FeatureName]:

@@ -25,6 +25,7 @@ TextPrior = Annotated[
     Path | None, typer.Option("--text-prior", help="Table of rated sentences, as emobank.csv.")
 ]
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes; default: one a core.")]
+Device = Annotated[str | None, typer.Option(help="Where networks compute: auto, cpu, cuda or mps.")]
 Cache = Annotated[Path | None, typer.Option(help="Folder of the frame store.")]
 Config = Annotated[Path | None, typer.Option(help="TOML file of settings.")]
 Set = Annotated[

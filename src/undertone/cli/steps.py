@@ -14,6 +14,7 @@ from undertone.cli.options import (
     Cache,
     Config,
     Coverage,
+    Device,
     Disjoint,
     MinProbability,
     Proxy,
@@ -45,6 +46,7 @@ def extract(
     features: Annotated[str, typer.Option(help="Name of the frame extractor.")] = "log_mel",
     as_csv: Annotated[bool, typer.Option("--csv", help="Frames to standard output.")] = False,
     workers: Workers = None,
+    device: Device = None,
     cache: Cache = None,
     quiet: Quiet = False,
 ) -> None:
@@ -60,7 +62,9 @@ def extract(
             )
         printing.print_frames(audio[0], features)
         return
-    for line in extract_corpora(corpus or [], features, Resources(cache, workers, not quiet)):
+    for line in extract_corpora(
+        corpus or [], features, Resources(cache, workers, not quiet, device or "")
+    ):
         printing.say(line)
 
 
@@ -73,17 +77,23 @@ def pretrain(
     config: Config = None,
     assignments: Set = None,
     seed: Seed = None,
+    processes: Annotated[int, typer.Option(min=1, help="That train the network together.")] = 1,
     workers: Workers = None,
+    device: Device = None,
     cache: Cache = None,
     quiet: Quiet = False,
 ) -> None:
     """Unlabelled speech to a pre-trained encoder; a stopped run goes on where it was."""
     from undertone.pipeline import PretrainSettings, Resources
     from undertone.pipeline import pretrain as run
+    from undertone.training.together import leads
 
     values = options.settings_of(config, {"features": features, "seed": seed}, assignments)
     settings = load(PretrainSettings, values)
-    notes = run(unlabelled, out, settings, Resources(cache, workers, not quiet)).notes
+    resources = Resources(cache, workers, not quiet, device or "", processes)
+    notes = run(unlabelled, out, settings, resources).notes
+    if not leads():  # of several processes one tells
+        return
     loss, epoch = notes["held_out_loss"], notes["epoch"]
     printing.say(f"encoder in {out}: held-out loss {loss:.4f}, epoch {epoch}")
     printing.print_references(notes["measured"])
@@ -118,6 +128,7 @@ def finetune(
     assignments: Set = None,
     seed: Seed = None,
     workers: Workers = None,
+    device: Device = None,
     cache: Cache = None,
     quiet: Quiet = False,
 ) -> None:
@@ -139,7 +150,7 @@ def finetune(
         "seed": seed,
     }
     settings = load(FinetuneSettings, options.settings_of(config, given, assignments))
-    resources = Resources(cache, workers, not quiet)
+    resources = Resources(cache, workers, not quiet, device or "")
     _, measured = run(
         corpus[0],
         out,
