@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "undertone"
 ORDER = (
     *("__init__", "errors", "atomic", "seals", "config", "progress", "processes"),
-    *("web", "compiled", "audio"),
+    *("web", "compiled", "device", "audio"),
     *("tasks", "models", "synthesis", "corpora", "features", "evaluation", "training", "systems"),
     *("recogniser", "reading", "pipeline", "annotation", "serving", "experiment", "sklearn"),
     *("recipes", "cli"),

@@ -4,11 +4,12 @@ In:  corpora by specification (``emodb=PATH``) or as objects, settings, a folder
 Out: a filled frame store, an encoder folder, a model folder.
 """
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from undertone import atomic, corpora
+from undertone import atomic, corpora, device
 from undertone.config import check_ranges, check_types
 from undertone.corpora import across
 from undertone.corpora.audit import check
@@ -58,11 +59,12 @@ from undertone.recogniser.front_matter import PUBLISHED, published
 from undertone.recogniser.settings import FinetuneSettings
 from undertone.recogniser.teaching import teaching_warnings
 from undertone.systems.table import system_of
-from undertone.training import references
+from undertone.training import references, together
 from undertone.training.identity import speech_of
-from undertone.training.normalise import fit_normaliser, normalise
-from undertone.training.pretrain import PretrainConfig, check_pool
+from undertone.training.normalise import Normaliser, Parts, fit_normaliser, normalise
+from undertone.training.pretrain import Epoch, PretrainConfig, Pretraining, check_pool
 from undertone.training.pretrain import pretrain as pretrain_encoder
+from undertone.training.team import Team
 
 __all__ = [
     "FinetuneSettings",
@@ -110,7 +112,8 @@ def extract_corpora(
     kept = "" if frames else ", of which means over time of every layer are kept"
     for specification in specifications:
         opened = corpora.open(specification)
-        corpus, table = read_frames(opened, features, resources, frames=frames)
+        with device.using(resources.device):
+            corpus, table = read_frames(opened, features, resources, frames=frames)
         n_frames = sum(table.lengths.values())
         found = f"{len(corpus)} utterances, {n_frames:,} {features} frames{kept}"
         lines.append(f"{corpus.name}: {found}")
@@ -170,7 +173,8 @@ def pretrain(
     """
     settings, resources, out = settings or PretrainSettings(), resources or Resources(), Path(out)
     check_free(out, ENCODER)
-    with atomic.held(out):
+    own = atomic.held(out) if together.leads() else contextlib.nullcontext()
+    with device.using(resources.device), own:
         return _pretrain([opened(corpus) for corpus in unlabelled], out, settings, resources)
 
 
@@ -188,18 +192,13 @@ def _pretrain(
         (table.frames(name) for table, names in parts for name in names),
         stride=settings.encoder.stride,
     )
-    with Progress(shown=resources.progress) as progress:
+    job = _Job(parts, normaliser, settings, [v for corpus, _ in read for v in corpus.voices()])
+    with (
+        together.team(resources.processes, _pretrain_beside, job) as team,
+        Progress(shown=resources.progress and team.leads) as progress,
+    ):
         progress.add("pre-training epochs", settings.pretrain.max_epochs)
-        result = pretrain_encoder(
-            normalise(parts, normaliser),
-            shape=settings.encoder,
-            settings=settings.pretrain,
-            seed=settings.seed,
-            speakers=[name for corpus, _ in read for name in corpus.voices()],
-            speech=speech_of(parts),
-            folder=out,
-            report=lambda epoch: progress.advance("pre-training epochs"),
-        )
+        result = job.run(team, out, lambda epoch: progress.advance("pre-training epochs"))
     notes = {
         "pool": [corpus.name for corpus, _ in read],
         "pool_audio": [short_name(key) for _, table in read for key in table.keys.values()],
@@ -223,8 +222,39 @@ def _pretrain(
         "emotion is what `undertone curve` measures. On the same held-out speech, behind the same "
         f"masks, stand predictions that take no training.{missed}",
     )
-    encoder.save(out, write_card(facts, [corpus for corpus, _ in read]))
+    if team.leads:
+        encoder.save(out, write_card(facts, [corpus for corpus, _ in read]))
     return encoder
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A pre-training, as every process of a team does it."""
+
+    parts: Parts
+    normaliser: Normaliser
+    settings: PretrainSettings
+    speakers: list[str | None]
+
+    def run(
+        self, team: Team, folder: Path, report: Callable[[Epoch], None] = lambda epoch: None
+    ) -> Pretraining:
+        """Only the leader reads and writes the folder."""
+        return pretrain_encoder(
+            normalise(self.parts, self.normaliser),
+            shape=self.settings.encoder,
+            settings=self.settings.pretrain,
+            seed=self.settings.seed,
+            speakers=self.speakers,
+            speech=speech_of(self.parts),
+            folder=folder if team.leads else None,
+            report=report,
+            team=team,
+        )
+
+
+def _pretrain_beside(team: Team, job: _Job) -> None:
+    job.run(team, Path())
 
 
 def finetune(
@@ -253,7 +283,7 @@ def finetune(
     settings, resources, out = settings or FinetuneSettings(), resources or Resources(), Path(out)
     check_free(out, RECOGNISER, beside=None if encoder is None else Path(encoder))
     pretrained = load_encoder(encoder) if encoder is not None else None
-    with atomic.held(out):
+    with device.using(resources.device), atomic.held(out):
         return _finetune(
             corpus,
             [opened(other) for other in unlabelled],

@@ -6,7 +6,7 @@ Out: ``Data``: what is usable of it, counted where it is not, frames and layers;
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -40,12 +40,15 @@ TOLD_BY_CORPUS = ("left out", "words")  # findings that ``tell_of`` says
 
 @dataclass(frozen=True)
 class Resources:
-    """What a step may use of the machine; it never changes a number."""
+    """What a step may use of the machine; workers never change a number."""
 
     cache: Path | None = None  # folder of the frame store; the user's cache folder by default
     workers: int | None = None  # processes; one a core by default
     progress: bool = True
+    _: KW_ONLY
     verify: bool = False  # read every audio file, also those whose digest is remembered
+    device: str = ""  # one of ``device.CHOICES``; a GPU rounds otherwise. $UNDERTONE_DEVICE or auto
+    processes: int = 1  # that pre-train one encoder together
 
 
 def settle(corpus: Corpus, task: str, features: str) -> tuple[Task, FeatureName]:

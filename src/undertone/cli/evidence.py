@@ -13,6 +13,7 @@ from undertone.cli.options import (
     Cache,
     Config,
     Corpora,
+    Device,
     Disjoint,
     OneOut,
     Proxy,
@@ -104,6 +105,7 @@ def curve(
     assignments: Set = None,
     seed: Seed = None,
     workers: Workers = None,
+    device: Device = None,
     cache: Cache = None,
     quiet: Quiet = False,
 ) -> None:
@@ -142,7 +144,11 @@ def curve(
     if "budgets" not in told and picks is None:  # nobody asked for these very numbers
         values["fit_budgets"] = True
     printing.show_report(
-        run(load(CurveSettings, values), out, Resources(cache, workers, not quiet))
+        run(
+            load(CurveSettings, values),
+            out,
+            Resources(cache, workers, not quiet, device=device or ""),
+        )
     )
 
 

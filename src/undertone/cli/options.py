@@ -25,6 +25,7 @@ TextPrior = Annotated[
     Path | None, typer.Option("--text-prior", help="Table of rated sentences, as emobank.csv.")
 ]
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes; default: one a core.")]
+Device = Annotated[str | None, typer.Option(help="Where networks compute: auto, cpu, cuda or mps.")]
 Cache = Annotated[Path | None, typer.Option(help="Folder of the frame store.")]
 Verify = Annotated[
     bool, typer.Option("--verify", help="Read every audio file, and say what differs.")

@@ -11,6 +11,7 @@ from undertone.cli.app import app
 from undertone.cli.options import (
     Cache,
     Config,
+    Device,
     Proxy,
     Quiet,
     Seed,
@@ -121,6 +122,7 @@ def teach(
     assignments: Set = None,
     seed: Seed = None,
     workers: Workers = None,
+    device: Device = None,
     cache: Cache = None,
     quiet: Quiet = False,
 ) -> None:
@@ -141,7 +143,7 @@ def teach(
         out,
         unlabelled=unlabelled or (),
         settings=load(FinetuneSettings, values),
-        resources=Resources(cache, workers, not quiet),
+        resources=Resources(cache, workers, not quiet, device=device or ""),
     )
     if measured is not None:
         printing.print_score(measured)
@@ -167,6 +169,7 @@ def distill(
     assignments: Set = None,
     seed: Seed = None,
     workers: Workers = None,
+    device: Device = None,
     cache: Cache = None,
     quiet: Quiet = False,
 ) -> None:
@@ -185,7 +188,7 @@ def distill(
         distilling.DistilSettings, options.settings_of(config, {"seed": seed}, assignments)
     )
     trial = load(KeepSettings, asked | {"seed": settings.seed})
-    resources = Resources(cache, workers, not quiet)
+    resources = Resources(cache, workers, not quiet, device=device or "")
     if corpus is not None:
         check_free(out)
         distilling.check_beside(unlabelled, corpus, trial)

@@ -14,6 +14,7 @@ from undertone.cli.options import (
     Cache,
     Config,
     Coverage,
+    Device,
     Disjoint,
     MinProbability,
     Proxy,
@@ -60,13 +61,14 @@ def extract(
     ] = False,
     verify: Verify = False,
     workers: Workers = None,
+    device: Device = None,
     cache: Cache = None,
     quiet: Quiet = False,
 ) -> None:
     """Waveforms to frames: into the frame store, into one file, or one recording as CSV."""
     from undertone.pipeline import Resources, extract_corpora, extract_to
 
-    resources = Resources(cache, workers, not quiet, verify)
+    resources = Resources(cache, workers, not quiet, verify=verify, device=device or "")
     _check_extract(audio or [], corpus or [], as_csv=as_csv, to_file=out is not None)
     if out is not None:
         given = audio or (corpus or [])[0]
@@ -106,17 +108,23 @@ def pretrain(
     config: Config = None,
     assignments: Set = None,
     seed: Seed = None,
+    processes: Annotated[int, typer.Option(min=1, help="That train the network together.")] = 1,
     workers: Workers = None,
+    device: Device = None,
     cache: Cache = None,
     quiet: Quiet = False,
 ) -> None:
     """Unlabelled speech to a pre-trained encoder; a stopped run goes on where it was."""
     from undertone.pipeline import PretrainSettings, Resources
     from undertone.pipeline import pretrain as run
+    from undertone.training.together import leads
 
     values = options.settings_of(config, {"features": features, "seed": seed}, assignments)
     settings = load(PretrainSettings, values)
-    notes = run(unlabelled, out, settings, Resources(cache, workers, not quiet)).notes
+    resources = Resources(cache, workers, not quiet, device=device or "", processes=processes)
+    notes = run(unlabelled, out, settings, resources).notes
+    if not leads():  # of several processes one tells
+        return
     loss, epoch = notes["held_out_loss"], notes["epoch"]
     printing.say(f"encoder in {out}: held-out loss {loss:.4f}, epoch {epoch}")
     printing.print_references(notes["measured"])
@@ -151,6 +159,7 @@ def finetune(
     assignments: Set = None,
     seed: Seed = None,
     workers: Workers = None,
+    device: Device = None,
     cache: Cache = None,
     quiet: Quiet = False,
 ) -> None:
@@ -172,7 +181,7 @@ def finetune(
         "seed": seed,
     }
     settings = load(FinetuneSettings, options.settings_of(config, given, assignments))
-    resources = Resources(cache, workers, not quiet)
+    resources = Resources(cache, workers, not quiet, device=device or "")
     _, measured = run(
         corpus[0],
         out,

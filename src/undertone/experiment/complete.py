@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from undertone import atomic
+from undertone import atomic, device
 from undertone.errors import UndertoneError
 from undertone.evaluation.curves import Key
 from undertone.evaluation.predictions import predictions_table
@@ -67,12 +67,13 @@ def run_curve(
 
     ``announce`` is told how long it will take, from a calibration, before it begins.
     """
-    with atomic.held(Path(out)):
+    resources = resources or Resources()
+    with device.using(resources.device), atomic.held(Path(out)):
         if settings.picks.asked:
-            result = replay_run(settings, Path(out), resources or Resources())
+            result = replay_run(settings, Path(out), resources)
             _draw(result, Path(out) / "report.html")
             return result
-        return _run(settings, Path(out), resources or Resources(), paper=paper, announce=announce)
+        return _run(settings, Path(out), resources, paper=paper, announce=announce)
 
 
 def _run(
