@@ -149,7 +149,9 @@ def extract_to(
     chosen = frames_out.form_of(path, form, overwrite=overwrite)
     files = given if isinstance(given, list | tuple) else None
     whole = opened(given) if files is None else of_files(list(map(Path, files)))  # type: ignore[arg-type]
-    corpus, table = read_frames(whole, features, resources or Resources())
+    resources = resources or Resources()
+    with device.using(resources.device):
+        corpus, table = read_frames(whole, features, resources)
     frames_out.write(path, table, chosen, corpus=whole.name)
     n_frames = sum(table.lengths.values())
     lines = [f"{path}: {len(corpus)} utterances, {n_frames:,} {features} frames"]
