@@ -4,7 +4,7 @@ import pytest
 
 from undertone import audio, synthesis
 from undertone.features import f0
-from undertone.features.framing import hann, windows
+from undertone.features.framing import hann, peaks, windows
 
 RATE = audio.SAMPLE_RATE
 TIME_S = np.arange(RATE) / RATE
@@ -157,6 +157,28 @@ def test_window_has_its_centre_on_the_grid():
     frames = np.concatenate(list(windows(ramp, 401)))
     np.testing.assert_array_equal(frames[:, 200], ramp[79::160])
     assert frames[0, 0] == 0
+
+
+@pytest.mark.parametrize("n_samples", [80, 1000, 16_000])
+def test_windows_by_number_and_their_peaks_are_those_of_all_windows(rng, n_samples):
+    waveform = rng.normal(size=n_samples)
+    every = np.concatenate(list(windows(waveform, 801)))
+    np.testing.assert_array_equal(peaks(waveform, 801), np.abs(every).max(axis=1))
+    some = np.flatnonzero(rng.random(len(every)) < 0.5)
+    found = list(windows(waveform, 801, 7, frames=some))
+    np.testing.assert_array_equal(np.concatenate([every[:0], *found]), every[some])
+
+
+def test_where_it_is_too_silent_for_a_voice_nothing_is_looked_for_and_nothing_is_missed(rng):
+    """Between two voices a faint hum, which would be voiced if it were louder."""
+    hum = 0.004 * sine(150)
+    wave = np.concatenate([sine(150), hum, sine(200)]) + 1e-4 * rng.normal(size=3 * RATE)
+    heard = np.concatenate([np.full(100, of) for of in (True, False, True)])
+    whole, asked = f0.track(wave), f0.track(wave, asked=heard)
+    np.testing.assert_array_equal(asked.f0_hz, whole.f0_hz)
+    np.testing.assert_array_equal(asked.voicing[heard], whole.voicing[heard])
+    assert (asked.voicing[110:190] == 0).all()  # nothing was looked for,
+    assert (whole.voicing[110:190] > 0.9).all()  # where there was something
 
 
 @pytest.mark.corpora

@@ -152,6 +152,32 @@ def test_the_predictor_solves_the_normal_equations(rng):
         np.testing.assert_allclose(found, [1, *expected], atol=1e-9)
 
 
+def test_roots_are_those_of_the_polynomials_whatever_lies_on_the_real_axis(rng):
+    """Pairs, real roots, some of them close; and what the iteration gives up on."""
+    inside = 0.99 * rng.random((300, 4)) * np.exp(1j * np.pi * rng.random((300, 4)))
+    known = np.concatenate([inside, inside.conj()], axis=1)
+    known[:100, [0, 4]] = rng.uniform(-0.99, 0.99, (100, 2))
+    known[:2, [0, 4]] = 0.5  # twice: no iteration arrives at a double root in so few rounds
+    polynomials = np.array([np.poly(roots).real for roots in known])
+    found = formants.roots_of(polynomials).T
+    residual = [np.abs(np.polyval(p, r)).max() for p, r in zip(polynomials, found, strict=True)]
+    assert max(residual) < 1e-7
+    apart = np.abs(np.sort_complex(found[2:]) - np.sort_complex(known[2:]))
+    assert np.median(apart) < 1e-9
+    assert np.isfinite(found).all()
+
+
+def test_the_highest_bin_of_a_range_is_that_of_its_slice(rng):
+    power = rng.random((40, 50))
+    first = rng.integers(0, 50, (40, 3))
+    last = np.minimum(first + rng.integers(0, 40, (40, 3)), 49)
+    expected = [
+        [row[a : b + 1].max() for a, b in zip(firsts, lasts, strict=True)]
+        for row, firsts, lasts in zip(power, first, last, strict=True)
+    ]
+    np.testing.assert_array_equal(formants._highest(power, first, last), expected)
+
+
 def test_speech_without_voice_has_the_resonances_of_a_tube():
     found = formants.extract(np.zeros(RATE, np.float32), np.zeros(100))
     np.testing.assert_allclose(

@@ -21,7 +21,7 @@ import numpy as np
 import scipy.fft
 
 from undertone import audio
-from undertone.features.framing import hann, windows
+from undertone.features.framing import hann, peaks, windows
 
 BATCH = 64  # frames that are transformed at a time, which the processor's cache can hold
 BATCHES = 8  # whose candidates are picked at a time
@@ -63,13 +63,24 @@ class Pitch:
         return self.f0_hz > 0
 
 
-def track(waveform: np.ndarray, config: PitchConfig | None = None) -> Pitch:
-    """Find the F0 of every frame."""
+def track(
+    waveform: np.ndarray, config: PitchConfig | None = None, *, asked: np.ndarray | None = None
+) -> Pitch:
+    """Find the F0 of every frame.
+
+    Args:
+        waveform: (n_samples,)
+        config: settings.
+        asked: (n_frames,) where the voicing is asked for, by default everywhere; elsewhere it may
+            be 0, and nothing is looked for where it is too silent for a voice.
+    """
     config = config or PitchConfig()
-    batches = list(_candidates_in_batches(waveform, config))
-    f0_hz, strength, peak = (np.concatenate(column) for column in zip(*batches, strict=True))
-    loudest = max(float(np.abs(waveform).max()), 1e-30)
-    strength[:, 0] = _unvoiced_strength(peak / loudest, config)
+    peak, loudest = peaks(waveform, window_width(config)), max(float(np.abs(waveform).max()), 1e-30)
+    unvoiced = _unvoiced_strength(peak / loudest, config)
+    may_be_voiced = unvoiced <= _strongest(config) + 2 * config.voicing_change_cost
+    needed = np.ones(len(peak), bool) if asked is None else asked | may_be_voiced
+    f0_hz, strength = _candidates(waveform, needed, config)
+    strength[:, 0] = unvoiced
     voicing = np.where(f0_hz[:, 1] > 0, strength[:, 1:].max(axis=1), 0.0)
     octaves = np.log2(np.maximum(f0_hz, 1.0) / config.floor_hz)
     path = _best_path(
@@ -148,36 +159,42 @@ def window_width(config: PitchConfig) -> int:
     return 2 * round(config.periods / config.floor_hz * audio.SAMPLE_RATE / 2) + 1
 
 
-def _candidates_in_batches(
-    waveform: np.ndarray, config: PitchConfig
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+def _strongest(config: PitchConfig) -> float:
+    """No voiced column is stronger, with what high pitches are given."""
+    return 1 + config.octave_cost * math.log2(2 * config.ceiling_hz / config.floor_hz)
+
+
+def _candidates(
+    waveform: np.ndarray, needed: np.ndarray, config: PitchConfig
+) -> tuple[np.ndarray, np.ndarray]:
+    """(n_frames, n_candidates + 1) F0 and strength of the needed frames; column 0 is unvoiced."""
     shortest = math.floor(2 * audio.SAMPLE_RATE / config.ceiling_hz)
     longest = math.ceil(2 * audio.SAMPLE_RATE / config.floor_hz)
-    for correlation, peak in _correlations(waveform, config):
-        f0_hz = np.zeros((len(correlation), config.n_candidates + 1))
+    all_f0_hz = np.zeros((len(needed), config.n_candidates + 1))
+    all_strength = np.full(all_f0_hz.shape, -1e9)
+    for frames, correlation in _correlations(waveform, np.flatnonzero(needed), config):
+        f0_hz = np.zeros((len(frames), config.n_candidates + 1))
         strength = np.full(f0_hz.shape, -1e9)
         _pick_candidates(correlation, (shortest, longest), f0_hz, strength)
-        yield f0_hz, strength, peak
+        all_f0_hz[frames], all_strength[frames] = f0_hz, strength
+    return all_f0_hz, all_strength
 
 
 def _correlations(
-    waveform: np.ndarray, config: PitchConfig
+    waveform: np.ndarray, frames: np.ndarray, config: PitchConfig
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """(n, n_lags) correlations and (n,) peaks of at most ``BATCHES`` batches of frames.
+    """(n,) frames and their (n, n_lags) correlations, at most ``BATCHES`` batches at a time.
 
-    The first array is used again for the next ones.
+    The second array is used again for the next ones.
     """
-    n = min(BATCH * BATCHES, audio.n_frames(len(waveform)))
-    correlation, peak, filled = np.empty((n, _n_lags(config)), np.float32), np.empty(n), 0
-    for frames in windows(waveform, window_width(config), BATCH):
-        if filled + len(frames) > n:
-            yield correlation[:filled], peak[:filled].copy()
-            filled = 0
-        rows = slice(filled, filled + len(frames))
-        correlation[rows] = correlate(frames, config)
-        peak[rows] = np.maximum(frames.max(axis=1), -frames.min(axis=1))
-        filled = rows.stop
-    yield correlation[:filled], peak[:filled]
+    at_once = BATCH * BATCHES
+    correlation = np.empty((min(at_once, len(frames)), _n_lags(config)), np.float32)
+    for first in range(0, len(frames), at_once):
+        some, filled = frames[first : first + at_once], 0
+        for batch in windows(waveform, window_width(config), BATCH, frames=some):
+            correlation[filled : filled + len(batch)] = correlate(batch, config)
+            filled += len(batch)
+        yield some, correlation[:filled]
 
 
 def _n_lags(config: PitchConfig) -> int:
@@ -205,15 +222,18 @@ def _pick_candidates(
     """Fill columns 1 and on with the strongest maxima, the strongest first; 0 is unvoiced."""
     first, last = lag_range[0], lag_range[1] + 1
     left, r, right = (correlation[:, first + k : last + k] for k in (-1, 0, 1))
-    frame, place = np.nonzero((r > 0) & (r > left) & (r >= right))
-    slope = 0.5 * (right[frame, place] - left[frame, place]).astype(np.float64)
-    r, left, right = (part[frame, place].astype(np.float64) for part in (r, left, right))
+    top = np.flatnonzero((r > 0) & (r > left) & (r >= right))
+    frame, place = np.divmod(top, last - first)
+    at = frame * correlation.shape[1] + place + first
+    left, r, right = (correlation.ravel().take(at + k).astype(np.float64) for k in (-1, 0, 1))
+    slope = 0.5 * (right - left)
     bend = 2 * r - left - right
     height = r + 0.5 * slope * slope / bend  # the top of the parabola through three points
     height = np.where(height > 1, 1 / height, height)
     hz = 2 * audio.SAMPLE_RATE / (place + first + slope / bend)
     order = np.argsort(4.0 * frame - height)  # frame by frame, the highest first: it is at most 1
-    rank = np.arange(len(frame)) - np.searchsorted(frame, frame)
+    n_of_frame = np.bincount(frame, minlength=len(correlation))
+    rank = np.arange(len(frame)) - (np.cumsum(n_of_frame) - n_of_frame)[frame]
     kept = np.flatnonzero(rank < f0_hz.shape[1] - 1)
     f0_hz[frame[kept], 1 + rank[kept]] = hz[order[kept]]
     strength[frame[kept], 1 + rank[kept]] = height[order[kept]]
@@ -226,29 +246,67 @@ def _best_path(
 
     S_i(k) = strength_i(k) + max_j (S_{i-1}(j) - cost_i(k, j)), by dynamic programming (Viterbi):
     forward for all S, then backward along the j that gave each maximum. The costs are those of an
-    octave's jump and of a change of voicing.
+    octave's jump and of a change of voicing. Frames between two that are surely unvoiced are a lane
+    of their own, and all lanes are gone along side by side.
     """
-    n_frames, n_columns = strength.shape
-    score, reached = strength.copy(), np.empty((n_columns, n_columns))
-    came_from = np.zeros((n_frames, n_columns), np.int8)
-    for first in range(1, n_frames, FRAMES_A_STRETCH):
-        stretch = slice(first - 1, first + FRAMES_A_STRETCH)
-        gain = -_costs(octaves[stretch], voiced[stretch], costs)
-        gain += strength[stretch][1:, :, None]
-        of_stretch = score[stretch]
-        for before, now, of_change in zip(of_stretch[:-1], of_stretch[1:], gain, strict=True):
-            np.add(before, of_change, out=reached)
-            np.maximum.reduce(reached, axis=1, out=now)
-        came_from[first : first + len(gain)] = (of_stretch[:-1, None, :] + gain).argmax(axis=2)
+    behind_silence = np.append(True, _surely_unvoiced(strength, voiced, costs)[:-1])
+    order, n_at = _side_by_side(behind_silence)
+    score, came_from = strength - costs[1] * voiced, np.zeros(strength.shape, np.int8)
+    score[0], place = strength[0], n_at[0]
+    before = score[order[:place]]
+    for counts in _stretches(n_at[1:]):
+        frames = order[place : place + sum(counts)]
+        gain = strength[frames][:, :, None] - _costs(octaves, voiced, frames, costs)
+        reached, first = np.empty((len(frames), strength.shape[1])), 0
+        for count in counts:
+            now = reached[first : first + count]
+            through = gain[first : first + count] + before[:count, None]
+            before = np.maximum.reduce(through, axis=2, out=now)
+            first += count
+        score[frames] = reached
+        came_from[frames] = (gain + score[frames - 1][:, None]).argmax(axis=2)
+        place += len(frames)
     path = [int(score[-1].argmax())]
     for row in came_from[:0:-1].tolist():
         path.append(row[path[-1]])
     return np.array(path[::-1])
 
 
-def _costs(octaves: np.ndarray, voiced: np.ndarray, costs: np.ndarray) -> np.ndarray:
-    """(n - 1, n_columns, n_columns) of each column of a frame behind each of the frame before."""
-    jump = costs[0] * np.abs(octaves[1:, :, None] - octaves[:-1, None, :])
-    both = voiced[1:, :, None] & voiced[:-1, None, :]
-    changes = voiced[1:, :, None] != voiced[:-1, None, :]
-    return np.where(changes, costs[1], np.where(both, jump, 0.0))
+def _surely_unvoiced(strength: np.ndarray, voiced: np.ndarray, costs: np.ndarray) -> np.ndarray:
+    """(n_frames,) where every other column loses more than both changes to column 0 cost."""
+    lead = strength[:, 0] - strength[:, 1:].max(axis=1)
+    sure: np.ndarray = (lead > 2 * costs[1]) & ~voiced[:, 0]
+    return sure
+
+
+def _side_by_side(first_of_lane: np.ndarray) -> tuple[np.ndarray, list[int]]:
+    """(n_frames,) frames by their place in their lane, the longest lanes first; lanes a place."""
+    starts = np.flatnonzero(first_of_lane)
+    lane = np.cumsum(first_of_lane) - 1
+    place = np.arange(len(lane)) - starts[lane]
+    longest_first = np.argsort(-np.bincount(lane), kind="stable")
+    rank = np.empty(len(starts), int)
+    rank[longest_first] = np.arange(len(starts))
+    return np.lexsort((rank[lane], place)), np.bincount(place).tolist()
+
+
+def _stretches(counts: list[int]) -> Iterator[list[int]]:
+    """The counts in lists whose sums reach ``FRAMES_A_STRETCH``."""
+    stretch, total = list[int](), 0
+    for count in counts:
+        stretch.append(count)
+        total += count
+        if total >= FRAMES_A_STRETCH:
+            yield stretch
+            stretch, total = [], 0
+    if stretch:
+        yield stretch
+
+
+def _costs(
+    octaves: np.ndarray, voiced: np.ndarray, frames: np.ndarray, costs: np.ndarray
+) -> np.ndarray:
+    """(n, n_columns, n_columns) of each column of frames behind each of the frame before."""
+    jump = costs[0] * np.abs(octaves[frames][:, :, None] - octaves[frames - 1][:, None])
+    now, before = voiced[frames][:, :, None], voiced[frames - 1][:, None]
+    return np.where(now != before, costs[1], np.where(now & before, jump, 0.0))

@@ -36,7 +36,8 @@ def high_pass(waveform: np.ndarray) -> np.ndarray:
     spectrum = scipy.fft.rfft((waveform - waveform.mean()).astype(np.float32), size)
     hz = np.arange(len(spectrum)) * (audio.SAMPLE_RATE / size)
     hz[0] = 1e-3
-    gain = (1 / (1 + (CORNER_HZ / hz) ** 4)).astype(np.float32)
+    below = np.square(CORNER_HZ / hz)
+    gain = (1 / (1 + below * below)).astype(np.float32)
     filtered: np.ndarray = scipy.fft.irfft(spectrum * gain, size)[: len(waveform)]
     return filtered
 
@@ -52,7 +53,7 @@ def level(powers: np.ndarray) -> np.ndarray:
     """
     steady = without_clicks(powers)
     steady = np.where(steady.any(axis=0), steady, powers)
-    weights = np.maximum(steady, LEAST)
+    weights = np.maximum(steady.astype(np.float64), LEAST)
     levels: np.ndarray = (weights * np.log(weights)).sum(axis=0) / weights.sum(axis=0)
     return levels
 

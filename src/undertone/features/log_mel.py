@@ -30,6 +30,7 @@ N_BANDS = 40
 BAND_RANGE_HZ = (50.0, 7600.0)
 WINDOW_LENGTH = 401  # samples, 25 ms
 SPECTRUM_SIZE = 512
+BATCH = 64  # frames that are transformed at a time
 FLOOR_DB = 30.0  # below a band's own level
 ENERGY_FLOOR_DB = 40.0  # below the level of the speech
 LOWEST_DB = (
@@ -78,10 +79,10 @@ def of_voice(waveform: np.ndarray) -> np.ndarray:
 
 def _voice(waveform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The columns up to the formants, and (n_frames,) F0 in Hz, 0 where there is none."""
-    pitch = f0.track(waveform)
-    frames = np.empty((len(pitch.f0_hz), N_OF_VOICE), np.float32)
+    frames = np.empty((audio.n_frames(len(waveform)), N_OF_VOICE), np.float32)
     frames[:, : N_BANDS + 1] = log_powers(waveform)
     spoken = is_spoken(frames[:, N_BANDS])
+    pitch = f0.track(waveform, asked=spoken)
     f0_hz = np.where(spoken, pitch.f0_hz, 0)
     frames[:, N_BANDS + 1] = f0.fill_gaps(f0_hz)
     frames[:, N_BANDS + 2] = np.where(spoken, pitch.voicing, 0)
@@ -102,7 +103,7 @@ def log_powers(waveform: np.ndarray) -> np.ndarray:
     of_speech = of_band[-1]
     of_mel = np.maximum(of_band[:-1] - of_speech - nepers(FLOOR_DB), -nepers(LOWEST_DB))
     floor = np.append(of_mel, -nepers(ENERGY_FLOOR_DB))
-    relative: np.ndarray = np.log(power / np.exp(of_speech) + np.exp(floor))
+    relative: np.ndarray = np.log(power * np.exp(-of_speech) + np.exp(floor))
     return relative
 
 
@@ -110,10 +111,10 @@ def powers(waveform: np.ndarray) -> np.ndarray:
     """(n_frames, N_BANDS + 1) mean squares within the bands, and within all of their range."""
     window, weights = _scaled_window(), _band_weights()
     found = []
-    for frames in windows(waveform.astype(np.float32, copy=False), WINDOW_LENGTH):
+    for frames in windows(waveform.astype(np.float32, copy=False), WINDOW_LENGTH, BATCH):
         spectrum = scipy.fft.rfft(frames * window, SPECTRUM_SIZE)
         found.append((spectrum.real**2 + spectrum.imag**2) @ weights)
-    return np.concatenate(found).astype(np.float64)
+    return np.concatenate(found)
 
 
 def nepers(decibels: float) -> float:
