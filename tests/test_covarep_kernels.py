@@ -15,6 +15,7 @@ from undertone.features.covarep import (
     peak_slope,
     pulse,
     rd,
+    sinusoids,
     srh,
     tilt,
     warped_cepstrum,
@@ -286,3 +287,14 @@ def test_exchanges_sort_the_median_into_the_middle(rng):
     values = rng.normal(size=(40, 5))
     expected = ndimage.median_filter(values, (9, 1), mode="constant")
     np.testing.assert_array_equal(hmpd._median_over_time(values), expected)
+
+
+def test_phases_of_more_harmonics_than_bins_are_those_of_each_alone(rng):
+    """As at 1 Hz, the F0 of digital silence."""
+    spectrum = rng.normal(size=2049) + 1j * rng.normal(size=2049)
+    at_bins = sinusoids._phases_at_bins(spectrum, 24_000, 8_000)
+    assert len(sinusoids._phases_at_bins(spectrum, 24_000, 80)) == 0
+    assert len(at_bins) == len(spectrum)
+    for place in rng.uniform(0, 2048, 50):
+        alone = sinusoids._phase_at(spectrum, place, 24_000, np.empty(0))
+        assert sinusoids._phase_at(spectrum, place, 24_000, at_bins) == alone

@@ -114,6 +114,7 @@ def _pick_harmonics(spectrum, log_spectrum, where, out):
     for p in range(len(peaks)):
         positions[p] = _refine(log_spectrum, peaks[p])[0]
     n_harmonics = len(amplitude) - 1
+    at_bins = _phases_at_bins(spectrum, half, n_harmonics)
     found_hz = np.zeros(n_harmonics + 1)
     amplitude[0], phase[0] = abs(spectrum[0]), np.angle(spectrum[0])
     nearest = 0
@@ -129,7 +130,7 @@ def _pick_harmonics(spectrum, log_spectrum, where, out):
             place = positions[nearest]
             found_hz[k] = place / bins_a_hertz
             amplitude[k] = np.exp(_refine(log_spectrum, peaks[nearest])[1])
-        phase[k] = _phase_at(spectrum, place, half)
+        phase[k] = _phase_at(spectrum, place, half, at_bins)
     return np.median(np.diff(found_hz))
 
 
@@ -145,12 +146,34 @@ def _refine(log_spectrum, peak):
 
 
 @njit(cache=True)
-def _phase_at(spectrum, place, half):
+def _phases_at_bins(spectrum, half, n_harmonics):
+    """Phases of all bins, where harmonics are so many that most bins are asked for; else none.
+
+    At 1 Hz, the F0 of digital silence, there are 8,000 harmonics in 2,049 bins.
+    """
+    if n_harmonics < len(spectrum):
+        return np.empty(0)
+    phases = np.empty(len(spectrum))
+    for place in range(len(spectrum)):
+        phases[place] = _phase_at_bin(spectrum, place, half)
+    return phases
+
+
+@njit(cache=True)
+def _phase_at_bin(spectrum, place, half):
+    turn = 2 * np.pi * half / FFT_LENGTH
+    return np.angle(spectrum[place] * np.exp(1j * turn * place))
+
+
+@njit(cache=True)
+def _phase_at(spectrum, place, half, at_bins):
     """Phase relative to the window's centre, between two bins."""
     left = min(int(place), len(spectrum) - 2)
-    turn = 2 * np.pi * half / FFT_LENGTH
-    first = np.angle(spectrum[left] * np.exp(1j * turn * (left)))
-    second = np.angle(spectrum[left + 1] * np.exp(1j * turn * (left + 1)))
+    if len(at_bins):
+        first, second = at_bins[left], at_bins[left + 1]
+    else:
+        first = _phase_at_bin(spectrum, left, half)
+        second = _phase_at_bin(spectrum, left + 1, half)
     step = second - first
     if abs(step) > np.pi:
         step -= 2 * np.pi * np.floor(step / (2 * np.pi) + 0.5)

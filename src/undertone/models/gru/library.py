@@ -36,7 +36,7 @@ import torch
 
 from undertone import device
 from undertone.config import cache_folder
-from undertone.errors import UndertoneError
+from undertone.errors import UndertoneError, tell
 
 SOURCE = Path(__file__).with_name("kernel.cpp")  # includes products.cpp
 FLAGS = ("-std=gnu++17", "-O3", "-march=native", "-shared", "-fPIC", "-w")
@@ -157,6 +157,7 @@ def _built_library(cache: Path, compiler: str) -> Path:
     with tempfile.TemporaryDirectory(dir=cache, prefix="building-") as temporary:
         built = Path(temporary) / "built"
         built.mkdir()
+        tell("compiling the GRU's kernel for this processor, once a machine: up to a minute")
         _compile(compiler, built, failure)
         _put_in_place(built, folder, Path(temporary) / "damaged")
     return folder / "gru.so"
