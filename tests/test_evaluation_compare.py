@@ -127,8 +127,11 @@ def test_runs_that_tested_something_else_are_refused(run, run_of_amounts, tmp_pa
     (classes / "config.toml").write_text((amounts / "config.toml").read_text())
     with pytest.raises(UndertoneError, match="task is intensities in one and classes in"):
         compared(amounts, classes)
-    with pytest.raises(UndertoneError, match=r"draws .* at budget 20; found a: 0, 1, 2; b: 0, 1: "):
-        compared(amounts, run_of_amounts("fewer", 0.1, draws=2))
+    fewer = run_of_amounts("fewer", 0.1)
+    drawn = pd.read_parquet(fewer / "predictions.parquet")
+    drawn[drawn["draw"] > 0].to_parquet(fewer / "predictions.parquet")  # and not the first of them
+    with pytest.raises(UndertoneError, match=r"draws .* at budget 20, .* a: 0, 1, 2; b: 1, 2: "):
+        compared(amounts, fewer)
     with pytest.raises(UndertoneError, match=r"one truth, video and fold .* v0.* have several"):
         compared(amounts, run_of_amounts("zeros", 0.1, truth=np.zeros((40, 6))))
     table = pd.read_parquet(amounts / "predictions.parquet")

@@ -11,6 +11,8 @@ from sklearn.metrics import balanced_accuracy_score, recall_score
 from undertone.errors import UndertoneError
 from undertone.evaluation.curves import trace
 from undertone.evaluation.intervals import interval, resample
+from undertone.evaluation.needed import labels_needed
+from undertone.evaluation.worth import worth
 from undertone.tasks import MEAN, Intensities
 from undertone.tasks.intensities import METRICS, measure
 from undertone.tasks.rows import Rows
@@ -262,8 +264,32 @@ def test_the_number_of_processes_changes_no_number(rng):
 def test_predictions_that_cannot_be_paired_are_refused():
     whole = amounts_run()
     truth = whole.tested.truth[None]
-    with pytest.raises(UndertoneError, match="the same draws and utterances for all"):
-        replace(whole, predictions={("a", 20): truth, ("b", 20): truth[[0, 0]]}).traced()
+    with pytest.raises(UndertoneError, match="the same utterances for all"):
+        replace(whole, predictions={("a", 20): truth, ("b", 20): truth[:, 1:]}).traced()
+
+
+def test_a_system_with_fewer_draws_is_paired_over_those_that_both_have(whole, curves):
+    """Beside all draws the difference of the shared ones is that of a run that never had more."""
+    few = {key: values[:2] for key, values in whole.predictions.items()}
+    mixed = replace(
+        whole,
+        predictions={k: few[k] if k[0] == SCRATCH else v for k, v in whole.predictions.items()},
+    ).traced(n_replicates=300)
+    short = replace(whole, predictions=few).traced(n_replicates=300)
+    assert len(whole.predictions[SCRATCH, 20]) > 2
+    assert mixed.estimate(PRETRAINED, 20) == curves.estimate(PRETRAINED, 20)
+    assert (
+        mixed.estimate(SCRATCH, 20) == short.estimate(SCRATCH, 20) != curves.estimate(SCRATCH, 20)
+    )
+    for budget in mixed.budgets_of(PRETRAINED, SCRATCH):
+        paired = mixed.gain(PRETRAINED, SCRATCH, budget=budget)
+        assert paired == short.gain(PRETRAINED, SCRATCH, budget=budget)
+        assert worth(mixed, pretrained=PRETRAINED, scratch=SCRATCH, budget=budget) == worth(
+            short, pretrained=PRETRAINED, scratch=SCRATCH, budget=budget
+        )
+    assert mixed.mean_gain(PRETRAINED, SCRATCH) == short.mean_gain(PRETRAINED, SCRATCH)
+    needed = [labels_needed(c, PRETRAINED, SCRATCH, at=BUDGETS[-1]) for c in (mixed, short)]
+    assert needed[0] == needed[1]
 
 
 @pytest.mark.corpora

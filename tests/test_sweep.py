@@ -27,6 +27,7 @@ from undertone import seals
 from undertone.errors import UndertoneError
 from undertone.experiment import complete as runs
 from undertone.experiment import sweep as sweeps
+from undertone.experiment.order import jobs_of, leading
 from undertone.experiment.run import Run
 from undertone.experiment.sweep import run as run_sweep
 from undertone.features.name import parse
@@ -151,13 +152,91 @@ def test_a_curve_scores_what_was_said_and_tells_each_finding_once(
 def test_every_system_of_a_cell_is_given_the_same_problem(spies, given, tmp_path):
     _, sweep = swept(data_of("choice"), tmp_path, "spy", "spy_discriminant")
     assert len(given) == 2 * len(sweep.plan.cells)
-    for (one, _), (other, _) in zip(given[::2], given[1::2], strict=True):
-        assert one is other
-    asked = [(p.seed, tuple(p.budget), tuple(p.test)) for p, _ in given[::2]]
+    asked = sorted((p.seed, tuple(p.budget), tuple(p.test)) for p, _ in given)
+    assert asked[::2] == asked[1::2]
     planned = [
         (sweep.plan.problem(c, None).seed, tuple(c.labels.utterances)) for c in sweep.plan.cells
     ]
-    assert sorted(a[:2] for a in asked) == sorted(planned)
+    assert [a[:2] for a in asked[::2]] == sorted(planned)
+
+
+def test_the_answer_comes_first_and_what_costs_most_last(tmp_path):
+    """Within a stage the first draw of all folds, so that it can be scored on all speakers."""
+    names = ("combined", "descriptors", "labels_alone", "scratch", "pretrained_full", "constant")
+    sweep = (run := curve_run(data_of("choice"), tmp_path, systems=names)).sweep(run.plan())
+    jobs = jobs_of(sweep)
+    stages = list(dict.fromkeys((job.stage, job.systems) for job in jobs))
+    assert [set(systems) for _, systems in stages] == [
+        {"descriptors", "constant"},
+        {"combined"},
+        {"labels_alone"},
+        {"pretrained_full", "scratch"},
+    ]
+    of_stage = [job.cell for job in jobs if "combined" in job.systems]
+    assert [cell.draw for cell in of_stage] == sorted(cell.draw for cell in of_stage)
+    assert [cell.fold for cell in of_stage[:6]] == [0, 0, 1, 1, 2, 2]
+    assert leading(sweep) == ["combined", "descriptors"]
+
+
+@pytest.fixture
+def costly(given, monkeypatch):
+    """A spy that is recommended, and one whose every weight is trained."""
+    first = replace(spying(given), recommended=True)
+    whole = replace(spying(given, "spy_whole"), trains_all=True)
+    monkeypatch.setattr(table, "ROWS", (whole, first, *table.ROWS))
+
+
+def test_what_costs_most_sees_few_draws_and_is_paired_over_these(
+    costly, given, tmp_path, monkeypatch
+):
+    data = data_of("choice")
+    run, sweep = swept(data, tmp_path, "spy", "spy_whole", full_draws=2, replicates=7)
+    assert len(given) == sweep.n_fits - len(sweep.plan.cells) == 3 * 2 * (3 + 2)
+    found = run.predictions(sweep)
+    assert {name: len(of) for (name, _), of in found.items()} == {
+        "spy": 3,
+        "spy_whole": 2,
+        "constant": 3,
+    }
+    monkeypatch.setattr(runs, "open_run", lambda *_: run)
+    result = runs.run_curve(run.settings, tmp_path, Resources(workers=1, progress=False))
+    assert any("were fitted to the first 2 draws of 3" in note for note in result.notes)
+    of_two = replace(run, settings=replace(run.settings, draws=2))
+    short = of_two.score(of_two.predictions(sweep, draws=2), run.tested(sweep.plan), 1, id)[0][""]
+    for name in ("spy", "constant"):
+        gain = result.curves.gain(name, "spy_whole", budget=12)
+        assert gain == short.gain(name, "spy_whole", budget=12)
+    assert result.curves.estimate("spy", 12) != short.estimate("spy", 12)
+    every = replace(run.settings, full_draws=0)
+    assert replace(run, settings=every).sweep(sweep.plan).n_fits > sweep.n_fits
+
+
+def test_what_the_fits_say_is_told_while_they_go_on_and_after_they_were_stopped(
+    costly, tmp_path, monkeypatch, capsys
+):
+    run = curve_run(data_of("choice"), tmp_path, systems=("spy", "spy_whole", "constant"))
+    monkeypatch.setattr(runs, "open_run", lambda *_: run)
+
+    def told():
+        runs.run_curve(run.settings, tmp_path, Resources(workers=1, progress=True))
+        return [line for line in capsys.readouterr().err.splitlines() if "so far" in line]
+
+    lines = told()
+    assert [line.split(":")[1].strip() for line in lines] == [
+        "so far, on 1 draw, of 3",
+        "so far, on 3 draws",
+    ]
+    looks = (tmp_path / "test_looks.jsonl").read_text().splitlines()
+    assert len(looks) == len(lines) + 1
+    sweep = run.sweep(run.plan())
+    curves = run.score(run.predictions(sweep), run.tested(sweep.plan), 1, id)[0][""]
+    assert all(f"{curves.estimate('spy', b)} with {b} labels" in lines[-1] for b in (4, 12))
+    for path in tmp_path.glob("fits/*/*draw002*"):
+        path.unlink()
+    again = told()  # two draws are there: it begins with them
+    assert again[0].split(":")[1].strip() == "so far, on 2 draws, of 3"
+    assert again[-1] == lines[-1]
+    assert told() == []  # nothing is missing
 
 
 def test_each_fold_has_an_encoder_and_a_normaliser_of_its_own_pool(

@@ -9,11 +9,14 @@ For one draw every row is predicted by the fit whose fold kept its speaker out, 
 axis. Two crossed factors are resampled, as in ``intervals``: speakers, and draws of the labels. A
 metric is computed in each draw from the rows of the resampled speakers, then averaged over the
 resampled draws in which it exists. All systems share the weights, so that differences are paired.
+
+A system may have fewer draws than others: the first of theirs. What it scores is the mean of its
+own, and a difference is taken over the draws that both have.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -38,12 +41,14 @@ class Truth:
         labels: (n_rows, n_outputs)
         speaker: (n_rows,) whole numbers from 0.
         resamples: of the speakers.
+        draws: numbers of draws that systems have; with more of them, scores of fewer are kept too.
     """
 
     task: Task
     labels: np.ndarray
     speaker: np.ndarray
     resamples: intervals.Resamples
+    draws: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -54,11 +59,21 @@ class Scored:
         by_draw: (n_draws, n_metrics, 1 + n_outputs), the mean first.
         replicates: (n_replicates, n_metrics, 1 + n_outputs)
         confusion: (n_outputs, n_outputs) over all draws, truth in the rows; None of amounts.
+        fewer: the same over the first draws alone, by their number: where others have no more.
     """
 
     by_draw: np.ndarray
     replicates: np.ndarray
     confusion: np.ndarray | None = None
+    fewer: "Mapping[int, Scored]" = field(default_factory=dict)
+
+    @property
+    def n_draws(self) -> int:
+        return len(self.by_draw)
+
+    def over(self, n_draws: int) -> "Scored":
+        """Over the first ``n_draws`` alone."""
+        return self if n_draws == self.n_draws else self.fewer[n_draws]
 
     @cached_property
     def value(self) -> np.ndarray:
@@ -98,6 +113,10 @@ class Curves:
     def budgets_of(self, *systems: str) -> tuple[int, ...]:
         """The budgets at which all of these systems were fitted, ascending."""
         return tuple(b for b in self.budgets if all(self.has(system, b) for system in systems))
+
+    def shared_draws(self, *systems: str) -> int:
+        """How many draws all of these systems were fitted to."""
+        return min(scored.n_draws for (name, _), scored in self.scored.items() if name in systems)
 
     def estimate(
         self, system: str, budget: int, metric: str | None = None, *, output: str = MEAN
@@ -157,7 +176,10 @@ class Curves:
         self, terms: Sequence[tuple[float, Key, Sequence[str]]], metric: str | None = None
     ) -> Estimate:
         """A sum of (factor, system and budget, outputs averaged over), on the same replicates."""
-        parts = [(factor, *self._of(key, metric, outputs)) for factor, key, outputs in terms]
+        n_draws = min(self.scored[key].n_draws for _, key, _ in terms)
+        parts = [
+            (factor, *self._of(key, metric, outputs, n_draws)) for factor, key, outputs in terms
+        ]
         positions = [self.task.position(output) for _, _, outputs in terms for output in outputs]
         return intervals.summarise(
             sum(factor * value for factor, value, _ in parts),
@@ -166,10 +188,20 @@ class Curves:
         )
 
     def height(
-        self, system: str, budget: int, metric: str | None = None, *, output: str = MEAN
+        self,
+        system: str,
+        budget: int,
+        metric: str | None = None,
+        *,
+        output: str = MEAN,
+        beside: Sequence[str] = (),
     ) -> tuple[float, np.ndarray]:
-        """A metric and its replicates (n_replicates,), turned so that more is better."""
-        value, replicates = self._of((system, budget), metric, (output,))
+        """A metric and its replicates (n_replicates,), turned so that more is better.
+
+        Beside other systems only the draws count that all of them have.
+        """
+        n_draws = self.shared_draws(system, *beside)
+        value, replicates = self._of((system, budget), metric, (output,), n_draws)
         sign = -1 if self.task.metrics[metric or self.task.headline].lower_is_better else 1
         return sign * value, sign * replicates
 
@@ -187,9 +219,12 @@ class Curves:
     def _row(self, metric: str | None) -> int:
         return list(self.task.metrics).index(metric or self.task.headline)
 
-    def _of(self, key: Key, metric: str | None, outputs: Sequence[str]) -> tuple[float, np.ndarray]:
+    def _of(
+        self, key: Key, metric: str | None, outputs: Sequence[str], n_draws: int | None = None
+    ) -> tuple[float, np.ndarray]:
         columns = [self.task.position(output) for output in outputs]
         scored, row = self.scored[key], self._row(metric)
+        scored = scored if n_draws is None else scored.over(n_draws)
         return (
             float(scored.value[row, columns].mean()),
             scored.replicates[:, row, columns].mean(axis=1),
@@ -210,7 +245,8 @@ def trace(
     """Score all systems at all budgets.
 
     Args:
-        predictions: (n_draws, n_rows, n_outputs) by system and budget; of classes probabilities.
+        predictions: (n_draws, n_rows, n_outputs) by system and budget; of classes probabilities. A
+            system with fewer draws has the first of the others'.
         task: what is predicted.
         truth: (n_rows, n_outputs)
         speakers: of each row.
@@ -224,7 +260,8 @@ def trace(
     resamples = intervals.resample(
         len(names), n_replicates=n_replicates or task.n_replicates, seed=seed
     )
-    measured = Truth(task, truth, speaker, resamples)
+    counts = tuple(sorted({len(values) for values in predictions.values()}))
+    measured = Truth(task, truth, speaker, resamples, counts)
     scored = {}
     for key, of_key in _score_all(predictions, measured, workers):
         scored[key] = of_key
@@ -259,11 +296,15 @@ def score(predictions: np.ndarray, truth: Truth) -> Scored:
     )
     measured = np.broadcast_to(measured, (len(decided), *measured.shape[1:]))
     confusion = np.einsum("rt,drp->tp", truth.labels, decided) if task.kind == CHOICE else None
-    return Scored(
-        by_draw=measured[:, 0].copy(),
-        replicates=_over_draws(measured[:, 1:], truth.resamples.draws(len(decided))),
-        confusion=confusion,
+    whole, *others = (
+        Scored(
+            by_draw=measured[:n, 0].copy(),
+            replicates=_over_draws(measured[:n, 1:], truth.resamples.draws(n)),
+            confusion=confusion,
+        )
+        for n in (len(decided), *(n for n in truth.draws if n < len(decided)))
     )
+    return replace(whole, fewer={one.n_draws: one for one in others})
 
 
 def _over_draws(measured: np.ndarray, times: np.ndarray) -> np.ndarray:
@@ -284,14 +325,12 @@ def _over_draws(measured: np.ndarray, times: np.ndarray) -> np.ndarray:
 
 
 def _check(predictions: Mapping[Key, np.ndarray], truth: np.ndarray) -> None:
-    n_draws: dict[int, int] = {}
     for (system, budget), values in predictions.items():
-        n = n_draws.setdefault(budget, len(values))
-        if values.shape != (n, *truth.shape):
+        if values.ndim != 3 or not len(values) or values.shape[1:] != truth.shape:
             raise UndertoneError(
-                f"expected predictions {(n, *truth.shape)} of every system at budget {budget}; "
-                f"{system} has {values.shape}: a paired comparison needs the same draws and "
-                "utterances for all"
+                f"expected predictions (n_draws, {truth.shape[0]}, {truth.shape[1]}) of every "
+                f"system at budget {budget}; {system} has {values.shape}: a paired comparison "
+                "needs the same utterances for all"
             )
 
 

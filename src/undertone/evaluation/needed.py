@@ -23,8 +23,8 @@ def labels_needed(
 ) -> Estimate:
     """Labels with which ``system`` is as good as ``reference`` with ``at`` of them."""
     budgets = curves.budgets_of(system)
-    goal, goals = curves.height(reference, at, metric)
-    heights = [curves.height(system, budget, metric) for budget in budgets]
+    goal, goals = curves.height(reference, at, metric, beside=(system,))
+    heights = [curves.height(system, b, metric, beside=(reference,)) for b in budgets]
     value = first_reaching(budgets, np.array([[height for height, _ in heights]]), np.array([goal]))
     replicates = first_reaching(budgets, np.stack([of for _, of in heights], axis=1), goals)
     n_speakers = int(curves.behind[curves.task.position(MEAN)])

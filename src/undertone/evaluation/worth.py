@@ -74,15 +74,16 @@ def worth(curves: Curves, *, pretrained: str, scratch: str, budget: int) -> Wort
     """What ``pretrained`` is worth over ``scratch`` at ``budget``, by the task's headline."""
     budgets = curves.budgets_of(scratch)
     difference = curves.gain(pretrained, scratch, budget=budget)
-    ours, our_replicates = curves.height(pretrained, budget)
+    ours, our_replicates = curves.height(pretrained, budget, beside=(scratch,))
+    of_scratch = [curves.height(scratch, b, beside=(pretrained,)) for b in budgets]
     reached = budget_reaching(
         ours,
-        heights=np.array([curves.height(scratch, b)[0] for b in budgets]),
+        heights=np.array([height for height, _ in of_scratch]),
         budgets=np.array(budgets),
     )
     resampled = budget_reaching(
         our_replicates,
-        heights=np.stack([curves.height(scratch, b)[1] for b in budgets], axis=-1),
+        heights=np.stack([replicates for _, replicates in of_scratch], axis=-1),
         budgets=np.array(budgets),
     )
     labels = float(reached) - budget

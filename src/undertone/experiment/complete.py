@@ -31,6 +31,7 @@ from undertone.experiment.remarks import coverage_on, reliability_on, remarks_on
 from undertone.experiment.run import Run, open_run
 from undertone.experiment.settings import CurveSettings
 from undertone.experiment.shifting import shifts
+from undertone.experiment.so_far import SoFar
 from undertone.experiment.stored import Sweep
 from undertone.experiment.sweep import run as run_sweep
 from undertone.pipeline import Resources
@@ -94,7 +95,7 @@ def _run(
     if announce and (expected := forecast(sweep, n_replicates=run.settings.replicates)):
         announce(expected.text(workers))
     with Progress(shown=resources.progress) as progress:
-        run_sweep(sweep, workers=workers, progress=progress)
+        _fit(run, sweep, workers=workers, progress=progress, tells=resources.progress)
         moments.append(time.monotonic())
         folder.log_look(run.out)
         shifted = shifts(run, sweep, workers=workers, progress=progress)
@@ -125,6 +126,17 @@ def _run(
     if shifted:
         folder.write_json(run.out / SHIFT, [_told(shift) for shift in shifted])
     return result
+
+
+def _fit(run: Run, sweep: Sweep, *, workers: int, progress: Progress, tells: bool) -> None:
+    """Every fit, and on the way what those that are there say; of a vault nothing is said."""
+    if not tells or run.vault is not None:
+        run_sweep(sweep, workers=workers, progress=progress)
+        return
+    so_far = SoFar(run, sweep)
+    if so_far.missing.total():
+        so_far.look()
+    run_sweep(sweep, workers=workers, progress=progress, fitted=so_far.fitted)
 
 
 def _told(shift: Shift) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from undertone.corpora.skew import parse_skew
 from undertone.evaluation.curves import Curves
+from undertone.evaluation.report.result import count
 from undertone.experiment.stored import Sweep
 from undertone.models.self_training import FEW, LIKE_ENOUGH, LIKE_ENOUGH_OF_FEW
 from undertone.systems.plan import Plan
@@ -116,8 +117,19 @@ def crowd_notes(sweep: Sweep) -> Iterator[str]:
         )
 
 
+def few_draws_note(sweep: Sweep, n_draws: int) -> Iterator[str]:
+    """Which systems saw fewer draws than the others; nothing where all saw the same."""
+    few = sweep.full_draws
+    labels = [row.label for row in sweep.rows if row.trains_all]
+    if labels and 0 < few < n_draws:
+        yield (
+            f"{' and '.join(labels)} train every weight, which costs more than all else together: "
+            f"they were fitted to the first {count(few, 'draw')} of {n_draws}, their intervals are "
+            "over these, and what is set beside them is taken over the same (full_draws)."
+        )
+
+
 def notes_of(sweep: Sweep, system: str, budget: int, name: str) -> list[Any]:
     """One note of each fit of a system at a budget; None where it has none."""
-    row = next(row for row in sweep.rows if row.name == system)
-    cells = [c for c in sweep.plan.cells if c.budget == budget and budget >= row.least_labels]
+    cells = sweep.cells_of(system, budget)
     return [sweep.fit(system, cell).notes.get(name) for cell in cells]

@@ -63,9 +63,7 @@ def _thresholds(
     None of a system whose fits hold nobody out.
     """
     found, at, makes_sets = np.full((*shape, 1), np.nan), [0] * shape[0], False
-    for cell in sweep.plan.cells:  # fold by fold, as the rows are
-        if cell.budget != budget:
-            continue
+    for cell in sweep.cells_of(system, budget):  # fold by fold, as the rows are
         n, draw = len(sweep.plan.folds[cell.fold].test), cell.draw
         notes = sweep.fit(system, cell).notes
         makes_sets |= THRESHOLD in notes

@@ -44,7 +44,12 @@ from undertone.experiment.opened import (
     open_corpora,
     with_absolute_paths,
 )
-from undertone.experiment.pool_notes import crowd_notes, how_drawn, self_training_lines
+from undertone.experiment.pool_notes import (
+    crowd_notes,
+    few_draws_note,
+    how_drawn,
+    self_training_lines,
+)
 from undertone.experiment.pretrained import pretraining_table, unbeaten
 from undertone.experiment.settings import ALL, CurveSettings
 from undertone.experiment.stored import Sweep, layer_notes
@@ -61,7 +66,7 @@ from undertone.reading import (
     with_copies,
     without_frames,
 )
-from undertone.systems.plan import Cell, Data, Draws, Plan
+from undertone.systems.plan import Data, Draws, Plan
 from undertone.systems.settings import makes_copies
 from undertone.systems.table import (
     contrasts_among,
@@ -238,19 +243,8 @@ class Run:
 
     def outlook(self) -> str:
         """How much there is to do."""
-        n_folds, n_draws = len(self.folds), self.settings.draws
-        if strategies := self.settings.picks.rows if self.settings.picks.asked else ():
-            return (
-                f"{self.corpus.name}: {n_folds * n_draws * len(strategies):,} loops of labelling, "
-                f"of {n_folds} folds, {n_draws} draws and {len(strategies)} strategies"
-            )
-        rows = systems_of(self.task)
-        systems = [rows[name] for name in self.settings.systems]
-        pairs = [(b, s) for b in self.draws.budgets for s in systems if b >= s.least_labels]
-        return (
-            f"{self.corpus.name}: {n_folds * n_draws * len(pairs):,} fits, of {n_folds} folds, "
-            f"{n_draws} draws, {len(self.draws.budgets)} budgets and {len(systems)} systems"
-        )
+        of_corpus = (self.task, self.corpus.name, len(self.folds), self.draws.budgets)
+        return self.settings.outlook(*of_corpus)
 
     @cached_property
     def findings(self) -> list[Finding]:
@@ -280,25 +274,25 @@ class Run:
         bag = self.settings.bag(self.task, systems)
         voiced = self.settings.voiced(self.task)
         own = tuple(row for row in systems_of(self.task).values() if row.stands_alone)
-        return Sweep(plan, systems, bag, self.settings.pretrain, self.out, own=own, voiced=voiced)
+        parts, few = (plan, systems, bag, self.settings.pretrain, self.out), self.settings.few_draws
+        return Sweep(*parts, own=own, voiced=voiced, full_draws=few)
 
     def predictions(
-        self, sweep: Sweep, systems: Sequence[str] | None = None
+        self, sweep: Sweep, systems: Sequence[str] | None = None, *, draws: int | None = None
     ) -> dict[Key, np.ndarray]:
-        """(n_draws, n_tested, n_outputs) by system and budget, fold by fold as in ``tested``."""
-        cells: dict[tuple[int, int], list[Cell]] = {}
-        for cell in sweep.plan.cells:  # fold by fold
-            cells.setdefault((cell.budget, cell.draw), []).append(cell)
+        """(n_draws, n_tested, n_outputs) by system and budget, fold by fold as in ``tested``.
+
+        Args:
+            sweep: whose fits are there.
+            systems: names; by default all.
+            draws: the first so many; by default all that a system has.
+        """
+        names = sweep.systems if systems is None else systems
         return {
-            (system, budget): np.stack(
-                [
-                    np.concatenate([sweep.fit(system, c).values for c in cells[budget, draw]])
-                    for draw in range(self.draws.n_draws)
-                ]
-            )
-            for system in (sweep.systems if systems is None else systems)
+            (system, budget): np.stack(values)
+            for system in names
             for budget in sorted(self.draws.budgets)
-            if system in {row.name for row in sweep.rows_with(budget)}
+            if (values := sweep.predictions(system, budget, draws))
         }
 
     def tested(self, plan: Plan) -> Tested:
@@ -422,6 +416,7 @@ class Run:
                     sweep.plan, "" if settings.picks.asked else settings.draw, settings.skew
                 ),
                 *crowd_notes(sweep),
+                *few_draws_note(sweep, settings.draws),
                 *word_notes(sweep, self.data, self.folds),
             ),
             paper=paper,

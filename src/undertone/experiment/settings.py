@@ -54,6 +54,7 @@ class CurveSettings:
     budgets: tuple[int | str, ...] = (20, 50, 100, 200)  # "all": what the training speakers have
     fit_budgets: bool = False  # those that the corpus cannot give are left out, for all it has
     draws: int = 10
+    full_draws: int = 3  # of systems whose every weight is trained; 0: as many as the others
     folds: int = 5
     fold_files: str = ""  # folder of EmoBox's folds of this corpus, in place of our own
     seed: int = 0
@@ -76,6 +77,7 @@ class CurveSettings:
         object.__setattr__(self, "of_systems", plain_bag(self.of_systems))
         check_no_twins("systems", self.systems)
         check_draws(self)
+        check_ranges(self, full_draws=(0, math.inf))
         self._check_adapt()
         refuse([], self.allow)
         check_kinds(self.disjoint)
@@ -196,6 +198,28 @@ class CurveSettings:
                 "--picks"
             )
 
+    def outlook(self, task: Task, corpus: str, n_folds: int, budgets: Sequence[int]) -> str:
+        """How much there is to do, in a sentence."""
+        n_draws, picked = self.draws, self.picks.rows if self.picks.asked else ()
+        if picked:
+            return (
+                f"{corpus}: {n_folds * n_draws * len(picked):,} loops of labelling, "
+                f"of {n_folds} folds, {n_draws} draws and {len(picked)} strategies"
+            )
+        rows, few = systems_of(task), self.few_draws or n_draws
+        systems = [rows[name] for name in self.systems]
+        pairs = [(b, s) for b in budgets for s in systems if b >= s.least_labels]
+        n_fits = n_folds * sum(few if s.trains_all else n_draws for _, s in pairs)
+        return (
+            f"{corpus}: {n_fits:,} fits, of {n_folds} folds, "
+            f"{n_draws} draws, {len(budgets)} budgets and {len(systems)} systems"
+        )
+
+    @property
+    def few_draws(self) -> int:
+        """Draws of systems whose every weight is trained, where these are fewer; 0 elsewhere."""
+        return self.full_draws if self.full_draws < self.draws else 0
+
     @property
     def teacher(self) -> FeatureName | None:
         """Whose encoder teaches, if one does."""
@@ -305,6 +329,7 @@ def quick_values() -> dict[str, Any]:
     return {
         "budgets": [20, 100],
         "draws": 3,
+        "full_draws": 1,
         "pretrain": {"max_epochs": 12, "patience": 3},
         "finetune": {"max_epochs": 30, "patience": 8},
     }

@@ -63,6 +63,7 @@ def shifts(run: Run, sweep: Sweep, *, workers: int, progress: Progress) -> list[
             run.settings.bag(run.task, (arms.system,)),
             run.settings.pretrain,
             run.out / FOLDER / str(number),
+            full_draws=run.settings.few_draws,
         )
         run_sweep(ours, workers=workers, progress=progress)
         found.append(arms.shift(ours))
@@ -240,7 +241,8 @@ class Arms:
         self, sweep: Sweep, cells: Sequence[Cell], budget: int, names: Sequence[str]
     ) -> np.ndarray:
         draws: dict[int, dict[str, np.ndarray]] = {}
-        for cell in (cell for cell in cells if cell.budget == budget):
+        theirs = {cell.name for cell in sweep.cells_of(self.system, budget)}
+        for cell in (cell for cell in cells if cell.name in theirs):
             test = sweep.plan.folds[cell.fold].test
             values = sweep.fit(self.system, cell).values
             draws.setdefault(cell.draw, {}).update(zip(test, values, strict=True))

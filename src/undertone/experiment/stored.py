@@ -9,6 +9,7 @@ damaged or of something else is set aside, and what it held is computed again.
 """
 
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -55,6 +56,7 @@ class Sweep:
         folder: of the run.
         own: rows that are in no table.
         voiced: rows of these systems, adapted to the tested voices.
+        full_draws: draws of systems whose every weight is trained; 0 for all.
     """
 
     plan: Plan
@@ -64,6 +66,7 @@ class Sweep:
     folder: Path
     own: tuple[System, ...] = ()
     voiced: tuple[ByVoice, ...] = ()
+    full_draws: int = 0
 
     @property
     def rows(self) -> list[System]:
@@ -75,9 +78,24 @@ class Sweep:
         """Those that are fitted to so many labels, and then those adapted to tested voices."""
         return [row for row in (*self.rows, *self.voiced) if budget >= row.least_labels]
 
+    def rows_in(self, cell: Cell) -> list[System]:
+        """Those that are fitted in a cell: some see the first draws alone."""
+        return [row for row in self.rows_with(cell.budget) if self._draws(row) > cell.draw]
+
+    def cells_of(self, system: str, budget: int) -> list[Cell]:
+        """Where a system is fitted to so many labels, fold by fold."""
+        return [
+            cell
+            for cell in self.plan.cells
+            if cell.budget == budget and system in {row.name for row in self.rows_in(cell)}
+        ]
+
+    def _draws(self, row: System) -> float:
+        return self.full_draws if self.full_draws and row.trains_all else math.inf
+
     @property
     def n_fits(self) -> int:
-        return sum(len(self.rows_with(cell.budget)) for cell in self.plan.cells)
+        return sum(len(self.rows_in(cell)) for cell in self.plan.cells)
 
     @property
     def pretrains(self) -> bool:
@@ -130,13 +148,13 @@ class Sweep:
 
     def missing(self, cell: Cell) -> list[System]:
         """Systems whose fit of this cell is not on disk, or cannot be believed."""
-        return [row for row in self.rows_with(cell.budget) if not self._has(row, cell)]
+        return [row for row in self.rows_in(cell) if not self._has(row, cell)]
 
     def set_unsound_aside(self) -> None:
         """Give every fit that cannot be believed another name, and say how many there were."""
         reasons: dict[str, str] = {}
         for cell in self.plan.cells:
-            for row in self.rows_with(cell.budget):
+            for row in self.rows_in(cell):
                 try:
                     self.read_fit(row, cell)
                 except UnsoundError as error:
@@ -163,6 +181,14 @@ class Sweep:
                 "same command again, which computes it anew"
             )
         return found
+
+    def predictions(self, system: str, budget: int, draws: int | None = None) -> list[np.ndarray]:
+        """By draw, the first ``draws`` or all, (n_tested, n_outputs) fold by fold."""
+        by_draw: dict[int, list[np.ndarray]] = {}
+        cells = self.cells_of(system, budget)
+        for cell in (cell for cell in cells if draws is None or cell.draw < draws):
+            by_draw.setdefault(cell.draw, []).append(self.fit(system, cell).values)
+        return [np.concatenate(by_draw[draw]) for draw in sorted(by_draw)]
 
     def encoder_folder(self, fold: int) -> Path:
         """Where a fold's pre-training lies."""

@@ -2,16 +2,18 @@
 
 In:  a ``Sweep``: the plan, which systems with which settings, the run's folder.
 Out: in that folder what ``stored`` tells of. What is there is not computed again; each fit's
-     randomness is named by its cell, so that their order changes no number.
+     randomness is named by its cell, so that their order (``order``) changes no number.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from itertools import islice
 from queue import Empty
 from typing import Any
 
 import torch
 
+from undertone.experiment.order import Job, jobs_of, keeps_folds
 from undertone.experiment.stored import Fit, Sweep
 from undertone.features.upstream.batches import one_thread
 from undertone.processes import CONTEXT, process_pool
@@ -28,30 +30,40 @@ from undertone.training.seeds import seed_of
 
 PRETRAINING, FITTING = "pre-training epochs", "fits"
 Tell = Callable[[str, int], None]
+OnFit = Callable[[Cell, Sequence[str]], None]
 
 
-def run(sweep: Sweep, *, workers: int, progress: Progress) -> None:
+def run(
+    sweep: Sweep, *, workers: int, progress: Progress, fitted: OnFit = lambda cell, names: None
+) -> None:
     """Compute every fit that is not on disk; with one worker in this process.
+
+    Args:
+        sweep: plan, systems, settings, folder.
+        workers: processes.
+        progress: of epochs and fits.
+        fitted: told of each cell and the systems that are on disk for it now.
 
     Raises:
         UndertoneError: the disk is full or a worker was killed; what is finished is kept.
     """
     sweep.set_unsound_aside()
-    cells = sweep.plan.cells
-    n_missing = [len(sweep.missing(cell)) for cell in cells]
-    todo = [cell for cell, n in zip(cells, n_missing, strict=True) if n]
-    progress.add(FITTING, sweep.n_fits, sweep.n_fits - sum(n_missing))
+    todo = jobs_of(sweep)
+    n_missing = sum(len(job.systems) for job in todo)
+    progress.add(FITTING, sweep.n_fits, sweep.n_fits - n_missing)
     if not todo:
         return
     if sweep.pretrains:
-        n_folds = len({cell.fold for cell in todo})
+        n_folds = len({job.cell.fold for job in todo if job.sees_pool})
         progress.add(PRETRAINING, n_folds * sweep.pretraining.max_epochs)
     if workers == 1:
-        _run_here(sweep, todo, progress)
+        _run_here(sweep, todo, progress, fitted)
         return
     news = CONTEXT.Queue()
     with process_pool(workers, _begin, sweep, news) as executor:
-        _run_in(executor, todo, lambda: _pass_on(news, progress))
+        _run_in(
+            *(executor, todo, 2 * workers), listen=lambda: _pass_on(news, progress), fitted=fitted
+        )
     _pass_on(news, progress)
 
 
@@ -59,39 +71,65 @@ def refit(sweep: Sweep, system: str, cell: Cell) -> tuple[Fitted, Material]:
     """A system as it was fitted in a cell of a finished sweep, and what it was fitted on."""
     (row,) = (row for row in sweep.rows if row.name == system)
     with one_thread():
-        material = _Worker(sweep, lambda what, n: None).material_of(cell.fold)
+        worker = _Worker(sweep, lambda what, n: None)
+        sees_pool = any(row.sees_pool for row in sweep.rows)
+        material = worker.material_of(cell.fold, sees_pool=sees_pool)
         return row.fit(sweep.plan.problem(cell, material), row.own(sweep.settings)), material
 
 
-def _run_here(sweep: Sweep, todo: list[Cell], progress: Progress) -> None:
+def _run_here(sweep: Sweep, todo: list[Job], progress: Progress, fitted: OnFit) -> None:
     with one_thread(), one_thread_of_blas():
-        worker = _Worker(sweep, progress.advance)
-        for fold in sorted({cell.fold for cell in todo}):
-            worker.prepare(fold)
-            for cell in _long_ones_first(todo, fold):
-                worker.fit(cell)
+        worker, prepared = _Worker(sweep, progress.advance), set[int]()
+        for job in todo:
+            if job.sees_pool and job.cell.fold not in prepared:
+                worker.prepare(job.cell.fold)
+                prepared.add(job.cell.fold)
+            worker.fit(job)
+            fitted(job.cell, job.systems)
 
 
-def _run_in(executor: ProcessPoolExecutor, todo: list[Cell], listen: Callable[[], None]) -> None:
-    """Pre-train the folds, then fit a fold's cells as soon as its encoder is there."""
-    folds = sorted({cell.fold for cell in todo})
-    running: dict[Future[None], int | None] = {
-        executor.submit(_prepare, fold): fold for fold in folds
-    }
-    while running:
+def _run_in(
+    executor: ProcessPoolExecutor,
+    todo: list[Job],
+    at_once: int,
+    *,
+    listen: Callable[[], None],
+    fitted: OnFit,
+) -> None:
+    """In their order, but for those that wait for a fold's encoder, which go on when it is there.
+
+    Folds are pre-trained behind the jobs that see no pool of the first stage; few jobs are given
+    away ahead, so that what comes first in the order is next.
+    """
+    waiting, prepared, running = _with_folds(todo), set[int](), dict[Future[None], Job | int]()
+    while waiting or running:
+        ready = (i for i, item in enumerate(waiting) if _is_ready(item, prepared))
+        next_ones = list(islice(ready, max(0, at_once - len(running))))
+        for item in [waiting[i] for i in next_ones]:
+            do = _prepare if isinstance(item, int) else _fit
+            running[executor.submit(do, item)] = item
+        for i in reversed(next_ones):
+            del waiting[i]
         done, _ = wait(running, timeout=0.5, return_when=FIRST_COMPLETED)
         listen()
         for future in done:
             future.result()
-            fold = running.pop(future)
-            if fold is not None:
-                cells = _long_ones_first(todo, fold)
-                running |= {executor.submit(_fit, cell): None for cell in cells}
+            item = running.pop(future)
+            if isinstance(item, int):
+                prepared.add(item)
+            else:
+                fitted(item.cell, item.systems)
 
 
-def _long_ones_first(todo: list[Cell], fold: int) -> list[Cell]:
-    """A fold's cells, so that cores end together."""
-    return sorted((cell for cell in todo if cell.fold == fold), key=lambda cell: -cell.budget)
+def _with_folds(todo: list[Job]) -> list[Job | int]:
+    """The jobs, and in front of the first that sees a pool the folds of all that do."""
+    folds = list(dict.fromkeys(job.cell.fold for job in todo if job.sees_pool))
+    first = next((i for i, job in enumerate(todo) if job.sees_pool), len(todo))
+    return [*todo[:first], *folds, *todo[first:]]
+
+
+def _is_ready(item: Job | int, prepared: set[int]) -> bool:
+    return isinstance(item, int) or not item.sees_pool or item.cell.fold in prepared
 
 
 def _pass_on(news: Any, progress: Progress) -> None:
@@ -107,8 +145,7 @@ class _Worker:
 
     def __init__(self, sweep: Sweep, tell: Tell) -> None:
         self.sweep, self.tell = sweep, tell
-        self.fold: int | None = None
-        self.material: Material | None = None
+        self.materials: dict[tuple[int, bool], Material] = {}
 
     def prepare(self, fold: int) -> None:
         """Pre-train the fold's encoder, where a system starts from it."""
@@ -135,12 +172,15 @@ class _Worker:
         )
         self.tell(PRETRAINING, sweep.pretraining.max_epochs - n_told)  # stopped early
 
-    def fit(self, cell: Cell) -> None:
-        """Fit the systems of a cell that are missing, and keep what they predict."""
-        sweep, material = self.sweep, self.material_of(cell.fold)
+    def fit(self, job: Job) -> None:
+        """Fit the systems of a job, and keep what they predict."""
+        sweep, cell = self.sweep, job.cell
+        material = self.material_of(cell.fold, sees_pool=job.sees_pool)
         problem = sweep.plan.problem(cell, material)
         fits: dict[str, Fitted] = {}  # one that is adapted is the same fit
-        for row in sweep.missing(cell):
+        for row in sweep.rows_in(cell):
+            if row.name not in job.systems:
+                continue
             name = row.of if isinstance(row, ByVoice) else row.name
             if name not in fits:
                 fits[name] = row.fit(problem, row.own(sweep.settings))
@@ -148,17 +188,24 @@ class _Worker:
             sweep.write_fit(row, cell, Fit(values, fits[name].notes))
             self.tell(FITTING, 1)
 
-    def material_of(self, fold: int) -> Material:
-        """The fold's material, kept while its cells come one after the other."""
-        if self.material is None or self.fold != fold:
-            pretraining = self.sweep.read_pretraining(fold)  # ``prepare`` left it, if asked
-            encoder = None if pretraining is None else pretraining.encoder
-            if any(row.sees_pool for row in self.sweep.rows):
-                normaliser = self._normaliser(fold)
-            else:  # systems without a GRU take frames as they are: no pool is read for nothing
-                normaliser = unchanged(len(self.sweep.plan.frames.columns), stride=self._stride)
-            self.fold, self.material = fold, self.sweep.plan.material(fold, normaliser, encoder)
-        return self.material
+    def material_of(self, fold: int, *, sees_pool: bool) -> Material:
+        """The fold's material, kept for its other cells; without a GRU no pool is read for it."""
+        key = (fold, sees_pool)
+        if key not in self.materials:
+            if not keeps_folds(self.sweep):
+                self.materials.clear()
+            plan = self.sweep.plan
+            if sees_pool:
+                pretraining = self.sweep.read_pretraining(fold)  # ``prepare`` left it, if asked
+                encoder = None if pretraining is None else pretraining.encoder
+                self.materials[key] = plan.material(fold, self._normaliser(fold), encoder)
+            else:
+                as_they_are = unchanged(len(plan.frames.columns), stride=self._stride)
+                self.materials[key] = plan.material(fold, as_they_are)
+        for other, material in self.materials.items():
+            if other != key:
+                material.forget_steps()
+        return self.materials[key]
 
     def _normaliser(self, fold: int) -> Normaliser:
         of_fold = self.sweep.plan.folds[fold]
@@ -184,5 +231,5 @@ def _prepare(fold: int) -> None:
     _worker.prepare(fold)
 
 
-def _fit(cell: Cell) -> None:
-    _worker.fit(cell)
+def _fit(job: Job) -> None:
+    _worker.fit(job)

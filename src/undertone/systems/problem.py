@@ -90,6 +90,10 @@ class Material:
                 )
         return [self._steps[name] for name in utterances]
 
+    def forget_steps(self) -> None:
+        """Keep what is small: vectors, and whose voice is whose."""
+        self._steps.clear()
+
     def frames_of(self, utterance: str, layer: int | None) -> np.ndarray:
         """(n_frames, width) of one layer of an encoder, or of the one that there is."""
         if layer is None or self.layers is None:

@@ -54,6 +54,8 @@ class System(Compared):
         reads_means: whether of an encoder's frames it reads means over time alone, so that no frame
             need be kept.
         adapts: whether its fits can be adapted to a voice, by recordings without labels.
+        trains_all: whether every weight of a network is trained, which costs more than all else
+            together: a curve fits it to a few of its draws, by default.
         least_labels: of a budget; with fewer it says nothing and is left out.
         stands_alone: whether it hears what no model folder can hold: it is for curves.
         reads: digest of what it hears beside the frames of the curve; "" where it hears nothing.
@@ -72,6 +74,7 @@ class System(Compared):
     reads_words: bool = False
     reads_means: bool = False
     adapts: bool = False
+    trains_all: bool = False
     least_labels: int = 0
     stands_alone: bool = False
     reads: str = ""

@@ -95,6 +95,7 @@ ROWS: tuple[System, ...] = (
         FINETUNE,
         pretrains=True,
         sees_pool=True,
+        trains_all=True,
     ),
     System(
         "scratch",
@@ -104,6 +105,7 @@ ROWS: tuple[System, ...] = (
         partial(fits.fit_full, start=RANDOM),
         FINETUNE,
         sees_pool=True,
+        trains_all=True,
     ),
     System(
         "random_frozen",
