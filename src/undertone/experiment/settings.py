@@ -20,6 +20,7 @@ from undertone.models.encoder import EncoderConfig
 from undertone.models.voices import FEWEST_RECORDINGS
 from undertone.systems.adapted import EVERY, ByVoice, rows_by_voice
 from undertone.systems.settings import Bag, bag_of, plain_bag, teacher_in
+from undertone.systems.system import System
 from undertone.systems.table import (
     ALONGSIDE,
     ENCODER,
@@ -206,10 +207,10 @@ class CurveSettings:
                 f"{corpus}: {n_folds * n_draws * len(picked):,} loops of labelling, "
                 f"of {n_folds} folds, {n_draws} draws and {len(picked)} strategies"
             )
-        rows, few = systems_of(task), self.few_draws or n_draws
+        rows = systems_of(task)
         systems = [rows[name] for name in self.systems]
         pairs = [(b, s) for b in budgets for s in systems if b >= s.least_labels]
-        n_fits = n_folds * sum(few if s.trains_all else n_draws for _, s in pairs)
+        n_fits = n_folds * sum(self.draws_of(system) for _, system in pairs)
         return (
             f"{corpus}: {n_fits:,} fits, of {n_folds} folds, "
             f"{n_draws} draws, {len(budgets)} budgets and {len(systems)} systems"
@@ -219,6 +220,10 @@ class CurveSettings:
     def few_draws(self) -> int:
         """Draws of systems whose every weight is trained, where these are fewer; 0 elsewhere."""
         return self.full_draws if self.full_draws < self.draws else 0
+
+    def draws_of(self, system: System) -> int:
+        """How many draws a system is fitted to."""
+        return self.few_draws or self.draws if system.trains_all else self.draws
 
     @property
     def teacher(self) -> FeatureName | None:

@@ -287,9 +287,9 @@ class _Size:
 
     def n_fits(self, settings: CurveSettings, task: Task, system: str) -> int:
         """Of a system, over folds, draws and budgets."""
-        least = systems_of(task)[system].least_labels
-        budgets = [b for b in _budgets(settings, self.labelled) if b >= least]
-        return settings.folds * settings.draws * len(budgets)
+        row = systems_of(task)[system]
+        budgets = [b for b in _budgets(settings, self.labelled) if b >= row.least_labels]
+        return settings.folds * settings.draws_of(row) * len(budgets)
 
 
 def _size_of(wanted: Wanted, settings: CurveSettings, calibrated: Measured) -> _Size:
@@ -314,7 +314,7 @@ def _fits(settings: CurveSettings, costs: Costs, task: Task, size: _Size) -> Ite
     for name, cost in costs.fits.items():
         budgets = [b for b in _budgets(settings, size.labelled) if b >= rows[name].least_labels]
         of_one = sum(cost.seconds(labels=b, crowd=crowd, tested=tested) for b in budgets)
-        times = settings.folds * settings.draws
+        times = settings.folds * settings.draws_of(rows[name])
         disk = times * len(budgets) * cost.size.at(tested)
         yield Step(f"fits: {rows[name].label}", times * of_one, disk=disk)
 
