@@ -11,6 +11,7 @@ from undertone.cli.app import app
 from undertone.cli.options import (
     Cache,
     Config,
+    Folds,
     Proxy,
     Quiet,
     Seed,
@@ -113,7 +114,10 @@ def teach(
     teacher: Annotated[str, typer.Option(help="Encoder that teaches, upstream:MODEL@all.")],
     student: Annotated[str, typer.Option(help="Features that learn, upstream:SMALL@all, log_mel.")],
     out: Annotated[Path, typer.Option(help="Folder of the model.")],
-    labels: Annotated[int | None, typer.Option(min=2, help="Use only this many labels.")] = None,
+    labels: Annotated[
+        int | None, typer.Option(min=2, help="Use only this many labels.", show_default="all")
+    ] = None,
+    folds: Folds = None,
     unlabelled: Unlabelled = None,
     task: Task = None,
     proxy: Proxy = None,
@@ -133,6 +137,7 @@ def teach(
         "task": task,
         "proxy": proxy,
         "labels": labels,
+        "folds": folds,
         "seed": seed,
     }
     values = options.settings_of(config, given, options.with_teacher(teacher, assignments))

@@ -44,7 +44,12 @@ from undertone.experiment.opened import (
     open_corpora,
     with_absolute_paths,
 )
-from undertone.experiment.pool_notes import crowd_notes, how_drawn, self_training_lines
+from undertone.experiment.pool_notes import (
+    contrasts_at_work,
+    crowd_notes,
+    how_drawn,
+    self_training_lines,
+)
 from undertone.experiment.pretrained import pretraining_table, unbeaten
 from undertone.experiment.settings import ALL, CurveSettings
 from undertone.experiment.stored import Sweep, layer_notes
@@ -58,12 +63,13 @@ from undertone.reading import (
     read_data,
     settle,
     tell_findings,
+    tell_of_encoders,
     with_copies,
     without_frames,
 )
 from undertone.systems.plan import Cell, Data, Draws, Plan
 from undertone.systems.settings import makes_copies
-from undertone.systems.table import contrasts_among, pairs_among, systems_of
+from undertone.systems.table import SIMPLEST_FIRST, pairs_among, systems_of
 from undertone.tasks import Task
 
 BY_VIDEO = (
@@ -108,6 +114,7 @@ def open_run(
             planned.check_draws()
         if resources.progress:
             tell(planned.outlook())
+            tell_of_encoders(opened, features)
     data = read_data(
         *(opened, features, task, resources),
         teacher=settings.teacher,
@@ -380,7 +387,7 @@ class Run:
             elsewhere=dict(others),
             systems=compared or tuple(row for row in sweep.rows if first.budgets_of(row.name)),
             pairs=pairs_among(sweep.systems),
-            contrasts=contrasts_among(sweep.systems),
+            contrasts=tuple(contrasts_at_work(sweep)),
             remarks=tuple(self_training_lines(sweep, first)),
             n_draws=settings.draws,
             folds=tuple(fold.test_speakers for fold in self.folds),
@@ -416,6 +423,7 @@ class Run:
             ),
             paper=paper,
             unit=self.corpus.unit,
+            simplest_first=SIMPLEST_FIRST,
         )
 
     def _ceilings(self, plan: Plan) -> dict[str, tuple[Ceiling, ...]]:

@@ -5,11 +5,12 @@ Out: in that folder what ``stored`` tells of. What is there is not computed agai
      randomness is named by its cell, so that their order changes no number.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from queue import Empty
 from typing import Any
 
+import numpy as np
 import torch
 
 from undertone.experiment.stored import Fit, Sweep
@@ -61,6 +62,20 @@ def refit(sweep: Sweep, system: str, cell: Cell) -> tuple[Fitted, Material]:
     with one_thread():
         material = _Worker(sweep, lambda what, n: None).material_of(cell.fold)
         return row.fit(sweep.plan.problem(cell, material), row.own(sweep.settings)), material
+
+
+def predict_apart(
+    sweep: Sweep, system: str, cells: Sequence[Cell]
+) -> Iterator[tuple[tuple[int, int], np.ndarray]]:
+    """By fold and draw, predictions of the fold's test utterances by fits that are not kept."""
+    (row,) = (row for row in sweep.rows if row.name == system)
+    with one_thread(), one_thread_of_blas():
+        worker = _Worker(sweep, lambda what, n: None)
+        for cell in sorted(cells, key=lambda cell: cell.fold):
+            material = worker.material_of(cell.fold)
+            fitted = row.fit(sweep.plan.problem(cell, material), row.own(sweep.settings))
+            values = fitted.predict(material, list(sweep.plan.folds[cell.fold].test))
+            yield (cell.fold, cell.draw), values
 
 
 def _run_here(sweep: Sweep, todo: list[Cell], progress: Progress) -> None:
