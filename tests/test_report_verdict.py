@@ -180,7 +180,7 @@ def test_whether_the_curve_still_rises_and_what_more_labels_bring(whole):
     )
     fallen = replace(with_skill(svm=(0.9, 0.9, 0.9, 0.6)), simplest_first=("svm",))
     fallen = replace(fallen, advised=Advice("svm", "svm", 0))
-    assert ": it falls." in summarise(fallen).findings[0]
+    assert ": it gets worse." in summarise(fallen).findings[0]
 
 
 def test_few_draws_are_called_a_first_look_and_nothing_worth_nothing():
@@ -210,6 +210,7 @@ def test_of_amounts_the_verdict_speaks_of_the_metric_and_the_best_constant():
         f"In AUC of presence, which no constant wins, it has {beside}. Measured on "
         "toy."
     )
+    assert "it is still getting better" in summarise(whole).findings[0]
     toy = amounts_result(amounts_run(Valence(("valence",)), n_videos=20), paper=None)
     verdict = summarise(toy).verdict
     assert verdict.startswith("Of 1 dimension, “pre-trained, frozen” agrees with the truth by .")

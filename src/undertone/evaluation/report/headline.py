@@ -156,13 +156,15 @@ def _risen(result: CurveResult, system: str, budgets: tuple[int, ...]) -> Estima
 
 
 def _is_rising(result: CurveResult, risen: Estimate) -> str:
+    """Of errors a curve that gets better falls."""
+    lower = result.headline.lower_is_better
     if risen.has_interval and risen.low > 0:
-        return "it is still rising"
+        return "it is still getting better" if lower else "it is still rising"
     if risen.has_interval and risen.high < 0:
-        return "it falls"
+        return "it gets worse"
     if risen.has_interval and risen.high < result.task.negligible:
         return "it has flattened out"
-    return "whether it still rises cannot be told"
+    return f"whether it still {'gets better' if lower else 'rises'} cannot be told"
 
 
 def _voices(result: CurveResult) -> str:
