@@ -26,12 +26,13 @@ import numpy as np
 
 from undertone import corpora
 from undertone.annotation.learning import told
-from undertone.annotation.learning.forecast import NEXT, Forecast, forecast
+from undertone.annotation.learning.forecast import Forecast, forecast
 from undertone.annotation.picking.heard import Heard, hear
 from undertone.annotation.picking.pick import pick
 from undertone.corpora.folds import speaker_folds
 from undertone.corpora.pool import pool
 from undertone.errors import tell
+from undertone.evaluation.next_labels import NEXT
 from undertone.features.name import parse
 from undertone.models.encoder import EncoderConfig
 from undertone.reading import Resources, read_data

@@ -90,7 +90,7 @@ def run(
     skill: dict[str, tuple[float, ...]] = SKILL,
     *,
     budgets: tuple[int, ...] = BUDGETS,
-    n_draws: int = 3,
+    n_draws: int = 5,
     n_speakers: int = 12,
     n_utterances: int = 28,
     seed: int = 0,
@@ -133,7 +133,7 @@ def result(of: Run | None = None, *, n_replicates: int = 400, **changes: object)
         "curves": of.traced(n_replicates=n_replicates),
         "systems": tuple(system for system in SYSTEMS if system.name in systems),
         "pairs": tuple(p for p in PAIRS if {p.pretrained, p.scratch} <= systems),
-        "n_draws": 3,
+        "n_draws": 5,
         "folds": tuple(tuple(f"{s:02}" for s in range(f, 12, 3)) for f in range(3)),
         "left_out": pd.DataFrame(
             {"corpus": ["twelve"], "n_utterances": [3], "reason": ["no emotion in the label file"]}
@@ -239,7 +239,7 @@ def amounts_run(
     noise: Mapping[str, Sequence[float]] = NOISE,
     *,
     budgets: tuple[int, ...] = (20, 200),
-    n_draws: int = 2,
+    n_draws: int = 5,
     n_videos: int = 6,
     seed: int = 0,
 ) -> Run:
@@ -281,7 +281,7 @@ def amounts_result(
             for name, label in (("pretrained_frozen", "frozen"), ("pretrained_full", "full"))
             if {name, "scratch"} <= systems
         ),
-        "n_draws": 2,
+        "n_draws": 5,
         "folds": (tuple(dict.fromkeys(of.tested.speakers)),),
         "left_out": pd.DataFrame({"toy": ["official test"], "segments": [60]}),
         "settings": "seed = 0\n",

@@ -28,5 +28,5 @@ def visible(page: str) -> str:
 
 def fetched(page: str) -> list[str]:
     """What a browser would load from elsewhere."""
-    addresses = re.findall(r"https?:\S+|\s(?:src|href)=\"(?!#)", page.replace("xlink:", " "))
+    addresses = re.findall(r"https?:\S+|\s(?:src|href)=\"(?!#|data:)", page.replace("xlink:", " "))
     return [*addresses, *re.findall(r"<(?:script|link|img|iframe)|@import|url\((?!#)", page)]

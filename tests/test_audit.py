@@ -303,7 +303,7 @@ def test_speakers_stop_a_curve_until_they_are_allowed_and_the_report_says_so(tmp
         curve(settings, tmp_path / "run", resources)
     assert not (tmp_path / "run").exists()
     settings = config.load(CurveSettings, TINY | values | {"allow": ["speakers"]})
-    page = curve(settings, tmp_path / "run", resources).read_text()
+    page = curve(settings, tmp_path / "run", resources).report.read_text()
     assert "Allowed by name, and a score may be a lie" in page
     assert "03/3.0" in page
     found = json.loads((tmp_path / "run" / "audit.json").read_text())

@@ -143,7 +143,7 @@ def test_the_plan_of_a_curve_shares_neither_voices_nor_sentences(tones, tmp_path
         for names in (cell.labels.utterances, fold.crowd, fold.pool[0][1]):
             assert not tested & {said[name] for name in names}
             assert not {plan.speaker[n] for n in fold.test} & {plan.speaker[n] for n in names}
-    page = curve(settings, tmp_path / "run", resources).read_text()
+    page = curve(settings, tmp_path / "run", resources).report.read_text()
     assert "Folds share neither speakers nor sentences: 4 folds" in page
 
 

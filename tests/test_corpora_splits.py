@@ -96,7 +96,7 @@ def test_each_fold_tests_both_sexes_where_there_are_enough():
 
 
 def test_more_folds_than_speakers_says_how_to_mend():
-    with pytest.raises(UndertoneError, match="--set folds=3"):
+    with pytest.raises(UndertoneError, match="--folds 3"):
         speaker_folds(fake_corpus(fake_table(n_speakers=3)), 5)
     with pytest.raises(UndertoneError, match="needs two or more"):
         speaker_folds(fake_corpus(fake_table(n_speakers=1)), 2)

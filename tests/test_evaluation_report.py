@@ -11,7 +11,9 @@ from page_text import fetched, visible
 from undertone.errors import UndertoneError
 from undertone.evaluation.curves import trace
 from undertone.evaluation.estimate import decimal
+from undertone.evaluation.many import holm, p_values_against
 from undertone.evaluation.report import plots
+from undertone.evaluation.report.advice import Advice
 from undertone.evaluation.report.page import render, write_report
 from undertone.evaluation.report.result import CurveResult, Source
 
@@ -69,9 +71,9 @@ def test_the_page_says_what_it_rests_on(page):
         "fold 2 02, 05, 08, 11",
         "The unlabelled pool held no test speaker.",
         "400 bootstrap replicates resample speakers and draws",
-        "Splits are by speaker: 3 folds, 3 draws of the labels",
+        "Splits are by speaker: 3 folds, 5 draws of the labels",
         "twelve (labelled), pool (unlabelled pool) · 7 classes",
-        "336 test utterances of 12 speakers · 3 draws of the labels",
+        "336 test utterances of 12 speakers · 5 draws of the labels",
     ):
         assert said in text, said
     assert "What was claimed" not in text
@@ -93,10 +95,11 @@ def test_a_pool_with_test_speakers_and_warnings_are_announced(whole):
 
 def test_the_same_result_gives_the_same_bytes(whole, page, tmp_path):
     write_report(whole, tmp_path / "run" / "report.html")
-    assert sorted(p.name for p in (tmp_path / "run").iterdir()) == ["curve.png", "report.html"]
+    names = ["curve.pdf", "curve.png", "curve.svg", "report.html", "report.json"]
+    assert sorted(p.name for p in (tmp_path / "run").iterdir()) == names
     assert (tmp_path / "run" / "report.html").read_text(encoding="utf-8") == page
-    first = (tmp_path / "run" / "curve.png").read_bytes()
-    assert plots.png(whole) == first
+    for name in names[:3]:
+        assert plots.file(whole, name) == (tmp_path / "run" / name).read_bytes()
 
 
 def test_a_thin_result_still_makes_a_page():
@@ -119,7 +122,6 @@ def test_a_thin_result_still_makes_a_page():
     )
     text = visible(render(thin))
     assert "Nothing was left out." in text
-    assert "no pre-trained system beside the same network" in text
     assert "1.9 h" in text
     assert "1 draw of the labels" in text
     assert "nan" not in text.split()
@@ -140,20 +142,41 @@ def test_a_system_without_a_budget_leaves_a_dash_and_none_cells_stay_empty():
 
 
 def test_the_recommended_system_is_held_against_every_other(whole):
-    assert "over …" not in visible(render(replace(whole, pairs=())))
-    assert "undertone compare" in visible(render(replace(whole, pairs=())))
-    first, *others = whole.systems
-    chosen = replace(whole, systems=(replace(first, recommended=True), *others), pairs=())
-    page = visible(render(chosen))
+    advised = replace(whole, advised=Advice("svm", "svm", 0), pairs=())
+    page = visible(render(advised))
     assert "the paired differences below do" in page
-    assert f"{first.label} over …, UAR" in page
-    for other in others:
+    assert "SVM on functionals over …, UAR" in page
+    for other in (system for system in whole.systems if system.name != "svm"):
         row = [
             f"{decimal(e.value, signed=True)} [{decimal(e.low, signed=True)}, "
             f"{decimal(e.high, signed=True)}]".replace("-.", "−.")
-            for e in (chosen.curves.difference(first.name, other.name, budget=b) for b in BUDGETS)
+            for e in (advised.curves.difference("svm", other.name, budget=b) for b in BUDGETS)
         ]
         assert f"{other.label} {' '.join(row)}" in page
+
+
+def test_many_comparisons_are_taken_together(whole):
+    """Holm's p-values, from the paired differences; the sentence counts what stands."""
+    advised = replace(whole, advised=Advice("svm", "svm", 0))
+    others = [system.name for system in whole.systems if system.name != "svm"]
+    together = p_values_against(whole.curves, "svm", others, budget=160)
+    alone = {
+        name: p_values_against(whole.curves, "svm", [name], budget=160)[name] for name in others
+    }
+    assert together == holm(alone)
+    assert all(together[name] >= alone[name] for name in others)
+    difference = whole.curves.difference("svm", "scratch_frozen", budget=160)
+    assert difference.low > 0
+    assert together["scratch_frozen"] < 0.05
+    assert together["scratch_full"] > 0.05
+    n = sum(p < 0.05 for p in together.values())
+    assert f"by them {n} of {len(others)} differ at 5 %" in visible(render(advised))
+    assert (
+        p_values_against(
+            result(run(n_speakers=1), n_replicates=20).curves, "svm", others, budget=160
+        )
+        == {}
+    )
 
 
 def test_one_speaker_has_no_intervals():

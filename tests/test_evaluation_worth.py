@@ -6,7 +6,7 @@ from sklearn.isotonic import IsotonicRegression
 
 from undertone.evaluation.curves import Curves, Scored
 from undertone.evaluation.estimate import decimal
-from undertone.evaluation.worth import budget_reaching, rising, worth
+from undertone.evaluation.worth import ENOUGH_DRAWS, ENOUGH_SPEAKERS, budget_reaching, rising, worth
 from undertone.tasks import Classes, Intensities
 
 
@@ -17,6 +17,7 @@ def constructed(
     budgets=(20, 40, 80, 160),
     spread=0.0,
     n_speakers=20,
+    n_draws=ENOUGH_DRAWS,
     task=Classes(("a", "b")),  # noqa: B008 (frozen)
 ):
     """Curves of which every headline is given; ``spread`` moves the replicates."""
@@ -29,7 +30,8 @@ def constructed(
         for budget, height in zip(budgets, heights, strict=True):
             replicates = height + spread * rng.normal(size=500)
             scored[name, budget] = Scored(
-                by_draw=height * headline[None], replicates=np.multiply.outer(replicates, headline)
+                by_draw=np.repeat(height * headline[None], n_draws, axis=0),
+                replicates=np.multiply.outer(replicates, headline),
             )
     return Curves(
         task=task,
@@ -138,3 +140,11 @@ def test_rising_is_isotonic_regression(rng):
     heights = rng.normal(size=(30, 7)) + np.linspace(0, 2, 7)
     expected = [IsotonicRegression().fit_transform(np.arange(7), row) for row in heights]
     np.testing.assert_allclose(rising(heights), expected)
+
+
+def test_few_draws_or_speakers_give_a_first_look_and_no_verdict():
+    heights = {"pretrained": (0.5, 0.6, 0.65, 0.7), "scratch": (0.3, 0.4, 0.5, 0.6)}
+    for few in ({"n_draws": ENOUGH_DRAWS - 1}, {"n_speakers": ENOUGH_SPEAKERS - 1}):
+        found = worth_at(constructed(**heights, **few), 20)
+        assert (found.verdict, found.phrase()) == ("early", "a first look")
+    assert worth_at(constructed(**heights, n_speakers=ENOUGH_SPEAKERS), 20).verdict == "gain"

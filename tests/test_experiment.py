@@ -53,7 +53,7 @@ def resources(tmp_path_factory) -> Resources:
 def run(settings, resources, tmp_path_factory) -> Path:
     """The folder of a finished run."""
     out = tmp_path_factory.mktemp("run") / "whole"
-    assert curve(settings, out, resources) == out / "report.html"
+    assert curve(settings, out, resources).report == out / "report.html"
     return out
 
 
@@ -169,7 +169,7 @@ def test_a_mistake_does_not_take_the_folder(settings, resources, tmp_path):
     small = dataclasses.replace(
         settings, unlabelled=(), systems=("functionals_svm", "constant"), budgets=(4,)
     )
-    assert curve(small, tmp_path / "run", resources).exists()
+    assert curve(small, tmp_path / "run", resources).report.exists()
 
 
 def test_the_settings_file_repeats_the_run_from_any_folder(
@@ -237,7 +237,7 @@ def test_the_report_counts_what_was_left_out(settings, resources, tmp_path, corp
         systems=("functionals_logistic", "constant"),
         budgets=(4,),
     )
-    report = curve(small, tmp_path / "run", resources).read_text()
+    report = curve(small, tmp_path / "run", resources).report.read_text()
     assert "unknown speaker" in report
     assert "no emotion label" in report
     assert "bad.wav" in report
@@ -293,7 +293,7 @@ def test_real_emotions_are_recognised_well_above_the_floors(corpora_root, resour
         "encoder": {"hidden_units": 64, "stride": 4},
         "pretrain": {"max_epochs": 3},
     }
-    report = curve(config.load(CurveSettings, values), tmp_path / "run", resources)
+    report = curve(config.load(CurveSettings, values), tmp_path / "run", resources).report
     table = pd.read_parquet(tmp_path / "run" / "results.parquet")
     uar = table[table["metric"] == "uar"].groupby("system")["value"].mean()
     assert uar["functionals_logistic"] > 0.6

@@ -11,19 +11,21 @@ from label_fakes import EMOTIONS, label, recordings, said, session_of, truth_of
 from undertone import corpora
 from undertone.annotation.learning import told
 from undertone.annotation.learning.fitting import Lesson, learn
-from undertone.annotation.learning.forecast import NEXT, Forecast, _Rounds
+from undertone.annotation.learning.forecast import Forecast, _Rounds
 from undertone.annotation.learning.learner import Learner
 from undertone.annotation.learning.places import ASKED, HOLDS, HOLDS_OF, TRIED, TRIED_OF
 from undertone.annotation.learning.shown import of_now
 from undertone.annotation.picking.heard import hear
 from undertone.corpora.label_log import reader
 from undertone.evaluation.estimate import Estimate
+from undertone.evaluation.next_labels import NEXT
 from undertone.features.name import parse
 from undertone.reading import Resources, read_data, settle
 from undertone.recogniser import folder as saved
 from undertone.recogniser.build import Build
 from undertone.recogniser.settings import FinetuneSettings
 from undertone.systems.fits import _given
+from undertone.systems.spread import halves
 
 
 @pytest.fixture(scope="module")
@@ -70,16 +72,20 @@ def test_nobody_is_tested_by_a_fit_that_knew_them(labelled, lesson):
     task, features = settle(corpus, "classes", "")
     data = read_data(corpus, features, task, lesson.resources)
     rounds = _Rounds(Build(data, features, None, replace(lesson.settings, folds=3)))
-    halves = rounds._halves()
-    cells = [*rounds.plan.cells, *(cell for own in halves.values() for cell in own)]
-    speaker = rounds.plan.speaker
+    plan = rounds.plan
+    apart = halves(plan, plan.cells, seed=0, n_draws=2)
+    cells = [*plan.cells, *(cell for own in apart.values() for cell in own)]
+    speaker = plan.speaker
     for cell in cells:
         tested = {speaker[name] for name in rounds.plan.folds[cell.fold].test}
         assert not tested & {speaker[name] for name in cell.labels.utterances}
-    few, spread = halves.values()
+    few, spread = apart.values()
     for one, other in zip(few, spread, strict=True):
         assert (one.fold, one.draw) == (other.fold, other.draw)
-        emotions = [sorted(rounds._emotion(n) for n in c.labels.utterances) for c in (one, other)]
+        emotions = [
+            sorted(int(plan.truth[name].argmax()) for name in cell.labels.utterances)
+            for cell in (one, other)
+        ]
         assert emotions[0] == emotions[1]  # as many labels of each emotion
         assert len({speaker[n] for n in one.labels.utterances}) == 2  # of four
 

@@ -143,7 +143,8 @@ CONTRAST = """() => {
     return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
   };
   const of = (text) => {
-    const [r, g, b] = text.match(/[\\d.]+/g).map(Number).map(light);
+    const whole = text.startsWith("color(srgb") ? 255 : 1;  // of a mixture, from 0 to 1
+    const [r, g, b] = text.match(/[\\d.]+/g).map((n) => light(whole * Number(n)));
     return 0.2126 * r + 0.7152 * g + 0.0722 * b;
   };
   const behind = (e) => {

@@ -154,7 +154,7 @@ def test_a_curve_of_odd_names_is_drawn(odd, tones, tmp_path):
         systems=("functionals_logistic", "constant"),
     )
     resources = Resources(odd.parent / "cache", workers=1, progress=False)
-    page = curve(settings, tmp_path / "run", resources).read_text()
+    page = curve(settings, tmp_path / "run", resources).report.read_text()
     assert "</script>" not in page
     assert "&lt;/script&gt;" in page
     assert "<i>" not in page

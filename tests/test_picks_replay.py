@@ -253,7 +253,7 @@ def test_a_replay_end_to_end_and_its_report(tmp_path):
     }
     settings = config.load(CurveSettings, values)
     resources = Resources(tmp_path / "cache", workers=1, progress=False)
-    report = curve(settings, tmp_path / "run", resources).read_text()
+    report = curve(settings, tmp_path / "run", resources).report.read_text()
     assert "Is picking worth it on tones?" in report
     assert "honest random" in report
     assert "Labels were drawn" not in report

@@ -45,7 +45,9 @@ def test_any_run_gives_a_page(systems, budgets, n_videos):
 def test_the_page_holds_every_number_answer_and_condition(tmp_path):
     whole = amounts_result()
     write_report(whole, tmp_path / "report.html")
-    assert {p.name for p in tmp_path.iterdir()} == {"report.html", "curve.png"}
+    assert {p.name for p in tmp_path.iterdir()} == {
+        *("report.html", "report.json", "curve.pdf", "curve.png", "curve.svg"),
+    }
     text = visible((tmp_path / "report.html").read_text(encoding="utf-8"))
     for metric in whole.task.metrics:
         for system in whole.systems:
@@ -56,7 +58,7 @@ def test_the_page_holds_every_number_answer_and_condition(tmp_path):
         assert answer.question in text
     for said in (
         "Lower is better. Every video is scored by models that never heard that video.",
-        "One split, by video: tested are 6 videos, 2 draws of the labels",
+        "One split, by video: tested are 6 videos, 5 draws of the labels",
         "40 bootstrap replicates resample videos and draws",
         "After Nobody and Somebody (2000)",
         "Nobody knows who speaks.",

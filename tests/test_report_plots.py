@@ -36,9 +36,13 @@ def test_a_pretrained_system_in_two_pairs_has_a_hollow_sign_the_second_time(whol
     assert plots.pair_glyphs(replace(whole, pairs=twice)) == ("▼", "▽")
 
 
-def test_more_systems_than_colours_start_over():
-    many = tuple(System(f"s{i}", f"s{i}", "classic", "") for i in range(10))
-    assert plots.styles(many)["s8"].colour == plots.styles(many)["s0"].colour
+def test_more_systems_than_colours_never_take_a_first_one_again():
+    many = tuple(System(f"s{i}", f"s{i}", "classic", "") for i in range(12))
+    looks = plots.styles(many)
+    first = {looks[f"s{i}"].colour for i in range(3)}
+    assert not first & {looks[f"s{i}"].colour for i in range(3, 12)}
+    assert len({look.marker for look in looks.values()}) == 12
+    assert len({look.glyph for look in looks.values()}) == 12
 
 
 def test_the_svg_follows_the_page_and_carries_text(whole):

@@ -169,9 +169,12 @@ def test_a_curve_tells_that_the_size_was_chosen_on_those_it_tests(home):
     }
     resources = Resources(home / "cache", workers=1, progress=False)
     warning = "was chosen on labels of tested speakers (s0, s1)"
-    assert warning in curve(config.load(CurveSettings, values), home / "c1", resources).read_text()
+    assert (
+        warning
+        in curve(config.load(CurveSettings, values), home / "c1", resources).report.read_text()
+    )
     values["features"] = f"upstream:{home}/cut@all"
-    page = curve(config.load(CurveSettings, values), home / "c2", resources).read_text()
+    page = curve(config.load(CurveSettings, values), home / "c2", resources).report.read_text()
     assert "was chosen on labels" not in page
 
 

@@ -18,6 +18,7 @@ from undertone.audio import alterations
 from undertone.errors import UndertoneError
 from undertone.evaluation.coverage import Covered, answered, coverage
 from undertone.evaluation.report import sure
+from undertone.evaluation.report.advice import Advice
 from undertone.evaluation.report.result import Compared
 from undertone.evaluation.score import score
 from undertone.features import log_mel, spoken
@@ -223,14 +224,12 @@ def test_the_report_shows_every_speaker_of_what_we_would_use(rng):
     truth, who = np.eye(2)[rng.integers(0, 2, 60)], [f"s{i % 5}" for i in range(60)]
     of = coverage(values, np.full((2, 60, 1), 0.6), truth, who, task=task)
     silence = answered(values, truth, who)
-    systems = [
-        Compared(n, f"the {n}", "classic", "", recommended=n == "ours") for n in ("x", "ours")
-    ]
+    systems = [Compared(n, f"the {n}", "classic", "") for n in ("x", "ours")]
     by_name = {system.name: system for system in systems}
     result = SimpleNamespace(
         covered=[Covered(n, b, of, silence) for n in by_name for b in (20, 50, 100)],
         systems=systems, budgets=(20, 50, 100), unit="speaker",
-        system=by_name.get, label=lambda name: by_name[name].label,
+        label=lambda name: by_name[name].label, advice=Advice("ours", "x", 0),
     )  # fmt: skip
     table = sure.sets(result)
     assert [row.name for row in table.rows][::5] == ["the x", "the ours"]

@@ -263,7 +263,7 @@ def test_a_curve_on_an_encoder_chooses_layers_and_says_which(tmp_path, corpus, m
     encoder = write_encoder(tmp_path / "hubert", "hubert-layer")
     features = f"upstream:{encoder}@auto"
     resources = Resources(tmp_path / "store", workers=1, progress=False)
-    report = curve(settings(corpus, features), tmp_path / "run", resources)
+    report = curve(settings(corpus, features), tmp_path / "run", resources).report
     text = report.read_text()
     assert "Each fit chose one of 4 layers of the encoder" in text
     assert "With 12 labels, 2 fits chose: layer" in text
@@ -272,7 +272,7 @@ def test_a_curve_on_an_encoder_chooses_layers_and_says_which(tmp_path, corpus, m
     whole = "undertone.experiment.complete.run_sweep"
     monkeypatch.setattr(whole, lambda *a, **k: None)  # all fits are there
     monkeypatch.setattr(batches, "compute_layers", None)
-    assert curve(settings(corpus, features), tmp_path / "run", resources) == report
+    assert curve(settings(corpus, features), tmp_path / "run", resources).report == report
 
 
 def test_systems_that_read_means_come_to_the_same_without_frames(tmp_path, corpus):

@@ -62,7 +62,9 @@ def test_curve_and_its_report_tell(home, cache, tmp_path, capsys):
         CurveSettings,
         TINY | {"corpus": f"tones={home}/labels.csv", "systems": ["linear", "constant"]},
     )
-    report = curve(settings, tmp_path / "run", Resources(cache[1], workers=1, progress=False))
+    report = curve(
+        settings, tmp_path / "run", Resources(cache[1], workers=1, progress=False)
+    ).report
     assert LOST in capsys.readouterr().err
     page = report.read_text()
     assert "file not found" in page
@@ -78,7 +80,7 @@ def test_too_few_speakers_are_explained_by_what_was_left_out(home, cache, tmp_pa
         code=2,
     )
     assert "30 utterances were left out, of them 30: file not found" in done.stderr
-    assert "--set folds=2" in done.stderr
+    assert "--folds 2" in done.stderr
     run(
         *("finetune", "--corpus", f"{tmp_path}/tones/labels.csv", "--out", tmp_path / "m", *cache),
         *("--set", "folds=2"),

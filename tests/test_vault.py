@@ -74,14 +74,14 @@ def test_who_trains_gets_no_truth_of_frozen_speakers(home, cache):
 
 def test_a_look_is_logged_and_settings_chosen_after_one_are_marked(home, cache):
     resources = Resources(cache, workers=1, progress=False)
-    page = curve(settings_of(home), home / "one", resources).read_text()
+    page = curve(settings_of(home), home / "one", resources).report.read_text()
     assert "Look 1 at the vault" in page
     assert "no other settings have looked before" in page
     assert "chosen after" not in page
-    page = curve(settings_of(home), home / "one", resources).read_text()  # the same settings
+    page = curve(settings_of(home), home / "one", resources).report.read_text()  # the same settings
     assert "Look 2" in page
     assert "chosen after" not in page
-    page = curve(settings_of(home, budgets=[6]), home / "two", resources).read_text()
+    page = curve(settings_of(home, budgets=[6]), home / "two", resources).report.read_text()
     assert "these settings were chosen after 2 looks with other settings" in page
     found = looks(home)
     assert [look["look"] for look in found] == [1, 2, 3]
@@ -147,7 +147,7 @@ def test_a_log_that_was_changed_is_told(home, cache):
     resources = Resources(cache, workers=1, progress=False)
     curve(settings_of(home), home / "one", resources)
     log_of(home / "vault.json").unlink()
-    page = curve(settings_of(home, budgets=[6]), home / "two", resources).read_text()
+    page = curve(settings_of(home, budgets=[6]), home / "two", resources).report.read_text()
     assert "The log of looks was changed" in page
     assert "Look 2" in page
 

@@ -322,7 +322,7 @@ def test_speakers_who_all_say_the_same_are_refused_with_the_number_of_sentences(
         UndertoneError, match=r"5 sentences of fake are said by training and test speakers of fold"
     ):
         curve_plan(silly, tmp_path)
-    with pytest.raises(UndertoneError, match=r"leave --text out.*--set folds=0"):
+    with pytest.raises(UndertoneError, match=r"leave --text out.*--folds 0"):
         _ = finetune_build(silly, system="audio_text").plan
     everyone = finetune_build(silly, system="audio_text", folds=0).plan
     assert len(everyone.folds[0].crowd) == len(said)

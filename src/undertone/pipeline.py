@@ -16,6 +16,7 @@ from undertone.corpora.audit import check
 from undertone.corpora.corpus import Corpus
 from undertone.corpora.disjoint import SENTENCE
 from undertone.corpora.folder import of_files
+from undertone.corpora.folds import labelled_rows
 from undertone.corpora.proxy import with_proxy
 from undertone.corpora.transcripts import with_transcripts
 from undertone.errors import UndertoneError, tell
@@ -37,6 +38,7 @@ from undertone.reading import (
     settle,
     tell_findings,
     tell_of,
+    tell_of_encoders,
     with_copies,
     without_frames,
 )
@@ -59,6 +61,7 @@ from undertone.recogniser.front_matter import PUBLISHED, published
 from undertone.recogniser.settings import FinetuneSettings
 from undertone.recogniser.teaching import teaching_warnings
 from undertone.systems.table import system_of
+from undertone.tasks import Task
 from undertone.training import references, together
 from undertone.training.identity import speech_of
 from undertone.training.normalise import Normaliser, Parts, fit_normaliser, normalise
@@ -316,6 +319,9 @@ def _finetune(
     task, features = settle(heard, settings.task, wanted)
     task = vault.as_task(task) if vault else task
     check_encoders(features, settings.teacher)
+    if pretrained is None and resources.progress:
+        tell_of_encoders(heard, features)
+    settings = _unmeasured_of_one_speaker(heard, task, settings)
     checked = vault is None and SENTENCE not in settings.disjoint
     if checked and not settings.text.model:  # sentences that the test says go with the words
         Build(without_frames(heard, task, others), features, pretrained, settings).check()
@@ -354,6 +360,23 @@ def _finetune(
     recogniser = replace(recogniser, notes=notes, card=card)
     recogniser.save(out, card)
     return recogniser, score
+
+
+def _unmeasured_of_one_speaker(
+    corpus: Corpus, task: Task, settings: FinetuneSettings
+) -> FinetuneSettings:
+    """The same without a score, where there is nobody else to test it on."""
+    if settings.vault or settings.across.asked or not settings.folds:
+        return settings
+    known = labelled_rows(corpus, task)["speaker"].dropna().unique()
+    if len(known) != 1:
+        return settings
+    tell(
+        f"warning: all labels of {corpus.name} are of one speaker, {known[0]}: the model is made, "
+        "and how good it is for any other voice cannot be measured and may be little; labels of "
+        "a second speaker give it a score"
+    )
+    return replace(settings, folds=0)
 
 
 def _beside_tested(first: Corpus, settings: FinetuneSettings) -> Corpus:

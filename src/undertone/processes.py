@@ -12,12 +12,14 @@ import multiprocessing
 import multiprocessing.connection
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import resource_tracker
 from multiprocessing.context import SpawnProcess
+from pathlib import Path
 from typing import Any
 
 from threadpoolctl import ThreadpoolController
@@ -44,7 +46,7 @@ def process_pool(
         UndertoneError: a process died while its results were awaited.
     """
     interruptible = signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
-    with _one_thread_each():
+    with _one_thread_each(), _main_not_run_again():  # a later job may start a process, too
         others = set(multiprocessing.active_children())
         pool = ProcessPoolExecutor(workers, CONTEXT, _begin, (interruptible, begin, arguments))
         try:
@@ -53,9 +55,8 @@ def process_pool(
             yield pool
         except BrokenProcessPool as error:
             raise UndertoneError(
-                "a worker process died: the memory was exhausted, it was killed, or the script "
-                'that calls Undertone does not guard it with `if __name__ == "__main__":`; run it '
-                "again (what is finished is kept), with fewer workers if it recurs"
+                "a worker process died: the memory was exhausted, or it was killed; run it again "
+                "(what is finished is kept), with fewer workers if it recurs"
             ) from error
         except BaseException:
             for process in set(multiprocessing.active_children()) - others:
@@ -72,7 +73,8 @@ def start_alone(run: Callable[..., None], *arguments: Any) -> SpawnProcess:
     """
     resource_tracker.ensure_running()  # which lets signals through again when it starts
     process = CONTEXT.Process(target=run, args=arguments, daemon=True)
-    with _one_thread_each(), _signals_wait({signal.SIGINT, signal.SIGTERM}):
+    waiting = _signals_wait({signal.SIGINT, signal.SIGTERM})
+    with _one_thread_each(), waiting, _main_not_run_again():
         process.start()  # which inherits what waits, and never lets it through
     return process
 
@@ -99,6 +101,33 @@ def _one_thread_each() -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+@contextlib.contextmanager
+def _main_not_run_again() -> Iterator[None]:
+    """Start processes that do not run the caller's script, where it would start all over in each.
+
+    A new process runs the script of its parent for what is defined there. One that does not ask
+    for its name would call Undertone again, and so on. A script that asks is run, as everywhere.
+    """
+    main = sys.modules["__main__"]
+    path = getattr(main, "__file__", None)
+    if path is None or getattr(main, "__spec__", None) is not None or _asks_for_its_name(path):
+        yield
+        return
+    main.__file__ = None
+    try:
+        yield
+    finally:
+        main.__file__ = path
+
+
+def _asks_for_its_name(script: str) -> bool:
+    """Whether ``if __name__ == "__main__":`` stands in it, or it cannot be read."""
+    try:
+        return "__main__" in Path(script).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return True
 
 
 @contextlib.contextmanager

@@ -21,7 +21,7 @@ from undertone.corpora.disjoint import SENTENCE, SPEAKER, known_sentences
 from undertone.corpora.folds import known_speakers, labelled_rows
 from undertone.corpora.objects import is_object, of_object
 from undertone.corpora.official import in_official_folds
-from undertone.errors import UndertoneError, tell
+from undertone.errors import DISTRIBUTION, UndertoneError, tell
 from undertone.features import given, mosei, store
 from undertone.features.copies import copy
 from undertone.features.name import FeatureName, parse
@@ -35,6 +35,7 @@ from undertone.systems.words import read_words
 from undertone.tasks import Dimensions, Task
 
 USUAL_FEATURES = "log_mel"
+BETTER_FEATURES = "upstream:openai/whisper-base@all"
 TOLD_BY_CORPUS = ("left out", "words")  # findings that ``tell_of`` says
 
 
@@ -60,6 +61,16 @@ def settle(corpus: Corpus, task: str, features: str) -> tuple[Task, FeatureName]
     except UndertoneError as error:
         raise UndertoneError(". ".join([str(error), *corpus.notes])) from None
     return chosen, parse(features or usual).settled()
+
+
+def tell_of_encoders(corpus: Corpus, features: FeatureName) -> None:
+    """Name what is better than features of our own, where recordings could be heard by it."""
+    if features.is_upstream or corpus.synthetic or mosei.holds_frames(corpus):
+        return
+    tell(
+        "a pre-trained encoder hears more (RAVDESS, 20 labels: UAR .529, without one .351): "
+        f"--features {BETTER_FEATURES}, after pip install '{DISTRIBUTION}[upstream]'"
+    )
 
 
 def tell_of(corpus: Corpus, told: Iterable[str] = ()) -> list[str]:

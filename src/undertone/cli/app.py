@@ -54,7 +54,6 @@ def _sign_of_life(name: str, values: dict[str, Any]) -> contextlib.AbstractConte
 
 app = _App(
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     help="Speech emotion recognition when labels are scarce.",
     epilog="A corpus is NAME=PATH: emodb, ravdess, shemo, mosei, synthetic, csv, any folder.",

@@ -47,7 +47,8 @@ def demo(
     from undertone.experiment import curve, demo_settings
     from undertone.pipeline import Resources
 
-    printing.show_report(curve(demo_settings(corpora), out, Resources(cache, workers, not quiet)))
+    found = curve(demo_settings(corpora), out, Resources(cache, workers, not quiet))
+    printing.show_curve(found.report)
 
 
 @app.command()
@@ -58,30 +59,48 @@ def curve(
     one_out: OneOut = False,
     same_speakers: SameSpeakers = False,
     unlabelled: Unlabelled = None,
-    features: Annotated[str | None, typer.Option(help="Name of the frame extractor.")] = None,
-    budgets: Annotated[str | None, typer.Option(help="Numbers of labels, as 20,50,all.")] = None,
-    draws: Annotated[int | None, typer.Option(min=1, help="Repetitions of each budget.")] = None,
+    features: Annotated[
+        str | None, typer.Option(help="Name of the frame extractor.", show_default="log_mel")
+    ] = None,
+    budgets: Annotated[
+        str | None,
+        typer.Option(help="Numbers of labels, as 20,50,all.", show_default="20,50,100,200"),
+    ] = None,
+    draws: Annotated[
+        int | None, typer.Option(min=1, help="Repetitions of each budget.", show_default="10")
+    ] = None,
     draw: Annotated[
-        str | None, typer.Option(help="Labels: balanced over the emotions, or random.")
+        str | None,
+        typer.Option(
+            help="Labels: balanced over the emotions, or random.", show_default="balanced"
+        ),
     ] = None,
     picks: Annotated[
         str | None, typer.Option(help="Strategies that pick labels, as typical,unsure+spread.")
     ] = None,
-    batch: Annotated[int | None, typer.Option(min=1, help="Labels between two picks.")] = None,
+    batch: Annotated[
+        int | None, typer.Option(min=1, help="Labels between two picks.", show_default="10")
+    ] = None,
     eyes: Annotated[
         str | None, typer.Option(help="Features that strategies hear, if not the system's.")
     ] = None,
     skew: Annotated[
         str | None, typer.Option(help="For studies: a lopsided pool, as neutral=.8.")
     ] = None,
-    folds: Annotated[int | None, typer.Option(min=2, help="Groups of speakers.")] = None,
+    folds: Annotated[
+        int | None, typer.Option(min=2, help="Groups of speakers.", show_default="5")
+    ] = None,
     fold_files: Annotated[
         Path | None, typer.Option(help="Folder of EmoBox's folds of this corpus.")
     ] = None,
     task: Task = None,
     proxy: Proxy = None,
     systems: Annotated[
-        str | None, typer.Option(help="Systems to compare, as descriptors,linear,constant.")
+        str | None,
+        typer.Option(
+            help="Systems to compare, as descriptors,linear,constant.",
+            show_default="those that fit the features",
+        ),
     ] = None,
     teacher: Annotated[
         str | None, typer.Option(help="Encoder that teaches, upstream:MODEL@all.")
@@ -98,6 +117,9 @@ def curve(
     text: Text = None,
     transcripts: Transcripts = None,
     text_prior: TextPrior = None,
+    sounds: Annotated[
+        bool, typer.Option("--sounds/--no-sounds", help="The worst utterances in the report.")
+    ] = True,
     disjoint: Disjoint = None,
     vault: Vault = None,
     allow: Allow = None,
@@ -143,13 +165,9 @@ def curve(
     values = merge(quick_values() if quick else options.beneath_picks(picks), told)
     if "budgets" not in told and picks is None:  # nobody asked for these very numbers
         values["fit_budgets"] = True
-    printing.show_report(
-        run(
-            load(CurveSettings, values),
-            out,
-            Resources(cache, workers, not quiet, device=device or ""),
-        )
-    )
+    resources = Resources(cache, workers, not quiet, device=device or "")
+    settings = load(CurveSettings, values)
+    printing.show_curve(run(settings, out, resources, sounds=sounds).report)
 
 
 @app.command()
@@ -179,7 +197,12 @@ def reproduce(
     ] = None,
     budgets: Annotated[str | None, typer.Option(help="Numbers of labels, as 20,50,all.")] = None,
     draws: Annotated[int | None, typer.Option(min=1, help="Repetitions of each budget.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/RECIPE.")] = None,
+    folds: Annotated[
+        int | None, typer.Option(min=2, help="Groups of speakers.", show_default="5")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the run.", show_default="runs/RECIPE")
+    ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="A first look.")] = False,
     config: Config = None,
     assignments: Set = None,
@@ -206,6 +229,7 @@ def reproduce(
         "against": against,
         "budgets": options.budgets_of(budgets),
         "draws": draws,
+        "folds": folds,
         "seed": seed,
     }
     values = options.settings_of(config, given, assignments)
@@ -283,3 +307,32 @@ def compare(
     )
     if comparison.caveat:
         printing.say(comparison.caveat)
+
+
+@app.command()
+def report(
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    *,
+    table: Annotated[
+        str, typer.Option(help="Which one, as uar or differences; without --export they are named.")
+    ] = "leading",
+    export: Annotated[str | None, typer.Option(help="The table as latex, markdown or csv.")] = None,
+    out: Annotated[Path | None, typer.Option(help="File of the table; standard output.")] = None,
+) -> None:
+    """What a finished run says: its verdict, or any of its tables with intervals."""
+    from undertone import atomic
+    from undertone.evaluation.report.told import exported, read_told, table_of
+
+    told = read_told(run)
+    chosen = table_of(told, table)
+    if export is None:
+        printing.print_told(chosen)
+        printing.say_findings(told)
+        printing.say(f"tables: {', '.join(told['tables'])}")
+        return
+    text = exported(table, chosen, export)
+    if out is None:
+        print(text, end="")
+    else:
+        atomic.write_text(out, text)
+        printing.say(f"{table} in {out}")

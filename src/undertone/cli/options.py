@@ -11,7 +11,11 @@ from undertone.errors import UndertoneError
 
 Unlabelled = Annotated[list[str] | None, typer.Option(help="Corpus without labels; repeatable.")]
 Task = Annotated[
-    str | None, typer.Option(help="What is predicted: classes, intensities or dimensions.")
+    str | None,
+    typer.Option(
+        help="What is predicted: classes, intensities or dimensions.",
+        show_default="what the corpus has labels for",
+    ),
 ]
 Proxy = Annotated[str | None, typer.Option(help="Dimensions of emotions without ratings: pad.")]
 Text = Annotated[
@@ -24,9 +28,12 @@ Transcripts = Annotated[
 TextPrior = Annotated[
     Path | None, typer.Option("--text-prior", help="Table of rated sentences, as emobank.csv.")
 ]
-Workers = Annotated[int | None, typer.Option(min=1, help="Processes; default: one a core.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Processes.", show_default="one a core")]
 Device = Annotated[str | None, typer.Option(help="Where networks compute: auto, cpu, cuda or mps.")]
-Cache = Annotated[Path | None, typer.Option(help="Folder of the frame store.")]
+Cache = Annotated[
+    Path | None,
+    typer.Option(help="Folder of the frame store.", show_default="~/.cache/undertone/frames"),
+]
 Verify = Annotated[
     bool, typer.Option("--verify", help="Read every audio file, and say what differs.")
 ]
@@ -34,9 +41,20 @@ Config = Annotated[Path | None, typer.Option(help="TOML file of settings.")]
 Set = Annotated[
     list[str] | None, typer.Option("--set", help="A setting, section.name=value; repeatable.")
 ]
-Seed = Annotated[int | None, typer.Option(min=0, help="Names all randomness.")]
+Seed = Annotated[int | None, typer.Option(min=0, help="Names all randomness.", show_default="0")]
+Folds = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        help="Groups of speakers for the score; 0 leaves it unmeasured.",
+        show_default="5",
+    ),
+]
 Disjoint = Annotated[
-    str | None, typer.Option(help="What folds keep apart: speaker, or speaker,sentence.")
+    str | None,
+    typer.Option(
+        help="What folds keep apart: speaker, or speaker,sentence.", show_default="speaker"
+    ),
 ]
 Vault = Annotated[
     Path | None,

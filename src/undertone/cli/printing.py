@@ -7,15 +7,15 @@ import csv
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from undertone.cli.tables import console
+from undertone.cli.tables import print_table as print_cells
 from undertone.errors import printable, tell
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from undertone.evaluation.layers.result import LayersResult
     from undertone.evaluation.score import Score
     from undertone.serving.predict import Prediction
@@ -28,10 +28,35 @@ def say(line: str) -> None:
 SHOWN_OF_SHIFT = 2  # tables; the page shows the others
 
 
+def show_curve(report: Path) -> None:
+    """The verdict of a run and what bears it, as they lie beside its report; and where that is."""
+    print_verdict(json.loads(report.with_suffix(".json").read_text(encoding="utf-8")))
+    show_report(report)
+
+
 def show_report(report: Path) -> None:
     if (shift := report.with_name("shift.json")).exists():
         _print_shifts(json.loads(shift.read_text(encoding="utf-8")))
     say(f"report: {report.resolve()}")
+
+
+def print_verdict(told: Mapping[str, Any]) -> None:
+    """The table of three systems, the verdict, and what one asks next."""
+    print_told(told["tables"]["leading"])
+    say_findings(told)
+
+
+def say_findings(told: Mapping[str, Any]) -> None:
+    """The verdict and what one asks next."""
+    for sentence in (told["verdict"], *told["findings"]):
+        say(sentence)
+
+
+def print_told(table: Mapping[str, Any]) -> None:
+    """A table of a run, as it lies beside the report."""
+    from undertone.evaluation.report.told import texts
+
+    print_cells("", table["headings"], list(texts(table)))
 
 
 def _print_shifts(shifts: Iterable[dict[str, Any]]) -> None:
@@ -40,14 +65,7 @@ def _print_shifts(shifts: Iterable[dict[str, Any]]) -> None:
         for sentence in shift["sentences"]:
             say(sentence)
         for table in shift["tables"][:SHOWN_OF_SHIFT]:
-            _print_fitting("", table["headings"], table["rows"])
-
-
-def console() -> "Console":
-    """Of standard output; what it prints is text, whatever brackets and colons are in it."""
-    from rich.console import Console
-
-    return Console(markup=False, emoji=False)
+            print_cells("", table["headings"], table["rows"])
 
 
 def print_frames(file: Path, features: str) -> None:
@@ -73,7 +91,7 @@ def print_references(notes: Iterable[dict[str, Any]]) -> None:
 
 
 def print_score(score: "Score") -> None:
-    _print_fitting(score.tested, ("", *score.headings), score.rows())
+    print_cells(score.tested, ("", *score.headings), score.rows())
     left_out = (f"{n} left out: {why}" for why, n in score.left_out.items())
     for line in (*score.about_raters, *left_out, *score.notes):
         console().print(printable(line))
@@ -85,49 +103,16 @@ def print_layers(result: "LayersResult") -> None:
 
     table = tables.scores(result, result.task.headline)
     title = f"{result.curve.title}: {table.headings[0]}"
-    _print_fitting(title, ("", *table.headings[1:]), tables.for_terminal(table))
+    print_cells(title, ("", *table.headings[1:]), tables.for_terminal(table))
     say(f"{tables.BEST} the best layer, {tables.NEAR} layers that cannot be told from it")
     said = (sentences.of_encoder(result.encoder), *sentences.everything(result))
     for sentence in (*said, *result.curve.warnings):
         say(sentence)
 
 
-def _print_fitting(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table whose intervals stand behind their values, or below them on a narrow terminal."""
-    from rich.measure import Measurement
-    from rich.table import Table as RichTable
-
-    def table_of(spell: Callable[[str], str]) -> RichTable:
-        table = RichTable(title=printable(title))
-        table.add_column(printable(headings[0]), no_wrap=True)
-        for heading in headings[1:]:
-            table.add_column(printable(heading))
-        for name, *cells in rows:
-            table.add_row(printable(name), *(spell(printable(cell)) for cell in cells))
-        return table
-
-    shown = console()
-    unbound = shown.options.update(width=1000)
-    tables = [table_of(spell) for spell in (str, _in_two_lines, _without_brackets)]
-    fitting = (t for t in tables if Measurement.get(shown, unbound, t).maximum <= shown.width)
-    shown.print(next(fitting, tables[-1]))
-
-
-def _in_two_lines(cell: str) -> str:
-    return cell.replace(" ", "\n", 1)
-
-
-def _without_brackets(cell: str) -> str:
-    return _in_two_lines(cell).replace(", ", " ").translate({ord("["): None, ord("]"): None})
-
-
 def print_rows(columns: list[str], rows: list[tuple[str, ...]]) -> None:
-    from rich.table import Table as RichTable
-
-    table = RichTable(*map(printable, columns))
-    for row in rows:
-        table.add_row(*map(printable, row))
-    console().print(table)
+    """A table without a title."""
+    print_cells("", columns, rows)
 
 
 def counted(predictions: Iterable["Prediction"]) -> Iterator["Prediction"]:

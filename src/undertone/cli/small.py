@@ -12,6 +12,7 @@ from undertone.cli.options import (
     Cache,
     Config,
     Device,
+    Folds,
     Proxy,
     Quiet,
     Seed,
@@ -114,7 +115,10 @@ def teach(
     teacher: Annotated[str, typer.Option(help="Encoder that teaches, upstream:MODEL@all.")],
     student: Annotated[str, typer.Option(help="Features that learn, upstream:SMALL@all, log_mel.")],
     out: Annotated[Path, typer.Option(help="Folder of the model.")],
-    labels: Annotated[int | None, typer.Option(min=2, help="Use only this many labels.")] = None,
+    labels: Annotated[
+        int | None, typer.Option(min=2, help="Use only this many labels.", show_default="all")
+    ] = None,
+    folds: Folds = None,
     unlabelled: Unlabelled = None,
     task: Task = None,
     proxy: Proxy = None,
@@ -135,6 +139,7 @@ def teach(
         "task": task,
         "proxy": proxy,
         "labels": labels,
+        "folds": folds,
         "seed": seed,
     }
     values = options.settings_of(config, given, options.with_teacher(teacher, assignments))

@@ -16,6 +16,7 @@ from undertone.cli.options import (
     Coverage,
     Device,
     Disjoint,
+    Folds,
     MinProbability,
     Proxy,
     Quiet,
@@ -142,13 +143,21 @@ def finetune(
     same_speakers: SameSpeakers = False,
     unlabelled: Unlabelled = None,
     encoder: Annotated[Path | None, typer.Option(help="Folder that pretrain wrote.")] = None,
-    labels: Annotated[int | None, typer.Option(min=2, help="Use only this many labels.")] = None,
+    labels: Annotated[
+        int | None, typer.Option(min=2, help="Use only this many labels.", show_default="all")
+    ] = None,
     system: Annotated[
-        str | None, typer.Option(help="One of those that a curve compares; the recommended one.")
+        str | None,
+        typer.Option(
+            help="One of those that a curve compares.", show_default="one for the features"
+        ),
     ] = None,
     task: Task = None,
     proxy: Proxy = None,
-    features: Annotated[str | None, typer.Option(help="Extractor, without an encoder.")] = None,
+    features: Annotated[
+        str | None, typer.Option(help="Extractor, without an encoder.", show_default="log_mel")
+    ] = None,
+    folds: Folds = None,
     text: Text = None,
     transcripts: Transcripts = None,
     text_prior: TextPrior = None,
@@ -173,6 +182,7 @@ def finetune(
         "proxy": proxy,
         "labels": labels,
         "features": features,
+        "folds": folds,
         "across": options.across_of(corpus, test_corpus, one_person=same_speakers),
         "text": options.text_of(text, transcripts=transcripts, prior=text_prior),
         "disjoint": options.names_of(disjoint),

@@ -34,7 +34,7 @@ ALONE = "unknown speaker of "  # before an utterance that counts as a speaker of
 LEFT_OUT_COLUMNS = ("utterance", "file", "reason")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Corpus:
     """Utterances, where their audio lies, and under which licence."""
 
@@ -66,6 +66,16 @@ class Corpus:
         if self.ratings is not None:
             rated = self.ratings["utterance"].isin(self.table["utterance"])
             object.__setattr__(self, "ratings", self.ratings[rated.to_numpy()])
+
+    def __repr__(self) -> str:
+        """In a line; the table itself is in ``table``.
+
+        >>> Corpus("a", Path("/a"), pd.DataFrame(columns=list(COLUMNS)), "", "")
+        <Corpus a: 0 utterances of 0 speakers>
+        """
+        left_out = f", {len(self.left_out)} left out" if len(self.left_out) else ""
+        speakers = f"{len(self.speakers)} {self.unit}s"
+        return f"<Corpus {printable(self.name)}: {len(self)} utterances of {speakers}{left_out}>"
 
     def __len__(self) -> int:
         return len(self.table)

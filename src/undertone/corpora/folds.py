@@ -99,7 +99,7 @@ def speaker_folds(
         raise UndertoneError(
             f"{n_folds} folds need {n_folds} speakers with labels; {corpus.name} has "
             f"{n_speakers}{_why_so_few(corpus)}. Add speakers, or take fewer folds with "
-            f"--folds {n_speakers} (finetune and teach: --set folds={n_speakers})"
+            f"--folds {n_speakers}"
         )
     unit = _units(corpus, rows, n_folds)
     units = sorted(unit.unique())

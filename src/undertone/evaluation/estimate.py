@@ -10,10 +10,12 @@ import math
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Estimate:
     """A value with the interval that resampling the speakers (and draws) gives it.
 
+    >>> Estimate(0.7834, 0.741, 0.8199, n_speakers=10)
+    <Estimate .783 [.741, .820], 10 speakers>
     >>> str(Estimate(0.7834, 0.741, 0.8199, n_speakers=10))
     '.783 [.741, .820]'
     >>> Estimate(0.012, -0.02, 0.041, n_speakers=10).signed()
@@ -33,6 +35,11 @@ class Estimate:
     def excludes_zero(self) -> bool:
         """Whether the whole interval lies on one side of zero; never so without an interval."""
         return self.has_interval and (self.low > 0 or self.high < 0)
+
+    def __repr__(self) -> str:
+        noun = "speaker" if self.n_speakers == 1 else "speakers"
+        told = str(self) if self.has_interval else decimal(self.value)
+        return f"<Estimate {told}, {self.n_speakers} {noun}>"
 
     def __str__(self) -> str:
         return f"{decimal(self.value)} {self._bracket(signed=False)}"

@@ -34,7 +34,7 @@ CHANCE = "chance"
 PREDICTION = "prediction"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Score:
     """How good predictions are, what needs no speech at all would score, and what was left out.
 
@@ -71,6 +71,11 @@ class Score:
     ceilings: tuple[Ceiling, ...] = ()
     reliability: Reliability | None = None
     silence: str = ""
+
+    def __repr__(self) -> str:
+        name = self.task.headline
+        told = f"{self.task.metrics[name].label} {self.metrics[name]}"
+        return f"<Score {self.task.name}: {told}, {self.n_utterances} utterances>"
 
     @property
     def tested(self) -> str:

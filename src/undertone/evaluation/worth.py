@@ -23,7 +23,8 @@ from undertone.evaluation.estimate import Estimate, decimal
 from undertone.evaluation.intervals import interval
 
 ROUNDING = 1e-12  # scores this close are equal: means are summed in another order
-Verdict = Literal["gain", "beyond", "none", "loss", "unknown"]
+ENOUGH_DRAWS, ENOUGH_SPEAKERS = 5, 6  # from which "worth" and "no gain" are said
+Verdict = Literal["gain", "beyond", "none", "loss", "unknown", "early"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ class Worth:
 
     The verdict is "gain" (N has a value), "beyond" (the gain is real; scratch does not reach it
     within the budgets tried), "none" (the interval of the paired difference holds 0), "loss" (it
-    lies below 0) or "unknown" (no interval: one speaker).
+    lies below 0), "unknown" (no interval: one speaker) or "early" (too few draws or speakers for
+    any of these).
     """
 
     pretrained: str
@@ -62,6 +64,7 @@ class Worth:
             "none": no_gain(self.difference, self.negligible),
             "loss": "less than nothing: it does harm",
             "unknown": "not known: one speaker gives no interval",
+            "early": "a first look",
         }[self.verdict]
 
     def _bracket(self) -> str:
@@ -97,9 +100,27 @@ def worth(curves: Curves, *, pretrained: str, scratch: str, budget: int) -> Wort
         low=low,
         high=high,
         difference=difference,
-        verdict=_verdict(difference, labels),
+        verdict=_verdict(
+            difference, labels, is_early=_is_early(curves, pretrained, scratch, budget)
+        ),
         negligible=curves.task.negligible,
     )
+
+
+def first_look(*, n_draws: int, n_speakers: int, unit: str = "speaker") -> str:
+    """What there is too little of to call anything worth something, or nothing; or "".
+
+    >>> first_look(n_draws=3, n_speakers=10), first_look(n_draws=10, n_speakers=10)
+    ('3 draws of the labels', '')
+    """
+    if n_draws < ENOUGH_DRAWS:
+        return f"{n_draws} draw{'' if n_draws == 1 else 's'} of the labels"
+    return "" if n_speakers >= ENOUGH_SPEAKERS else f"{n_speakers} {unit}s"
+
+
+def _is_early(curves: Curves, pretrained: str, scratch: str, budget: int) -> bool:
+    n_draws = min(len(curves.scored[name, budget].by_draw) for name in (pretrained, scratch))
+    return first_look(n_draws=n_draws, n_speakers=curves.n_speakers) != ""
 
 
 def no_gain(difference: Estimate, negligible: float) -> str:
@@ -158,9 +179,11 @@ def rising(heights: np.ndarray) -> np.ndarray:
     return risen
 
 
-def _verdict(difference: Estimate, labels: float) -> Verdict:
+def _verdict(difference: Estimate, labels: float, *, is_early: bool) -> Verdict:
     if not difference.has_interval:
         return "unknown"
+    if is_early:
+        return "early"
     if not difference.excludes_zero:
         return "none"
     if difference.value < 0:

@@ -1,7 +1,8 @@
 """A learning curve of any task, from settings to a finished folder; gone on with where it stopped.
 
 In:  settings, the folder of the run.
-Out: in that folder ``report.html``, ``curve.png``, ``results.parquet`` (one row a fit and metric),
+Out: in that folder ``report.html`` with ``report.json`` and ``curve.png``, ``.svg`` and ``.pdf``
+     beside it, ``results.parquet`` (one row a fit and metric),
      ``predictions.parquet``, ``shift.json`` where other corpora are tested, ``config.toml`` that
      reruns it, and ``test_looks.jsonl``, a line for each time that the test speakers' truth was
      read.
@@ -11,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,7 +26,10 @@ from undertone.evaluation.report.paper import Paper
 from undertone.evaluation.report.result import Adapted, CurveResult
 from undertone.evaluation.shift import Shift
 from undertone.experiment import folder
+from undertone.experiment.closer import looked_at_closely
 from undertone.experiment.forecast import forecast
+from undertone.experiment.learning_curve import LearningCurve
+from undertone.experiment.more_speakers import with_more_speakers
 from undertone.experiment.picks.complete import replay_run
 from undertone.experiment.remarks import coverage_on, reliability_on, remarks_on
 from undertone.experiment.run import Run, open_run
@@ -42,18 +46,30 @@ SCORING = "scores"
 SHIFT = "shift.json"
 
 
-def curve(settings: CurveSettings, out: Path | str, resources: Resources | None = None) -> Path:
+def curve(
+    settings: CurveSettings,
+    out: Path | str,
+    resources: Resources | None = None,
+    *,
+    sounds: bool = True,
+) -> LearningCurve:
     """Run, or go on with, a learning curve; its folder is new or holds the same run.
 
+    Args:
+        settings: of the run.
+        out: its folder.
+        resources: of the machine.
+        sounds: whether the report holds the sound of what is told worst.
+
     Returns:
-        The report.
+        Verdict, table and picture, and the path of the report.
 
     Raises:
         UndertoneError: the corpora cannot be read, a budget cannot be met, or the folder holds
             another run.
     """
-    run_curve(settings, out, resources)
-    return Path(out) / "report.html"
+    result = run_curve(settings, out, resources, sounds=sounds)
+    return LearningCurve(Path(out) / "report.html", result)
 
 
 def run_curve(
@@ -63,28 +79,31 @@ def run_curve(
     *,
     paper: Paper | None = None,
     announce: Callable[[str], None] | None = None,
+    sounds: bool = True,
 ) -> CurveResult:
     """The same, set beside what a paper published and claims; returns what the report shows.
 
     ``announce`` is told how long it will take, from a calibration, before it begins.
     """
-    resources = resources or Resources()
-    with device.using(resources.device), atomic.held(Path(out)):
+    out, resources = Path(out), resources or Resources()
+    with device.using(resources.device), atomic.held(out):
         if settings.picks.asked:
-            result = replay_run(settings, Path(out), resources)
-            _draw(result, Path(out) / "report.html")
+            result = replay_run(settings, out, resources)
+            _draw(result, out / "report.html")
             return result
-        return _run(settings, Path(out), resources, paper=paper, announce=announce)
+        told = _Told(paper, announce, sounds)
+        return _run(settings, out, resources, told)
 
 
-def _run(
-    settings: CurveSettings,
-    out: Path,
-    resources: Resources,
-    *,
-    paper: Paper | None,
-    announce: Callable[[str], None] | None,
-) -> CurveResult:
+class _Told(NamedTuple):
+    """What becomes of a run's numbers, and who is told how long they take."""
+
+    paper: Paper | None
+    announce: Callable[[str], None] | None
+    sounds: bool
+
+
+def _run(settings: CurveSettings, out: Path, resources: Resources, told: _Told) -> CurveResult:
     """Everything that is written is written while the folder is held."""
     moments, workers = [time.monotonic()], resources.workers or available_cores()
     run = open_run(settings, out, resources)
@@ -92,8 +111,8 @@ def _run(
     plan = run.plan()
     folder.claim(run.out, run.settings, plan.digest())
     sweep = run.sweep(plan)
-    if announce and (expected := forecast(sweep, n_replicates=run.settings.replicates)):
-        announce(expected.text(workers))
+    if told.announce and (expected := forecast(sweep, n_replicates=run.settings.replicates)):
+        told.announce(expected.text(workers))
     with Progress(shown=resources.progress) as progress:
         _fit(run, sweep, workers=workers, progress=progress, tells=resources.progress)
         moments.append(time.monotonic())
@@ -111,7 +130,7 @@ def _run(
     folder.write_parquet(run.out / "predictions.parquet", predictions_table(predictions, tested))
     stages = ("features", "training", "evaluation")
     seconds = dict(zip(stages, np.diff(moments).tolist(), strict=True))
-    result = replace(run.result(sweep, curves, seconds, paper), adapted=adapted)
+    result = replace(run.result(sweep, curves, seconds, told.paper), adapted=adapted)
     if looked is None:
         result = replace(
             result,
@@ -119,6 +138,8 @@ def _run(
             reliability=reliability_on(result, predictions, tested),
             covered=coverage_on(result, sweep, predictions, tested),
         )
+        result = looked_at_closely(result, predictions, tested, run.corpus, sounds=told.sounds)
+        result = with_more_speakers(result, sweep, tested)
     else:
         result = replace(result, warnings=(looked.sentence(), *result.warnings))
     result = replace(result, shifts=tuple(shifted))

@@ -12,11 +12,12 @@ import numpy as np
 
 from undertone.corpora.skew import parse_skew
 from undertone.evaluation.curves import Curves
-from undertone.evaluation.report.result import count
+from undertone.evaluation.report.result import Contrast, count
+from undertone.evaluation.worth import first_look
 from undertone.experiment.stored import Sweep
 from undertone.models.self_training import FEW, LIKE_ENOUGH, LIKE_ENOUGH_OF_FEW
 from undertone.systems.plan import Plan
-from undertone.systems.table import CONTRASTS
+from undertone.systems.table import contrasts_among
 from undertone.tasks import CHOICE
 from undertone.tasks.draws import RANDOM
 
@@ -63,31 +64,59 @@ def _lacking(plan: Plan) -> str:
     return f", and some had none in {', '.join(said)}" if said else ""
 
 
+def contrasts_at_work(sweep: Sweep) -> Iterator[Contrast]:
+    """The contrasts among the systems, without those of a self-training that was always off."""
+    for contrast in contrasts_among(sweep.systems):
+        if contrast.about != ABOUT or not _is_off(_told(sweep, contrast.ours)):
+            yield contrast
+
+
 def self_training_lines(sweep: Sweep, curves: Curves) -> Iterator[str]:
     """Of each system with a control: self-training on, worth so much, or off, and why."""
-    for contrast in CONTRASTS:
+    for contrast in contrasts_among(sweep.systems):
         pair = (contrast.ours, contrast.other)
-        if contrast.about != ABOUT or not set(pair) <= set(sweep.systems):
+        if contrast.about != ABOUT:
             continue
         label = next(row.label for row in sweep.rows if row.name == contrast.ours)
+        by_budget = _told(sweep, contrast.ours)
+        if _is_off(by_budget):
+            whole = [verdict for told in by_budget.values() for verdict in told]
+            yield f"Self-training of {label} was {_said(whole, '')}."
+            continue
         for budget in curves.budgets_of(*pair):
-            told = [n for n in notes_of(sweep, contrast.ours, budget, ABOUT.replace("-", "_")) if n]
-            if told:
-                worth = curves.gain(*pair, budget=budget).signed()
+            if told := by_budget.get(budget):
+                gain = curves.gain(*pair, budget=budget).signed()
+                few = first_look(
+                    n_draws=min(len(curves.scored[name, budget].by_draw) for name in pair),
+                    n_speakers=curves.n_speakers,
+                )
+                worth = f"so far {gain}" if few else f"worth {gain}"
                 yield f"Self-training of {label}, {budget} labels: {_said(told, worth)}."
+
+
+def _told(sweep: Sweep, system: str) -> dict[int, list[Any]]:
+    """What the fits of a system noted of self-training, by budget."""
+    budgets = sorted({cell.budget for cell in sweep.plan.cells})
+    noted = {b: notes_of(sweep, system, b, ABOUT.replace("-", "_")) for b in budgets}
+    return {budget: told for budget, notes in noted.items() if (told := list(filter(None, notes)))}
+
+
+def _is_off(by_budget: Mapping[int, Sequence[Mapping[str, Any]]]) -> bool:
+    """Whether it was off in every fit."""
+    return bool(by_budget) and not any(v["on"] for told in by_budget.values() for v in told)
 
 
 def _said(told: Sequence[Mapping[str, Any]], worth: str) -> str:
     """On in how many fits and worth what; off in how many, and why."""
     off = [verdict for verdict in told if not verdict["on"]]
     if not off:
-        return f"on, worth {worth}"
+        return f"on, {worth}"
     reasons = Counter(verdict["why"] for verdict in off)
     why = "; ".join(
         f"{f'in {n} ' * (len(reasons) > 1)}{reason}" for reason, n in reasons.most_common()
     )
     like = _said_of_likeness([v["likeness"] for v in off if v["likeness"] is not None])
-    rest = f"; on in the others; together worth {worth}" if len(off) < len(told) else ""
+    rest = f"; on in the others; together {worth}" if len(off) < len(told) else ""
     return f"off in {len(off)} of {len(told)} fits, because {why}{like}{rest}"
 
 

@@ -45,6 +45,7 @@ from undertone.experiment.opened import (
     with_absolute_paths,
 )
 from undertone.experiment.pool_notes import (
+    contrasts_at_work,
     crowd_notes,
     few_draws_note,
     how_drawn,
@@ -63,13 +64,14 @@ from undertone.reading import (
     read_data,
     settle,
     tell_findings,
+    tell_of_encoders,
     with_copies,
     without_frames,
 )
 from undertone.systems.plan import Data, Draws, Plan
 from undertone.systems.settings import makes_copies
 from undertone.systems.table import (
-    contrasts_among,
+    SIMPLEST_FIRST,
     pairs_among,
     read_frames_of_encoder,
     systems_of,
@@ -121,6 +123,7 @@ def open_run(
             planned.check_draws()
         if resources.progress:
             tell(planned.outlook())
+            tell_of_encoders(opened, features)
     data = read_data(
         *(opened, features, task, resources),
         teacher=settings.teacher,
@@ -384,7 +387,7 @@ class Run:
             elsewhere=dict(others),
             systems=compared or tuple(row for row in sweep.rows if first.budgets_of(row.name)),
             pairs=pairs_among(sweep.systems),
-            contrasts=contrasts_among(sweep.systems),
+            contrasts=tuple(contrasts_at_work(sweep)),
             remarks=tuple(self_training_lines(sweep, first)),
             n_draws=settings.draws,
             folds=tuple(fold.test_speakers for fold in self.folds),
@@ -421,6 +424,7 @@ class Run:
             ),
             paper=paper,
             unit=self.corpus.unit,
+            simplest_first=SIMPLEST_FIRST,
         )
 
     def _ceilings(self, plan: Plan) -> dict[str, tuple[Ceiling, ...]]:

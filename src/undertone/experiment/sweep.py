@@ -5,12 +5,13 @@ Out: in that folder what ``stored`` tells of. What is there is not computed agai
      randomness is named by its cell, so that their order (``order``) changes no number.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from itertools import islice
 from queue import Empty
 from typing import Any
 
+import numpy as np
 import torch
 
 from undertone.experiment.order import Job, jobs_of, keeps_folds
@@ -75,6 +76,20 @@ def refit(sweep: Sweep, system: str, cell: Cell) -> tuple[Fitted, Material]:
         sees_pool = any(row.sees_pool for row in sweep.rows)
         material = worker.material_of(cell.fold, sees_pool=sees_pool)
         return row.fit(sweep.plan.problem(cell, material), row.own(sweep.settings)), material
+
+
+def predict_apart(
+    sweep: Sweep, system: str, cells: Sequence[Cell]
+) -> Iterator[tuple[tuple[int, int], np.ndarray]]:
+    """By fold and draw, predictions of the fold's test utterances by fits that are not kept."""
+    (row,) = (row for row in sweep.rows if row.name == system)
+    with one_thread(), one_thread_of_blas():
+        worker = _Worker(sweep, lambda what, n: None)
+        for cell in sorted(cells, key=lambda cell: cell.fold):
+            material = worker.material_of(cell.fold)
+            fitted = row.fit(sweep.plan.problem(cell, material), row.own(sweep.settings))
+            values = fitted.predict(material, list(sweep.plan.folds[cell.fold].test))
+            yield (cell.fold, cell.draw), values
 
 
 def _run_here(sweep: Sweep, todo: list[Job], progress: Progress, fitted: OnFit) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from undertone.config import load as load_settings
-from undertone.errors import UndertoneError
+from undertone.errors import UndertoneError, printable
 from undertone.features.extractors import EXTRACTORS, get
 from undertone.features.name import FeatureName
 from undertone.features.spoken import Doubt
@@ -89,7 +89,7 @@ class PretrainedEncoder:
         _write(folder, self, {"kind": ENCODER}, tensors, card=card)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Recogniser(OnTheHub):
     """A system that was fitted, with what it expects and what it predicts.
 
@@ -119,6 +119,10 @@ class Recogniser(OnTheHub):
     held_out: HeldOut | None = None
     familiar: Familiar | None = None
     card: str = field(default="", compare=False, repr=False)
+
+    def __repr__(self) -> str:
+        outputs = ", ".join(self.task.outputs)
+        return f"<Recogniser {self.system} on {self.inputs.features}: {printable(outputs)}>"
 
     def predict(self, frames: np.ndarray, transcript: str | None = None) -> np.ndarray:
         """(n_outputs,) of one utterance, from its frames (n_frames, n_features).

@@ -340,7 +340,7 @@ class Data:
                 "training utterances say others: words that are learned in training must not be "
                 "tested. Keep sentences apart with --disjoint speaker,sentence, leave --text out, "
                 "or take speech whose speakers say sentences of their own; `undertone finetune "
-                "--set folds=0` trains a model and leaves it unmeasured"
+                "--folds 0` trains a model and leaves it unmeasured"
             )
         return repeated
 

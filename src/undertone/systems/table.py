@@ -42,7 +42,8 @@ ROWS: tuple[System, ...] = (
         "descriptors + pre-trained",
         "pretrained",
         "Descriptors of the frames beside mean and sd of the pre-trained GRU's outputs, in a "
-        "shrunk linear discriminant analysis, self-trained on unlabelled training speech.",
+        "shrunk linear discriminant analysis, self-trained where unlabelled training speech "
+        "sounds like the labels.",
         calibrated(partial(fits.fit_combined, start=PRETRAINED)),
         DISCRIMINANT,
         tasks=(CHOICE,),
@@ -68,7 +69,8 @@ ROWS: tuple[System, ...] = (
         "descriptors",
         "descriptors alone",
         "classic",
-        "The same discriminant analysis, self-trained, on the descriptors alone.",
+        "Descriptors of the frames in a shrunk linear discriminant analysis, self-trained where "
+        "unlabelled training speech sounds like the labels.",
         calibrated(fits.fit_combined),
         DISCRIMINANT,
         tasks=(CHOICE,),
@@ -176,7 +178,8 @@ ROWS: tuple[System, ...] = (
         "all layers",
         "classic",
         "Means over time of all layers, the middle ones counting most, in a shrunk linear "
-        "discriminant analysis, self-trained on unlabelled training speech.",
+        "discriminant analysis, self-trained where unlabelled training speech sounds like the "
+        "labels.",
         calibrated(fits.fit_combined),
         DISCRIMINANT,
         tasks=(CHOICE,),
@@ -241,6 +244,25 @@ ROWS: tuple[System, ...] = (
     ),
     *taught_rows.of_teaching(CHOICE),
     *taught_rows.of_teaching(AMOUNTS),
+)
+SIMPLEST_FIRST = (  # what a curve recommends is the first of these that is not measurably worse
+    "functionals_ridge",  # a linear model of what frames are on average
+    "functionals_logistic",
+    "linear",
+    "functionals_svm",
+    "svm",
+    "descriptors",  # one with a crowd of unlabelled voices
+    "layers",
+    "text_alone",  # a second encoder, and a transcript of whatever is predicted
+    "audio_text",
+    "audio_text_train",
+    "taught",
+    "scratch",  # networks that are trained for minutes
+    "cnn",
+    "image_cnn",
+    "pretrained_frozen",  # and pre-trained for longer
+    "combined",
+    "pretrained_full",
 )
 PAIRS = (
     Pair("combined", "combined_random", "beside descriptors"),

@@ -87,8 +87,7 @@ def _check_emotions(rows: "pd.DataFrame", asked: Asked) -> None:
         raise UndertoneError(
             f"the training speakers of fold {asked.fold} hold labels of {rows['emotion'].iloc[0]} "
             "alone: a classifier needs two emotions on the training side of every fold; add "
-            "speakers, or take another number of folds with --folds N (finetune and teach: --set "
-            "folds=N)"
+            "speakers, or take another number of folds with --folds N"
         )
 
 

@@ -18,23 +18,21 @@ from typing import Any
 
 import numpy as np
 
-from undertone.evaluation import intervals
-from undertone.evaluation.curves import Curves, trace
+from undertone.evaluation.curves import trace
 from undertone.evaluation.estimate import Estimate
+from undertone.evaluation.next_labels import gain_of_next
 from undertone.models.encoder import EncoderConfig
 from undertone.recogniser.build import Build
 from undertone.systems.plan import Cell, Draws, Plan
 from undertone.systems.problem import Material
 from undertone.systems.settings import bag_of
-from undertone.tasks.draws import RANDOM, LabelDraw
+from undertone.systems.spread import FEW, SPREAD, halves
+from undertone.tasks.draws import RANDOM
 from undertone.training.normalise import fit_normaliser, unchanged
-from undertone.training.seeds import seed_of
 
-NEXT = 20  # labels that are looked ahead
 N_DRAWS = 4
 FEWEST_AN_EMOTION = 2  # labels, on average, of the smallest budget
-FEWEST_SPEAKERS = 5  # that half of them can be compared with all
-ALL, FEW, SPREAD = "all", "half of the speakers", "all speakers"
+ALL = "all"
 
 
 @dataclass(frozen=True)
@@ -76,8 +74,8 @@ class _Rounds:
             for budget in budgets:
                 cells = [cell for cell in drawn.cells if cell.budget == budget]
                 predictions[ALL, budget] = self.predict(cells)
-        halves = self._halves()
-        for name, cells in halves.items():
+        apart = halves(self.plan, self.plan.cells, seed=self.build.settings.seed, n_draws=N_DRAWS)
+        for name, cells in apart.items():
             predictions[name, most] = self.predict(cells)
         curves = trace(
             _of_one_number_of_draws(predictions),
@@ -88,8 +86,8 @@ class _Rounds:
         budgets = list(curves.budgets_of(ALL))
         return Forecast(
             {budget: curves.estimate(ALL, budget) for budget in budgets},
-            self._gain(curves, budgets),
-            curves.gain(SPREAD, FEW, budget=most) if halves else None,
+            gain_of_next(curves, ALL, budgets, n_labels=len(self.build.data.corpus)),
+            curves.gain(SPREAD, FEW, budget=most) if apart else None,
         )
 
     @property
@@ -142,53 +140,6 @@ class _Rounds:
             )
             self.materials[fold] = plan.material(fold, normaliser)
         return self.materials[fold]
-
-    def _gain(self, curves: Curves, budgets: Sequence[int]) -> Estimate | None:
-        """Of ``NEXT`` labels beside all there are, by the slope of the last doubling."""
-        if len(budgets) < 2:
-            return None
-        n_labels = len(self.build.data.corpus)
-        doublings = np.log2((n_labels + NEXT) / n_labels) / np.log2(budgets[-1] / budgets[-2])
-        (low, of_low), (high, of_high) = (curves.height(ALL, b) for b in budgets[-2:])
-        return intervals.summarise(
-            float(doublings * (high - low)),
-            doublings * (of_high - of_low),
-            n_speakers=curves.n_speakers,
-        )
-
-    def _halves(self) -> dict[str, list[Cell]]:
-        """Cells of the labels of half of the training speakers, and of as many from all."""
-        found: dict[str, list[Cell]] = {FEW: [], SPREAD: []}
-        for cell in self.plan.cells:
-            names = cell.labels.utterances
-            speakers = sorted({self.plan.speaker[name] for name in names})
-            if len(speakers) < FEWEST_SPEAKERS - 1:
-                return {}
-            for draw in range(N_DRAWS):
-                rng = np.random.default_rng(seed_of(self.build.settings.seed, cell.name, draw))
-                few, spread = self._half(names, speakers, rng)
-                if len({self._emotion(name) for name in few}) < 2:
-                    return {}
-                for kind, chosen in ((FEW, few), (SPREAD, spread)):
-                    labels = LabelDraw(chosen, [])
-                    found[kind].append(Cell(cell.fold, draw, cell.budget, labels))
-        return found
-
-    def _half(
-        self, names: Sequence[str], speakers: Sequence[str], rng: np.random.Generator
-    ) -> tuple[list[str], list[str]]:
-        """Half of the speakers' labels, and as many of each emotion from all speakers."""
-        chosen = set(rng.permutation(np.array(speakers, dtype=object))[: len(speakers) // 2])
-        few = [name for name in names if self.plan.speaker[name] in chosen]
-        spread: list[str] = []
-        for emotion in sorted({self._emotion(name) for name in few}):
-            n = sum(self._emotion(name) == emotion for name in few)
-            alike = [name for name in names if self._emotion(name) == emotion]
-            spread += [alike[i] for i in rng.permutation(len(alike))[:n]]
-        return few, spread
-
-    def _emotion(self, name: str) -> int:
-        return int(self.plan.truth[name].argmax())
 
 
 def _is_discriminant(build: Build) -> bool:

@@ -8,9 +8,10 @@ Out: sentences with their kind: ``nothing``, ``cannot``, ``score``, ``lacking``,
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from undertone.annotation.learning.forecast import NEXT, Forecast
+from undertone.annotation.learning.forecast import Forecast
 from undertone.errors import printable
 from undertone.evaluation.estimate import Estimate, decimal
+from undertone.evaluation.next_labels import NEXT
 from undertone.evaluation.score import CHANCE
 from undertone.tasks.classes import GAIN_WORTH_NAMING, Classes
 

@@ -1,13 +1,15 @@
 """The report of a run: one HTML file that opens anywhere, offline.
 
 In:  ``CurveResult``, of any task.
-Out: ``report.html`` (styles and pictures inside, no script, no address is fetched) and
-     ``curve.png`` beside it.
+Out: ``report.html`` (styles, pictures and sounds inside, no script, no address is fetched); beside
+     it the curve as ``curve.png``, ``curve.svg`` and ``curve.pdf``, and ``report.json``, which
+     holds the sentences and every table.
 
 The numbers come from ``Curves`` by way of ``tables``; the sentences from ``verdict`` and
 ``claims``; the template only lays them out.
 """
 
+import json
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -25,6 +27,12 @@ from undertone.errors import printable
 from undertone.evaluation.estimate import Estimate, decimal
 from undertone.evaluation.intervals import tail_probability
 from undertone.evaluation.report import plots, shift_plot, tables, voices
+from undertone.evaluation.report.people import (
+    about_sounds,
+    address,
+    tables_of_people,
+    unknown,
+)
 from undertone.evaluation.report.picked import tables_of_picks
 from undertone.evaluation.report.reliable import errors, tenths
 from undertone.evaluation.report.result import CurveResult
@@ -32,14 +40,18 @@ from undertone.evaluation.report.shifts import sentences
 from undertone.evaluation.report.shifts import tables as tables_of_shift
 from undertone.evaluation.report.sure import details, sets
 from undertone.evaluation.report.tables import Table
+from undertone.evaluation.report.told import told
 from undertone.evaluation.report.verdict import summarise
 from undertone.evaluation.shift import Shift
 from undertone.tasks import CHOICE
 
 
 def write_report(result: CurveResult, path: Path) -> None:
-    """Write the page at ``path`` and ``curve.png`` beside it; each is whole or absent."""
-    atomic.write_bytes(path.with_name("curve.png"), plots.png(result))
+    """Write the page at ``path`` and what lies beside it; each is whole or absent."""
+    for name in plots.FILES:
+        atomic.write_bytes(path.with_name(name), plots.file(result, name))
+    content = json.dumps(told(result), indent=1, ensure_ascii=False)
+    atomic.write_text(path.with_suffix(".json"), f"{content}\n")
     atomic.write_text(path, render(result))
 
 
@@ -83,12 +95,18 @@ def _context(result: CurveResult) -> dict[str, Any]:
     has_gains = any(worths for _, worths in result.worths)
     return of_method(result) | {
         "summary": summarise(result),
-        "looks": plots.styles(result.systems) | {tables.CHANCE: plots.CHANCE},
-        "figures": [_curve(result, metric) for metric in (task.headline, task.beside) if metric],
+        "looks": plots.styles(result.systems, result.leading) | {tables.CHANCE: plots.CHANCE},
+        "figures": [_some_and_all(result, m) for m in (task.headline, task.beside) if m],
+        "every": [system.name for system in result.systems if system.kind != "floor"],
         "published": _published(result),
         "of_the_paper": list(tables.of_the_paper(result)) if result.paper else [],
         "along": _along(result, metrics),
-        "leads": list(tables.leads(result)),
+        "along_beside": tables.along_budgets(result, task.beside or None),
+        "lead": tables.lead(result),
+        "people": list(tables_of_people(result)),
+        "unknown": unknown(result),
+        "address": address,
+        "about_sounds": about_sounds(result),
         "contrasts": tables.contrasts(result),
         "picked_tables": list(tables_of_picks(result)),
         "voices": [
@@ -96,7 +114,7 @@ def _context(result: CurveResult) -> dict[str, Any]:
             for part in (result.adapted.curves if result.adapted else ())
         ],
         "elsewhere": [
-            (part, of_part.curves, _along(of_part, metrics), list(tables.leads(of_part)))
+            (part, of_part.curves, _along(of_part, metrics), tables.lead(of_part))
             for part, of_part in result.of_elsewhere()
         ],
         "shifts": [_shift(shift) for shift in result.shifts],
@@ -122,13 +140,26 @@ def _along(result: CurveResult, metrics: Sequence[str]) -> list[Table]:
     return [tables.along_budgets(result, metric) for metric in metrics]
 
 
-def _curve(result: CurveResult, metric: str) -> tuple[Markup, ...]:
+def _some_and_all(
+    result: CurveResult, metric: str
+) -> tuple[tuple[Markup, ...], tuple[Markup, ...]]:
+    """The systems that tell most, and all; the first is empty where these are the same."""
+    n_systems = sum(system.kind != "floor" for system in result.systems)
+    few = n_systems <= len(result.leading)
+    some = () if few else _curve(result, metric, only=result.leading)
+    return some, _curve(result, metric, only=result.leading if few else None)
+
+
+def _curve(result: CurveResult, metric: str, *, only: Sequence[str] | None) -> tuple[Markup, ...]:
     """A metric against the number of labels, for a wide page and for a narrow one."""
     description = (
         f"{plots.axis_label(result, metric)} against the number of labels for "
-        f"{len(result.systems)} systems; the numbers are in a table below"
+        f"{len(result.systems if only is None else only)} systems; the numbers are in a table below"
     )
-    figures = (plots.curve_figure(result, metric=metric, narrow=n) for n in (False, True))
+    figures = (
+        plots.curve_figure(result, metric=metric, narrow=narrow, only=only)
+        for narrow in (False, True)
+    )
     return tuple(Markup(plots.svg(figure, description)) for figure in figures)
 
 

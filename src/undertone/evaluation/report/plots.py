@@ -1,11 +1,12 @@
-"""Learning curves as pictures: for the report (SVG that follows the page's theme) and as PNG.
+"""Learning curves as pictures: for the report (SVG that follows the page's theme) and as files.
 
 In:  ``CurveResult``.
-Out: a matplotlib ``Figure``; text of an inline ``<svg>``; a PNG file.
+Out: a matplotlib ``Figure``; text of an inline ``<svg>``; a PNG, a PDF, an SVG file.
 
-Colours are those of Okabe & Ito (2008), which colour-blind readers tell apart; every system also
-has its own marker, and every kind of system its own line. In the SVG each colour becomes a CSS
-variable with that colour as fallback, so that one picture serves light and dark pages.
+The colours are told apart by readers with deuteranopia, too, and are dark enough for text; every
+system also has its own marker, and every kind of system its own line. In the page's SVG each colour
+becomes a CSS variable with that colour as fallback, so that one picture serves light and dark
+pages. Intervals are bars, and systems stand side by side so that none hides another.
 """
 
 import contextlib
@@ -13,9 +14,9 @@ import io
 import math
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib
 import numpy as np
@@ -25,16 +26,20 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from undertone.errors import printable
 from undertone.evaluation.estimate import decimal
-from undertone.evaluation.report.result import Compared, CurveResult
+from undertone.evaluation.report.result import N_LEADING, Compared, CurveResult
 from undertone.evaluation.worth import rising
 
 INK, FAINT, PAPER = "#1b1f24", "#d5d9de", "#fcfcfb"
-SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a6d3b", "#7a5fb5")
+SERIES = ("#0068a5", "#c04f00", "#00805c", "#a53f98", "#796021", "#3954fd", "#4d0c2e", "#4c4abe")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
 GLYPHS = ("●", "■", "▲", "◆", "▼", "✚", "✖", "◀")
 HOLLOW = ("○", "□", "△", "◇", "▽", "＋", "×", "◁")
+ALL_MARKERS = (*MARKERS, ">", "*", "h", "p")  # of more systems than there are colours
+ALL_GLYPHS = (*GLYPHS, "▶", "★", "⬢", "⬟")
+ALL_HOLLOW = (*HOLLOW, "▷", "☆", "⬡", "⬠")
 LINES = {"pretrained": "-", "scratch": "--", "control": "-.", "classic": ":", "floor": ":"}
 FLOOR = "#6b7178"
+LETTER_INCHES = 0.088  # of a name beside a line, on average
 VARIABLES = {INK: "ink", FAINT: "faint", FLOOR: "muted", PAPER: "paper"} | {
     colour: f"series-{i}" for i, colour in enumerate(SERIES)
 }
@@ -57,29 +62,56 @@ class Style:
 CHANCE = Style(FLOOR, "", "┈", ":")
 
 
-def styles(systems: tuple[Compared, ...]) -> dict[str, Style]:
-    """A style for each system; floors share one."""
+def styles(systems: Sequence[Compared], first: Sequence[str] = ()) -> dict[str, Style]:
+    """A style for each system, the first colours for those named first; floors share one."""
+    coloured = [system.name for system in systems if system.kind != "floor"]
+    rank = {name: i for i, name in enumerate(dict.fromkeys([*first, *coloured]))}
     looks: dict[str, Style] = {}
     for system in systems:
         if system.kind == "floor":
             looks[system.name] = Style(FLOOR, "", "┄", LINES["floor"])
         else:
-            i = sum(style.marker != "" for style in looks.values()) % len(SERIES)
-            looks[system.name] = Style(SERIES[i], MARKERS[i], GLYPHS[i], LINES[system.kind])
+            i = rank[system.name]
+            colour = i if i < len(SERIES) else N_LEADING + (i % (len(SERIES) - N_LEADING))
+            marker, glyph = ALL_MARKERS[i % len(ALL_MARKERS)], ALL_GLYPHS[i % len(ALL_GLYPHS)]
+            looks[system.name] = Style(SERIES[colour], marker, glyph, LINES[system.kind])
     return looks
 
 
-def curve_figure(result: CurveResult, *, metric: str | None = None, narrow: bool = False) -> Figure:
-    """A metric of every system, by default the headline, against the number of labels.
+def curve_figure(
+    result: CurveResult,
+    *,
+    metric: str | None = None,
+    narrow: bool = False,
+    only: Sequence[str] | None = None,
+    title: str = "",
+) -> Figure:
+    """A metric against the number of labels, by default the headline, of all systems.
 
-    Pre-trained systems and their twins from scratch have bands; the others bars, so that the
-    picture stays legible. Names stand beside the lines, or nowhere in a narrow figure.
+    Names stand beside the lines, or nowhere in a narrow figure.
+
+    Args:
+        result: of a run.
+        metric: name; the headline.
+        narrow: for a narrow page.
+        only: names of the systems that are drawn beside the floors.
+        title: above the whole.
     """
-    figure, axes = empty((4.4, 4.2) if narrow else (9.6, 5.2))
-    looks = styles(result.systems)
+    size = (9.6, 5.2) if only is None else (7.0, 4.2)
+    figure, axes = empty((4.4, 4.2) if narrow else size, layout=None)
+    looks = styles(result.systems, result.leading)
+    shown = [s for s in result.systems if only is None or s.kind == "floor" or s.name in only]
+    barred = [system.name for system in shown if system.kind != "floor"]
     ends = [
-        _draw_system(axes, result, system, style=looks[system.name], metric=metric)
-        for system in result.systems
+        _draw_system(
+            axes,
+            result,
+            system,
+            style=looks[system.name],
+            metric=metric,
+            shift=_shift(system.name, barred),
+        )
+        for system in shown
     ]
     if (chance := result.curves.chance(metric)) is not None:
         axes.axhline(chance, color=FLOOR, linewidth=1, linestyle=(0, (1, 2)))
@@ -87,13 +119,26 @@ def curve_figure(result: CurveResult, *, metric: str | None = None, narrow: bool
     _label_axes(axes, result.curves.budgets, axis_label(result, metric))
     if not narrow:
         label_ends(axes, [end for end in ends if math.isfinite(end[0])])
+    if title:
+        figure.suptitle(title, x=0.02, ha="left", fontsize=12, color=INK, parse_math=False)
+    _place(figure, axes, top=0.5 if title else 0.12)
     return figure
+
+
+def _place(figure: Figure, axes: Axes, *, top: float) -> None:
+    """Leave room, in inches, for labels and names: quicker than to measure what is drawn."""
+    width, height = figure.get_size_inches()
+    longest = max((len(text.get_text()) for text in axes.texts), default=0)
+    right = LETTER_INCHES * longest + 0.15
+    figure.subplots_adjust(
+        left=0.75 / width, right=1 - right / width, bottom=0.6 / height, top=1 - top / height
+    )
 
 
 def difference_figure(result: CurveResult, *, narrow: bool = False) -> Figure:
     """Paired gain of pre-trained over scratch, against the number of labels."""
     figure, axes = empty((4.4, 3.2) if narrow else (9.6, 3.4))
-    looks, seen = styles(result.systems), set()
+    looks, seen = styles(result.systems, result.leading), set()
     ends = []
     for i, (pair, worths) in enumerate(result.worths):
         shift = 1.02 ** (i - (len(result.worths) - 1) / 2)  # side by side, not on top
@@ -124,10 +169,13 @@ def axis_label(result: CurveResult, metric: str | None = None) -> str:
 
 def pair_glyphs(result: CurveResult) -> tuple[str, ...]:
     """The sign of each pair: its pre-trained system's, hollow where that one occurs again."""
-    looks, names = styles(result.systems), [pair.pretrained for pair in result.pairs]
+    looks, names = (
+        styles(result.systems, result.leading),
+        [pair.pretrained for pair in result.pairs],
+    )
     solid = [looks[name].glyph for name in names]
     return tuple(
-        HOLLOW[GLYPHS.index(glyph)] if name in names[:i] else glyph
+        ALL_HOLLOW[ALL_GLYPHS.index(glyph)] if name in names[:i] else glyph
         for i, (name, glyph) in enumerate(zip(names, solid, strict=True))
     )
 
@@ -152,16 +200,22 @@ def svg(figure: Figure, description: str) -> str:
     return re.sub(r"<svg", f'<svg role="img" aria-label="{label}"', text, count=1)
 
 
-def png(result: CurveResult) -> bytes:
-    """The curve alone, with a title that says where the voices come from."""
-    figure, buffer = curve_figure(result), io.BytesIO()
+FILES: dict[
+    str, dict[str, Any]
+] = {  # what lies beside the report, and how it is written the same every time
+    "curve.png": {"dpi": 160, "metadata": {"Software": None}},
+    "curve.svg": {"metadata": {"Date": None}},
+    "curve.pdf": {"metadata": {"CreationDate": None, "ModDate": None}},
+}
+
+
+def file(result: CurveResult, name: str) -> bytes:
+    """The curve alone, with a title that says where the voices come from; a key of ``FILES``."""
     voices = " · synthetic voices" if result.synthetic else ""
-    title = printable(f"{result.title}{voices}")
-    figure.suptitle(title, x=0.02, ha="left", fontsize=12, color=INK, parse_math=False)
-    with _drawing({}):
-        figure.savefig(
-            buffer, format="png", dpi=160, facecolor="white", metadata={"Software": None}
-        )
+    figure = curve_figure(result, title=printable(f"{result.title}{voices}"))
+    buffer = io.BytesIO()
+    with _drawing({"svg.hashsalt": "undertone", "pdf.compression": 1}):
+        figure.savefig(buffer, format=name.rpartition(".")[2], facecolor="white", **FILES[name])
     return buffer.getvalue()
 
 
@@ -175,46 +229,46 @@ def _drawing(settings: Any) -> Iterator[None]:
 
 
 def _draw_system(
-    axes: Axes, result: CurveResult, system: Compared, *, style: Style, metric: str | None
+    axes: Axes,
+    result: CurveResult,
+    system: Compared,
+    *,
+    style: Style,
+    metric: str | None,
+    shift: float,
 ) -> tuple[float, str, str]:
-    """Line, marker and interval; returns what stands at the line's end."""
+    """Line, marker and bars; returns what stands at the line's end."""
     budgets = result.curves.budgets_of(system.name)
-    x = np.array(budgets) * _shift(result, system)
+    x = np.array(budgets) * shift
     estimates = [result.curves.estimate(system.name, budget, metric) for budget in budgets]
     values, low, high = zip(*((e.value, e.low, e.high) for e in estimates), strict=True)
-    if system.kind in _banded(result):
-        axes.fill_between(x, low, high, color=style.colour, alpha=0.14, linewidth=0)
-    elif system.kind != "floor":
-        axes.vlines(x, low, high, color=style.colour, linewidth=1.2, alpha=0.75)
+    is_floor = system.kind == "floor"
+    if not is_floor:
+        axes.vlines(x, low, high, color=style.colour, linewidth=1.6)
     axes.plot(
         x,
         values,
         color=style.colour,
         linestyle=style.line,
-        linewidth=1 if system.kind == "floor" else 2,
+        linewidth=1 if is_floor else 2,
         marker=style.marker or None,
         markersize=6,
     )
     return values[-1], system.label, style.colour
 
 
-def _shift(result: CurveResult, system: Compared) -> float:
+def _shift(name: str, barred: Sequence[str]) -> float:
     """Systems with bars stand side by side, within a few per cent of their budget."""
-    banded = {*_banded(result), "floor"}
-    barred = [other.name for other in result.systems if other.kind not in banded]
-    if system.name not in barred:
+    if name not in barred:
         return 1.0
-    return 1.03 ** (barred.index(system.name) - (len(barred) - 1) / 2)
+    return 1.025 ** (barred.index(name) - (len(barred) - 1) / 2)
 
 
-def _banded(result: CurveResult) -> tuple[str, ...]:
-    """Kinds of systems that are drawn with a band; one budget has none."""
-    return ("pretrained", "scratch") if len(result.curves.budgets) > 1 else ()
-
-
-def empty(size_inches: tuple[float, float]) -> tuple[Figure, Axes]:
+def empty(
+    size_inches: tuple[float, float], layout: Literal["constrained"] | None = "constrained"
+) -> tuple[Figure, Axes]:
     """A figure whose axes are drawn as on every page."""
-    figure = Figure(figsize=size_inches, layout="constrained")
+    figure = Figure(figsize=size_inches, layout=layout)
     axes = figure.add_subplot()
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(FAINT)

@@ -42,8 +42,9 @@ def errors(result: CurveResult) -> Table:
 def tenths(result: CurveResult) -> Iterator[Table]:
     """Tenths of the recommended system's probabilities, at the smallest and the largest budget."""
     ends = (result.budgets[0], result.budgets[-1])
+    recommended = None if result.advice is None else result.advice.system
     for one in result.reliability:
-        if result.system(one.system).recommended and one.budget in ends:
+        if one.system == recommended and one.budget in ends:
             yield Table(
                 title=f"{result.label(one.system)} with {one.budget} labels",
                 headings=HEADINGS,

@@ -18,14 +18,19 @@ from undertone.errors import UndertoneError
 from undertone.evaluation.ceiling import Ceiling
 from undertone.evaluation.coverage import Covered
 from undertone.evaluation.curves import Curves, Key
+from undertone.evaluation.estimate import Estimate
+from undertone.evaluation.groups import People
+from undertone.evaluation.misses import Miss
 from undertone.evaluation.reliability import Reliable
+from undertone.evaluation.report.advice import Advice, advise
 from undertone.evaluation.report.claims import answers
 from undertone.evaluation.report.paper import Answer, Paper
 from undertone.evaluation.shift import Shift
-from undertone.evaluation.worth import Worth, worth
+from undertone.evaluation.worth import Worth, first_look, worth
 from undertone.tasks import Task
 from undertone.tasks.task import Metric
 
+N_LEADING = 3
 KINDS = ("pretrained", "scratch", "control", "classic", "floor")
 
 
@@ -117,7 +122,7 @@ class Source:
     n_speakers: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class CurveResult:
     """A finished run."""
 
@@ -152,6 +157,17 @@ class CurveResult:
     covered: tuple[Covered, ...] = ()  # sets of the systems that make them, of emotions
     adapted: Adapted | None = None  # to the tested voices' audio, where that was asked for
     picked: Picked | None = None  # where the systems are strategies that picked labels
+    people: People | None = None  # whom the recommended system tells how well
+    misses: tuple[Miss, ...] = ()  # what it tells worst
+    sounds: bool = True  # whether these may be heard in the report
+    more_speakers: Estimate | None = None  # what two more would bring the recommended system
+    advised: Advice | None = None  # where it was decided on another test part
+    simplest_first: tuple[str, ...] = ()  # names of systems; others are less simple, in their order
+
+    def __repr__(self) -> str:
+        systems = ", ".join(system.name for system in self.systems)
+        budgets = ", ".join(map(str, self.budgets))
+        return f"<CurveResult {self.title!r}: {systems}; {budgets} labels>"
 
     def __post_init__(self) -> None:
         announced = [system.name for system in self.systems]
@@ -238,7 +254,12 @@ class CurveResult:
     def of_elsewhere(self) -> "Iterator[tuple[str, CurveResult]]":
         """The same run on each other test part."""
         for part, curves in self.elsewhere.items():
-            yield part, replace(self, curves=curves, part=part, elsewhere={}, shifts=())
+            yield (
+                part,
+                replace(
+                    self, curves=curves, part=part, elsewhere={}, shifts=(), advised=self.advice
+                ),
+            )
 
     @cached_property
     def worths(self) -> tuple[tuple[Pair, tuple[Worth, ...]], ...]:
@@ -253,6 +274,40 @@ class CurveResult:
             )
             for pair in self.pairs
         )
+
+    @cached_property
+    def advice(self) -> Advice | None:
+        """What the run recommends; None where strategies are compared, or floors alone."""
+        if self.advised is not None:
+            return self.advised
+        return None if self.picked else advise(self.curves, self.candidates)
+
+    @property
+    def candidates(self) -> tuple[str, ...]:
+        """Names of the systems that may be recommended, simplest first: no floor, no control."""
+        rank = {name: i for i, name in enumerate(self.simplest_first)}
+        names = [s.name for s in self.systems if s.kind not in ("control", "floor")]
+        return tuple(sorted(names, key=lambda name: rank.get(name, len(rank))))
+
+    @cached_property
+    def leading(self) -> tuple[str, ...]:
+        """Three systems that tell most: the recommended, the best, the network from scratch."""
+        curves, budget = self.curves, self.budgets[-1]
+        there = [s.name for s in self.systems if s.kind != "floor" and curves.has(s.name, budget)]
+        first = [] if self.advice is None else [self.advice.system, self.advice.best]
+        if self.picked:
+            first = [self.picked.rival]
+        first += [name for name in self.of_kind("scratch") if name in there]
+        rest = sorted(
+            (name for name in there if self.picked or name in self.candidates),
+            key=lambda name: -curves.height(name, budget)[0],
+        )
+        return tuple(dict.fromkeys([*first, *rest, *there]))[:N_LEADING]
+
+    @property
+    def first_look(self) -> str:
+        """Why nothing is called worth something or nothing, as "3 draws of the labels"; or ""."""
+        return first_look(n_draws=self.n_draws, n_speakers=self.curves.n_speakers, unit=self.unit)
 
     @cached_property
     def answers(self) -> tuple[Answer, ...]:

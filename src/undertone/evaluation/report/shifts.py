@@ -14,7 +14,7 @@ from undertone.evaluation.estimate import Estimate, decimal
 from undertone.evaluation.report.result import count
 from undertone.evaluation.report.tables import NOTHING, Row, Table
 from undertone.evaluation.shift import ACROSS, INSIDE, MIXED, Shift
-from undertone.evaluation.worth import no_gain
+from undertone.evaluation.worth import first_look, no_gain
 from undertone.tasks import MEAN
 
 
@@ -51,10 +51,18 @@ def loss(shift: Shift) -> str:
     if not lost.has_interval:
         return f"{scores}: one speaker tells nothing of the next."
     if not lost.excludes_zero:
+        if few := _too_few(shift):
+            return f"{scores}: lost {lost.signed()}, a first look ({few})."
         return f"{scores}: no loss is measurable; {_at_most(shift, lost)}."
     if lost.value < 0:
         return f"{scores}: {names.taught} teaches better (lost {lost.signed()})."
     return f"{scores}: {lost.signed()} is lost."
+
+
+def _too_few(shift: Shift) -> str:
+    """Why nothing is said to be worth nothing; or ""."""
+    n_draws = min(len(scored.by_draw) for scored in shift.curves.scored.values())
+    return first_look(n_draws=n_draws, n_speakers=shift.curves.n_speakers)
 
 
 def _at_most(shift: Shift, loss: Estimate) -> str:
@@ -97,6 +105,8 @@ def _hearing(shift: Shift) -> str:
     if gain.excludes_zero:
         told = "adds" if gain.value > 0 else "does harm"
         return f"Hearing {who}, {beside}, {told} ({_label(shift)} {gain.signed()})."
+    if few := _too_few(shift):
+        return f"Hearing {who}, {beside}: {_label(shift)} {gain.signed()}, a first look ({few})."
     return f"Hearing {who}, {beside}: {no_gain(gain, shift.curves.task.negligible)}."
 
 

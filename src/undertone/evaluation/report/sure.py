@@ -61,7 +61,7 @@ def details(result: CurveResult) -> Iterator[Table]:
     """What silence is worth and each speaker's coverage, of what we would use, or the first."""
     ends = (result.budgets[0], result.budgets[-1])
     named = list(dict.fromkeys(one.system for one in result.covered))
-    shown = [name for name in named if result.system(name).recommended] or named[:1]
+    shown = [name for name in named if result.advice and name == result.advice.system] or named[:1]
     for one in result.covered:
         if one.system in shown and one.budget in ends:
             where = f"{result.label(one.system)} with {one.budget} labels"

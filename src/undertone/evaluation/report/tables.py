@@ -5,11 +5,12 @@ Out: ``Table``s of ``Estimate``s and words.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from undertone.evaluation.curves import Key
 from undertone.evaluation.estimate import Estimate, decimal
+from undertone.evaluation.many import p_values_against
 from undertone.evaluation.report.gaps import meet, say_meet
 from undertone.evaluation.report.paper import Published, say_range, series
 from undertone.evaluation.report.result import Compared, CurveResult, Pair
@@ -17,6 +18,7 @@ from undertone.tasks import AMOUNTS, MEAN
 
 Cell = Estimate | str
 NOTHING = "–"
+LEVEL = 0.05  # of comparisons that are taken together
 CHANCE = "chance"  # in the place of a system's name
 
 WORTHS = {  # what a contrast is about, and how its table is read
@@ -100,25 +102,60 @@ def along_budgets(result: CurveResult, metric: str | None = None) -> Table:
     )
 
 
-def leads(result: CurveResult) -> Iterator[Table]:
-    """How much better each recommended system is than every other, paired."""
-    curves = result.curves
-    for ours in result.systems:
-        others = [system for system in result.systems if system is not ours]
-        if not ours.recommended or not others:
-            continue
-        yield Table(
-            title=f"{ours.label} against every other system",
-            headings=(f"{ours.label} over …, {result.headline.label}", *map(str, curves.budgets)),
-            rows=tuple(
-                _row(other, [_gain(result, (ours.name, other.name), b) for b in curves.budgets])
-                for other in others
-            ),
-            hint="Above zero the recommended system is better. The differences are paired: same "
-            f"labels, same test {result.unit}s, same resampling. An interval that holds zero "
-            "leaves the comparison open.",
-            signed=True,
-        )
+def leading(result: CurveResult) -> Table:
+    """The three systems that tell most, what needs no speech, and chance, along the budgets."""
+    whole, shown = along_budgets(result), result.leading
+    rows = [row for row in whole.rows if row.system in shown or row.is_floor]
+    rows.sort(key=lambda row: shown.index(row.system) if row.system in shown else len(shown))
+    return replace(whole, rows=tuple(rows))
+
+
+def lead(result: CurveResult) -> Table | None:
+    """How much better the recommended system is than every other, paired; None without one."""
+    curves, budget = result.curves, result.budgets[-1]
+    if (advice := result.advice) is None:
+        return None
+    others = [system for system in result.systems if system.name != advice.system]
+    p_values = p_values_against(curves, advice.system, [s.name for s in others], budget=budget)
+
+    def p_value(name: str) -> str:
+        return "below .001" if p_values[name] < 0.001 else decimal(p_values[name])
+
+    return Table(
+        title=f"{result.label(advice.system)} against every other system",
+        headings=(
+            f"{result.label(advice.system)} over …, {result.headline.label}",
+            *map(str, curves.budgets),
+            f"p with {budget}, Holm",
+        ),
+        rows=tuple(
+            _row(
+                other,
+                [
+                    *(_gain(result, (advice.system, other.name), b) for b in curves.budgets),
+                    p_value(other.name) if other.name in p_values else NOTHING,
+                ],
+            )
+            for other in others
+        ),
+        hint="Above zero the recommended system is better. The differences are paired: same "
+        f"labels, same test {result.unit}s, same resampling. {_taken_together(result, p_values)}",
+        signed=True,
+    )
+
+
+def _taken_together(result: CurveResult, p_values: Mapping[str, float]) -> str:
+    """What stands when all comparisons with the most labels are taken together."""
+    if not p_values:
+        return ""
+    apart = [result.label(name) for name, p in p_values.items() if p < LEVEL]
+    told = f"{len(apart)} of {len(p_values)} differ" if apart else "none differs"
+    named = f": {series(apart)}" if apart else ""
+    return (
+        f"The intervals are of one comparison each; the p-values take all "
+        f"{len(p_values)} with {result.budgets[-1]} labels together (Holm), and by them "
+        f"{told} at 5 %{named}."
+    )
 
 
 def contrasts(result: CurveResult) -> tuple[Table, ...]:

@@ -1,12 +1,14 @@
 """What a run shows, in sentences.
 
 In:  ``CurveResult``.
-Out: a verdict on pre-training, and findings: who leads at each end, which rival wins.
+Out: ``Summary``: how good the recommended system is, what a reader asks next, what pre-training is
+     worth; and behind these who leads at each end and which rival wins.
 
 A gain is claimed only where the interval of the paired difference lies above zero, written so
 that above zero is better. Where it lies so at no budget, the verdict says so, and says "worth
 nothing" only where the intervals also exclude a gain worth naming (the task's ``negligible``), else
-how large one may be. The verdict ends with the corpora that it was measured on.
+how large one may be. From few draws or speakers neither is said: that is a first look. The verdict
+ends with the corpora that it was measured on.
 """
 
 from collections.abc import Sequence
@@ -14,43 +16,59 @@ from dataclasses import dataclass
 
 from undertone.evaluation.estimate import Estimate, decimal
 from undertone.evaluation.report import shifts, voices
+from undertone.evaluation.report.headline import headline, outlook, recommendation
 from undertone.evaluation.report.paper import series
 from undertone.evaluation.report.picked import verdict_on_picks
-from undertone.evaluation.report.result import Compared, Contrast, CurveResult, Pair, count
-from undertone.evaluation.worth import Worth
+from undertone.evaluation.report.result import Contrast, CurveResult, Pair, count
+from undertone.evaluation.worth import ENOUGH_DRAWS, ENOUGH_SPEAKERS, Worth
 
 SAYINGS = (
     ("a gain", {"gain", "beyond"}),
     ("harm", {"loss"}),
     ("no measurable gain", {"none"}),
     ("not known", {"unknown"}),
+    ("a first look", {"early"}),
 )
 
 
 @dataclass(frozen=True)
 class Summary:
-    """The report's opening."""
+    """The report's opening.
+
+    Attributes:
+        verdict: what to take away, and on which corpora it was measured.
+        findings: a few sentences that a reader asks for next.
+        details: all others.
+        pretraining: what it is worth; "" where the run cannot tell. It is also a finding.
+    """
 
     verdict: str
     findings: tuple[str, ...]
+    details: tuple[str, ...] = ()
+    pretraining: str = ""
 
 
 def summarise(result: CurveResult) -> Summary:
     """The sentences of a result, the most important first."""
-    return Summary(
-        verdict=verdict_on_picks(result, result.picked)
-        if result.picked
-        else f"{_verdict(result)}{_caveat(result)} {result.where}.",
-        findings=(
-            *(_recommended(result, system) for system in result.systems if system.recommended),
-            *(_best(result, budget) for budget in _ends(result)),
-            *(_pair(result, pair, worths) for pair, worths in result.worths if worths),
-            *(sentence for budget in _ends(result) if (sentence := _rival(result, budget))),
-            *(_contrast(result, contrast) for contrast in result.contrasts),
-            *voices.findings(result),
-            *result.remarks,
-        ),
+    pretraining = f"{_pretraining(result)}{_caveat(result)}" if _is_asked(result) else ""
+    details = (
+        *(_best(result, budget) for budget in _ends(result)),
+        *(_pair(result, pair, worths) for pair, worths in result.worths if worths),
+        *(sentence for budget in _ends(result) if (sentence := _rival(result, budget))),
+        *(_contrast(result, contrast) for contrast in result.contrasts),
+        *result.remarks,
     )
+    if result.picked:
+        return Summary(verdict_on_picks(result, result.picked), (), details)
+    found = (
+        *(shifts.loss(shift) for shift in result.shifts),
+        *outlook(result),
+        recommendation(result),
+        pretraining,
+        *voices.findings(result),
+    )
+    verdict = headline(result) or "Only floors were fitted."
+    return Summary(f"{verdict} {result.where}.", tuple(filter(None, found)), details, pretraining)
 
 
 def _ends(result: CurveResult) -> list[int]:
@@ -58,49 +76,46 @@ def _ends(result: CurveResult) -> list[int]:
     return sorted({result.budgets[0], result.budgets[-1]})
 
 
-def _verdict(result: CurveResult) -> str:
-    pairs = [(pair, worths) for pair, worths in result.worths if pair.like_with_like]
+def _is_asked(result: CurveResult) -> bool:
+    """Whether the run holds a pre-trained system beside the same network without."""
+    return any(worths for pair, worths in result.worths if pair.like_with_like)
+
+
+def _pretraining(result: CurveResult) -> str:
+    """What pre-training is worth, like with like."""
+    pairs = [(pair, worths) for pair, worths in result.worths if pair.like_with_like and worths]
     worths = [worth for _, all_worths in pairs for worth in all_worths]
-    if not worths:
-        lost = [shifts.loss(shift) for shift in result.shifts]
-        return (
-            " ".join(lost)
-            or _standings(result)
-            or ("This sweep holds no pre-trained system beside the same network from scratch.")
-        )
     if all(worth.verdict == "unknown" for worth in worths):
         return (
             f"One {result.unit} tells nothing of the next: what pre-training is worth cannot be "
             "known from this corpus."
         )
+    if all(worth.verdict in {"early", "unknown"} for worth in worths):
+        return _early(result, *pairs[0])
     gains = [(pair, w) for pair, ws in pairs for w in ws if w.verdict in {"gain", "beyond"}]
     if not gains:
-        return _no_gain(result, worths)
+        return _no_gain(result, [worth for worth in worths if worth.verdict != "early"])
     pair, first = gains[0]
     where = f" ({pair.label})" if pair.label and len(pairs) > 1 else ""
     gain = _gain(result, first)
     return f"With {count(first.budget, 'label')}, {gain}{where}{_at_the_end(result, first)}."
 
 
-def _standings(result: CurveResult) -> str:
-    """Where the recommended system stands against the best of the others; "" if there is none."""
-    system = next((s for s in result.systems if s.recommended), None)
-    if system is None or not all(result.curves.has(system.name, b) for b in _ends(result)):
-        return ""
-    said = [text for budget in _ends(result) if (text := _standing(result, system, budget))]
-    return f"With {'; with '.join(said)}." if said else ""
-
-
-def _standing(result: CurveResult, system: Compared, budget: int) -> str:
-    curves = result.curves
-    others = [s.name for s in result.systems if s.kind != "floor" and s is not system]
-    rivals = [name for name in others if curves.has(name, budget)]
-    if not rivals:
-        return ""
-    rival = curves.best(rivals, budget)
-    gain = curves.gain(system.name, rival, budget=budget)
-    wins = _who_wins(gain, system.label, rival=f"the best of the others ({result.label(rival)})")
-    return f"{count(budget, 'label')}, {wins} ({_gain_in(result)} {gain.signed()})"
+def _early(result: CurveResult, pair: Pair, worths: Sequence[Worth]) -> str:
+    """What a few draws show, and what would tell."""
+    gains = series(
+        [f"{worth.difference.signed()} with {count(worth.budget, 'label')}" for worth in worths]
+    )
+    why = (
+        f"{ENOUGH_SPEAKERS} {result.unit}s"
+        if result.curves.n_speakers < ENOUGH_SPEAKERS
+        else f"{ENOUGH_DRAWS} draws of the labels for both"
+    )
+    return (
+        f"What pre-training is worth: a first look. “{result.label(pair.pretrained)}” over "
+        f"“{result.label(pair.scratch)}” gains {gains} in {result.headline.label}; a verdict takes "
+        f"{why} or more."
+    )
 
 
 def _no_gain(result: CurveResult, worths: Sequence[Worth]) -> str:
@@ -147,19 +162,6 @@ def _caveat(result: CurveResult) -> str:
     names = series(list(dict.fromkeys(name for name, _ in lost)))
     budgets = series([budget for _, budget in lost])
     return f" Yet {names}, without pre-training, scores better with {budgets} labels."
-
-
-def _recommended(result: CurveResult, system: Compared) -> str:
-    """What the recommended system is, and how good."""
-    scores = [
-        f"{_score(result, system.name, budget)} with {count(budget, 'label')}"
-        for budget in _ends(result)
-        if result.curves.has(system.name, budget)
-    ]
-    what = system.description.rstrip(".")
-    if not what[:2].isupper():  # no "gRU"
-        what = what[:1].lower() + what[1:]
-    return f"Recommended is {system.label}, {what}: {series(scores)}."
 
 
 def _best(result: CurveResult, budget: int) -> str:

@@ -1,0 +1,56 @@
+"""The same number of labels from few speakers and from many: what more speakers are worth.
+
+In:  a ``Plan`` and some of its cells.
+Out: cells with the labels of half of the training speakers, and with as many labels of the same
+     emotions from all of them.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from undertone.systems.plan import Cell, Plan
+from undertone.tasks import CHOICE
+from undertone.tasks.draws import LabelDraw
+from undertone.training.seeds import seed_of
+
+FEWEST_SPEAKERS = 4  # of the training side, that half of them can be compared with all
+FEW, SPREAD = "half of the speakers", "all speakers"
+
+
+def halves(plan: Plan, cells: Sequence[Cell], *, seed: int, n_draws: int) -> dict[str, list[Cell]]:
+    """By ``FEW`` and ``SPREAD`` so many draws of each cell; empty where speakers are too few."""
+    found: dict[str, list[Cell]] = {FEW: [], SPREAD: []}
+    for cell in cells:
+        names = cell.labels.utterances
+        speakers = sorted({plan.speaker[name] for name in names})
+        if len(speakers) < FEWEST_SPEAKERS:
+            return {}
+        for i in range(n_draws):
+            rng = np.random.default_rng(seed_of(seed, cell.name, i))
+            few, spread = _half(plan, names, speakers, rng)
+            if plan.task.kind == CHOICE and len({_emotion(plan, name) for name in few}) < 2:
+                return {}
+            for kind, chosen in ((FEW, few), (SPREAD, spread)):
+                draw = cell.draw * n_draws + i
+                found[kind].append(Cell(cell.fold, draw, cell.budget, LabelDraw(chosen, [])))
+    return found
+
+
+def _half(
+    plan: Plan, names: Sequence[str], speakers: Sequence[str], rng: np.random.Generator
+) -> tuple[list[str], list[str]]:
+    """Half of the speakers' labels, and as many of each emotion from all speakers."""
+    chosen = set(rng.permutation(np.array(speakers, dtype=object))[: len(speakers) // 2])
+    few = [name for name in names if plan.speaker[name] in chosen]
+    spread: list[str] = []
+    for emotion in sorted({_emotion(plan, name) for name in few}):
+        n = sum(_emotion(plan, name) == emotion for name in few)
+        alike = [name for name in names if _emotion(plan, name) == emotion]
+        spread += [alike[i] for i in rng.permutation(len(alike))[:n]]
+    return few, spread
+
+
+def _emotion(plan: Plan, name: str) -> int:
+    """Number of the class; of amounts all are alike."""
+    return int(plan.truth[name].argmax()) if plan.task.kind == CHOICE else 0
