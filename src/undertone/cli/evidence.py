@@ -11,6 +11,7 @@ from undertone.cli.app import app
 from undertone.cli.options import (
     Allow,
     Cache,
+    Cluster,
     Config,
     Corpora,
     Device,
@@ -18,6 +19,7 @@ from undertone.cli.options import (
     OneOut,
     Proxy,
     Quiet,
+    RunFolder,
     SameSpeakers,
     Seed,
     Set,
@@ -86,7 +88,7 @@ def curve(
     teacher: Annotated[
         str | None, typer.Option(help="Encoder that teaches, upstream:MODEL@all.")
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("runs/curve"),
+    out: RunFolder = Path("runs/curve"),
     quick: Annotated[bool, typer.Option("--quick", help="A first look, in minutes.")] = False,
     transductive: Annotated[
         bool, typer.Option("--transductive", help="Pre-train on test speakers too.")
@@ -106,6 +108,7 @@ def curve(
     seed: Seed = None,
     workers: Workers = None,
     device: Device = None,
+    cluster: Cluster = None,
     cache: Cache = None,
     quiet: Quiet = False,
 ) -> None:
@@ -179,12 +182,20 @@ def reproduce(
     ] = None,
     budgets: Annotated[str | None, typer.Option(help="Numbers of labels, as 20,50,all.")] = None,
     draws: Annotated[int | None, typer.Option(min=1, help="Repetitions of each budget.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/RECIPE.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of the run, or an address; runs/RECIPE.",
+            parser=options.place,
+            metavar="PATH",
+        ),
+    ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="A first look.")] = False,
     config: Config = None,
     assignments: Set = None,
     seed: Seed = None,
     workers: Workers = None,
+    cluster: Cluster = None,
     cache: Cache = None,
     quiet: Quiet = False,
 ) -> None:

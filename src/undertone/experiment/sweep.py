@@ -6,22 +6,22 @@ Out: in that folder what ``stored`` tells of. What is there is not computed agai
 """
 
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from queue import Empty
-from typing import Any
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 
 import torch
 
+from undertone import jobs
+from undertone.errors import UndertoneError
 from undertone.experiment.stored import Fit, Sweep
 from undertone.features.upstream.batches import one_thread
-from undertone.processes import CONTEXT, process_pool
+from undertone.jobs import Pool
 from undertone.processes import one_thread as one_thread_of_blas
 from undertone.progress import Progress
 from undertone.systems.adapted import ByVoice, predict_row
 from undertone.systems.fitted import Fitted
 from undertone.systems.plan import Cell
 from undertone.systems.problem import Material
-from undertone.training.identity import speech_of
+from undertone.training.identity import computed_by, speech_of
 from undertone.training.normalise import Normaliser, fit_normaliser, normalise, unchanged
 from undertone.training.pretrain import pretrain
 from undertone.training.seeds import seed_of
@@ -46,13 +46,11 @@ def run(sweep: Sweep, *, workers: int, progress: Progress) -> None:
     if sweep.pretrains:
         n_folds = len({cell.fold for cell in todo})
         progress.add(PRETRAINING, n_folds * sweep.pretraining.max_epochs)
-    if workers == 1:
+    if workers == 1 and not jobs.cores_elsewhere():
         _run_here(sweep, todo, progress)
         return
-    news = CONTEXT.Queue()
-    with process_pool(workers, _begin, sweep, news) as executor:
-        _run_in(executor, todo, lambda: _pass_on(news, progress))
-    _pass_on(news, progress)
+    with jobs.shared_out(workers, _begin, sweep, computed_by(), folder=sweep.folder) as pool:
+        _run_in(pool, todo, lambda: _pass_on(pool, progress))
 
 
 def refit(sweep: Sweep, system: str, cell: Cell) -> tuple[Fitted, Material]:
@@ -72,12 +70,10 @@ def _run_here(sweep: Sweep, todo: list[Cell], progress: Progress) -> None:
                 worker.fit(cell)
 
 
-def _run_in(executor: ProcessPoolExecutor, todo: list[Cell], listen: Callable[[], None]) -> None:
+def _run_in(pool: Pool, todo: list[Cell], listen: Callable[[], None]) -> None:
     """Pre-train the folds, then fit a fold's cells as soon as its encoder is there."""
     folds = sorted({cell.fold for cell in todo})
-    running: dict[Future[None], int | None] = {
-        executor.submit(_prepare, fold): fold for fold in folds
-    }
+    running: dict[Future[None], int | None] = {pool.submit(_prepare, fold): fold for fold in folds}
     while running:
         done, _ = wait(running, timeout=0.5, return_when=FIRST_COMPLETED)
         listen()
@@ -86,7 +82,7 @@ def _run_in(executor: ProcessPoolExecutor, todo: list[Cell], listen: Callable[[]
             fold = running.pop(future)
             if fold is not None:
                 cells = _long_ones_first(todo, fold)
-                running |= {executor.submit(_fit, cell): None for cell in cells}
+                running |= {pool.submit(_fit, cell): None for cell in cells}
 
 
 def _long_ones_first(todo: list[Cell], fold: int) -> list[Cell]:
@@ -94,12 +90,9 @@ def _long_ones_first(todo: list[Cell], fold: int) -> list[Cell]:
     return sorted((cell for cell in todo if cell.fold == fold), key=lambda cell: -cell.budget)
 
 
-def _pass_on(news: Any, progress: Progress) -> None:
-    while True:
-        try:
-            progress.advance(*news.get_nowait())
-        except Empty:
-            return
+def _pass_on(pool: Pool, progress: Progress) -> None:
+    for what, n in pool.news():
+        progress.advance(what, n)
 
 
 class _Worker:
@@ -174,10 +167,15 @@ class _Worker:
 _worker: _Worker
 
 
-def _begin(sweep: Sweep, news: Any) -> None:
+def _begin(sweep: Sweep, asked: dict[str, str]) -> None:
     global _worker
     torch.set_num_threads(1)
-    _worker = _Worker(sweep, lambda what, n: news.put((what, n)))
+    if (ours := computed_by()) != asked:
+        raise UndertoneError(
+            f"a worker would compute other numbers, with {ours} in place of {asked}: give all "
+            "machines the same compiler and the same UNDERTONE_KERNEL"
+        )
+    _worker = _Worker(sweep, jobs.report)
 
 
 def _prepare(fold: int) -> None:
