@@ -14,8 +14,8 @@ from undertone.errors import DISTRIBUTION
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "undertone"
 ORDER = (
-    *("__init__", "errors", "atomic", "seals", "config", "progress", "processes"),
-    *("web", "compiled", "device", "audio"),
+    *("__init__", "errors", "mirror", "atomic", "seals", "config", "progress", "processes"),
+    *("jobs", "web", "compiled", "device", "audio"),
     *("tasks", "models", "synthesis", "corpora", "features", "evaluation", "training", "systems"),
     *("recogniser", "reading", "pipeline", "annotation", "serving", "experiment", "sklearn"),
     *("recipes", "cli"),

@@ -7,15 +7,18 @@ is flushed: what has been renamed is there after a power cut too.
 import contextlib
 import errno
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from undertone import mirror
 from undertone.errors import UndertoneError, tell
 
 LOCK = ".lock"
 DAMAGED = ".damaged"  # behind the name of what was set aside
+OWN = secrets.token_hex(4)  # of this process, where another machine has one of its number
 NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)  # of a file system
 
 
@@ -39,13 +42,16 @@ def write_together(contents: Mapping[Path, bytes]) -> None:
     Raises:
         UndertoneError: the disk is full; what was there before is untouched.
     """
-    partials = {path: path.with_name(f".{path.name}.{os.getpid()}.partial") for path in contents}
+    own = f"{os.getpid()}-{OWN}.partial"
+    partials = {path: path.with_name(f".{path.name}.{own}") for path in contents}
     path = next(iter(contents))
     try:
         for path, content in contents.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             partials[path].write_bytes(content)
             _flush(partials[path], os.O_RDWR)
+        for path in contents:
+            mirror.publish(partials[path], path)
         for path in contents:
             partials[path].replace(path)
         for folder in dict.fromkeys(path.parent for path in contents):
@@ -152,7 +158,7 @@ def set_aside(path: Path, why: str, then: str = "it is computed again") -> None:
     while path.is_dir() and aside.exists():  # a file there is replaced
         aside = path.with_name(f"{path.name}{DAMAGED}{(number := number + 1)}")
     try:
-        path.replace(aside)
+        mirror.rename(path, aside)
     except FileNotFoundError:  # another process was faster
         return
     except OSError as error:

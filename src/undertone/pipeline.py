@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from undertone import atomic, corpora, device
+from undertone import atomic, corpora, device, jobs
 from undertone.config import check_ranges, check_types
 from undertone.corpora import across
 from undertone.corpora.audit import check
@@ -67,7 +67,7 @@ from undertone.training.identity import speech_of
 from undertone.training.normalise import Normaliser, Parts, fit_normaliser, normalise
 from undertone.training.pretrain import Epoch, PretrainConfig, Pretraining, check_pool
 from undertone.training.pretrain import pretrain as pretrain_encoder
-from undertone.training.team import Team
+from undertone.training.team import ALONE, Team
 
 __all__ = [
     "FinetuneSettings",
@@ -78,6 +78,7 @@ __all__ = [
     "finetune",
     "pretrain",
 ]
+EPOCHS = "pre-training epochs"
 FROZEN_OF = 5  # groups of speakers, of which a vault freezes one where ``folds`` is 0
 
 
@@ -199,11 +200,11 @@ def _pretrain(
     )
     job = _Job(parts, normaliser, settings, [v for corpus, _ in read for v in corpus.voices()])
     with (
-        together.team(resources.processes, _pretrain_beside, job) as team,
+        _team(resources.processes, job) as team,
         Progress(shown=resources.progress and team.leads) as progress,
     ):
-        progress.add("pre-training epochs", settings.pretrain.max_epochs)
-        result = job.run(team, out, lambda epoch: progress.advance("pre-training epochs"))
+        progress.add(EPOCHS, settings.pretrain.max_epochs)
+        result = _train(job, team, out, progress)
     notes = {
         "pool": [corpus.name for corpus, _ in read],
         "pool_audio": [short_name(key) for _, table in read for key in table.keys.values()],
@@ -260,6 +261,33 @@ class _Job:
 
 def _pretrain_beside(team: Team, job: _Job) -> None:
     job.run(team, Path())
+
+
+def _team(processes: int, job: _Job) -> contextlib.AbstractContextManager[Team]:
+    """The processes that train together; on a cluster one, on one of its nodes.
+
+    Raises:
+        UndertoneError: several are asked for there.
+    """
+    if not jobs.cores_elsewhere():
+        return together.team(processes, _pretrain_beside, job)
+    if processes > 1 or together.started_by_torchrun():
+        raise UndertoneError(
+            "--cluster pre-trains by one process of one node: leave --processes out, or leave "
+            "--cluster out and start the processes of several machines by torchrun"
+        )
+    return contextlib.nullcontext(ALONE)
+
+
+def _train(job: _Job, team: Team, out: Path, progress: Progress) -> Pretraining:
+    """The one place that says where a pre-training runs: here, or on a node of a cluster."""
+    if jobs.cores_elsewhere():
+        return jobs.one(_train_there, job, out, advance=progress.advance, folder=out)
+    return job.run(team, out, lambda epoch: progress.advance(EPOCHS))
+
+
+def _train_there(job: _Job, out: Path) -> Pretraining:
+    return job.run(ALONE, out, lambda epoch: jobs.report(EPOCHS))
 
 
 def finetune(

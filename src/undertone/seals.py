@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from undertone import atomic
+from undertone import atomic, mirror
 from undertone.errors import UndertoneError
 
 SUMS = "SHA256SUMS"
@@ -60,6 +60,7 @@ def read(path: Path) -> bytes | None:
     Raises:
         UndertoneError: it is there and cannot be opened: no sign of damage, and nothing to delete.
     """
+    mirror.refresh(path)
     try:
         return path.read_bytes()
     except FileNotFoundError:

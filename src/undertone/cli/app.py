@@ -31,7 +31,7 @@ class _App(typer.Typer):
             @functools.wraps(function)
             def run(*arguments: Any, **values: Any) -> None:
                 try:
-                    with _sign_of_life(function.__name__, values):
+                    with _sign_of_life(function.__name__, values), _on(values.get("cluster")):
                         function(*arguments, **values)
                 except KeyboardInterrupt:
                     raise StoppedError from None
@@ -42,6 +42,15 @@ class _App(typer.Typer):
             return function
 
         return added
+
+
+def _on(cluster: str | None) -> contextlib.AbstractContextManager[None]:
+    """Where the jobs of a command are done: by the cluster that its option ``--cluster`` names."""
+    if cluster is None:
+        return contextlib.nullcontext()
+    from undertone.experiment.cluster import on  # which alone knows the engine
+
+    return on(cluster)
 
 
 def _sign_of_life(name: str, values: dict[str, Any]) -> contextlib.AbstractContextManager[None]:

@@ -11,6 +11,7 @@ from undertone.cli.app import app
 from undertone.cli.options import (
     Allow,
     Cache,
+    Cluster,
     Config,
     Corpora,
     Device,
@@ -18,6 +19,7 @@ from undertone.cli.options import (
     OneOut,
     Proxy,
     Quiet,
+    RunFolder,
     SameSpeakers,
     Seed,
     Set,
@@ -105,7 +107,7 @@ def curve(
     teacher: Annotated[
         str | None, typer.Option(help="Encoder that teaches, upstream:MODEL@all.")
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("runs/curve"),
+    out: RunFolder = Path("runs/curve"),
     quick: Annotated[bool, typer.Option("--quick", help="A first look, in minutes.")] = False,
     transductive: Annotated[
         bool, typer.Option("--transductive", help="Pre-train on test speakers too.")
@@ -128,6 +130,7 @@ def curve(
     seed: Seed = None,
     workers: Workers = None,
     device: Device = None,
+    cluster: Cluster = None,
     cache: Cache = None,
     quiet: Quiet = False,
 ) -> None:
@@ -201,13 +204,20 @@ def reproduce(
         int | None, typer.Option(min=2, help="Groups of speakers.", show_default="5")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder of the run.", show_default="runs/RECIPE")
+        Path | None,
+        typer.Option(
+            help="Folder of the run, or an address.",
+            show_default="runs/RECIPE",
+            parser=options.place,
+            metavar="PATH",
+        ),
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="A first look.")] = False,
     config: Config = None,
     assignments: Set = None,
     seed: Seed = None,
     workers: Workers = None,
+    cluster: Cluster = None,
     cache: Cache = None,
     quiet: Quiet = False,
 ) -> None:

@@ -6,8 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
-from undertone.config import merge, override, read_toml
+from undertone.config import cache_folder, merge, override, read_toml
 from undertone.errors import UndertoneError
+from undertone.mirror import is_address
+from undertone.mirror import place as mirror_of
 
 Unlabelled = Annotated[list[str] | None, typer.Option(help="Corpus without labels; repeatable.")]
 Task = Annotated[
@@ -30,9 +32,8 @@ TextPrior = Annotated[
 ]
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes.", show_default="one a core")]
 Device = Annotated[str | None, typer.Option(help="Where networks compute: auto, cpu, cuda or mps.")]
-Cache = Annotated[
-    Path | None,
-    typer.Option(help="Folder of the frame store.", show_default="~/.cache/undertone/frames"),
+Cluster = Annotated[
+    str | None, typer.Option(help="Ray cluster that does the jobs: auto, or HOST:PORT.")
 ]
 Verify = Annotated[
     bool, typer.Option("--verify", help="Read every audio file, and say what differs.")
@@ -89,6 +90,28 @@ MinProbability = Annotated[
 ]
 AnswerAnyway = Annotated[
     bool, typer.Option("--answer-anyway", help="An emotion whatever speaks against it.")
+]
+
+
+def place(path: str | Path) -> Path:
+    """A path; of an address such as ``s3://BUCKET/FOLDER`` the folder that stands for it."""
+    if not is_address(str(path)):
+        return Path(path)
+    return mirror_of(str(path), lambda: cache_folder() / "addresses")
+
+
+Cache = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of the frame store, or an address.",
+        parser=place,
+        metavar="PATH",
+        show_default="~/.cache/undertone/frames",
+    ),
+]
+RunFolder = Annotated[
+    Path,
+    typer.Option(help="Folder of the run, or an address.", parser=place, metavar="PATH"),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
 

@@ -152,6 +152,20 @@ def write(rows: Rows, out: Path, *, quiet: bool) -> bool:
     return written.n_failed == 0
 
 
+def check_cluster(cluster: str | None, out: Path | None, *, voices: bool) -> None:
+    """Refuse a cluster where its work would be that of one process.
+
+    Raises:
+        UndertoneError: nothing is written to a table, or all of a voice is heard in one process.
+    """
+    if cluster is None:
+        return
+    if out is None:
+        raise UndertoneError("--cluster is for many recordings: write them to a table with --out")
+    if voices:
+        raise UndertoneError("--by-speaker hears all of a voice in one process: no --cluster")
+
+
 def check_form(form: str | None, out: Path | None) -> str:
     """How to print; refused where it says what a file's name says already."""
     from undertone.serving.writing import check_out

@@ -10,6 +10,7 @@ from undertone.cli import options, printing
 from undertone.cli.app import app
 from undertone.cli.options import (
     Cache,
+    Cluster,
     Config,
     Device,
     Folds,
@@ -114,7 +115,12 @@ def teach(
     corpus: Annotated[str, typer.Option(help="Labelled corpus, NAME=PATH.")],
     teacher: Annotated[str, typer.Option(help="Encoder that teaches, upstream:MODEL@all.")],
     student: Annotated[str, typer.Option(help="Features that learn, upstream:SMALL@all, log_mel.")],
-    out: Annotated[Path, typer.Option(help="Folder of the model.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="Folder of the model, or an address.", parser=options.place, metavar="PATH"
+        ),
+    ],
     labels: Annotated[
         int | None, typer.Option(min=2, help="Use only this many labels.", show_default="all")
     ] = None,
@@ -127,6 +133,7 @@ def teach(
     seed: Seed = None,
     workers: Workers = None,
     device: Device = None,
+    cluster: Cluster = None,
     cache: Cache = None,
     quiet: Quiet = False,
 ) -> None:

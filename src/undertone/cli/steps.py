@@ -12,6 +12,7 @@ from undertone.cli.options import (
     Allow,
     AnswerAnyway,
     Cache,
+    Cluster,
     Config,
     Coverage,
     Device,
@@ -63,6 +64,7 @@ def extract(
     verify: Verify = False,
     workers: Workers = None,
     device: Device = None,
+    cluster: Cluster = None,
     cache: Cache = None,
     quiet: Quiet = False,
 ) -> None:
@@ -104,7 +106,12 @@ def _check_extract(audio: list[Path], corpus: list[str], *, as_csv: bool, to_fil
 def pretrain(
     *,
     unlabelled: Annotated[list[str], typer.Option(help="Corpus without labels; repeatable.")],
-    out: Annotated[Path, typer.Option(help="Folder of the encoder.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="Folder of the encoder, or an address.", parser=options.place, metavar="PATH"
+        ),
+    ],
     features: Annotated[str | None, typer.Option(help="Name of the frame extractor.")] = None,
     config: Config = None,
     assignments: Set = None,
@@ -112,6 +119,7 @@ def pretrain(
     processes: Annotated[int, typer.Option(min=1, help="That train the network together.")] = 1,
     workers: Workers = None,
     device: Device = None,
+    cluster: Cluster = None,
     cache: Cache = None,
     quiet: Quiet = False,
 ) -> None:
@@ -142,7 +150,14 @@ def finetune(
     test_corpus: TestCorpus = None,
     same_speakers: SameSpeakers = False,
     unlabelled: Unlabelled = None,
-    encoder: Annotated[Path | None, typer.Option(help="Folder that pretrain wrote.")] = None,
+    encoder: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder that pretrain wrote, or its address.",
+            parser=options.place,
+            metavar="PATH",
+        ),
+    ] = None,
     labels: Annotated[
         int | None, typer.Option(min=2, help="Use only this many labels.", show_default="all")
     ] = None,
@@ -231,6 +246,7 @@ def predict(
         Path | None, typer.Option(help="Table to write and go on with: .csv, .jsonl, .parquet.")
     ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    cluster: Cluster = None,
     form: Annotated[
         Literal["table", "csv", "jsonl"] | None, typer.Option("--format", help="How to print.")
     ] = None,
@@ -264,6 +280,7 @@ def predict(
     from undertone.serving.said import What
     from undertone.serving.sureness import Terms
 
+    predicting.check_cluster(cluster, out, voices=by_speaker is not None)
     said = What(tuple(transcript or ()), transcripts, asr, language)
     shown = predicting.check_form(form, out)
     model, audio = predicting.model_and_names(names or [], model)

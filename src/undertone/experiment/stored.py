@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from undertone import atomic, seals
+from undertone import atomic, mirror, seals
 from undertone.errors import UndertoneError, describe_some, tell
 from undertone.evaluation.report.paper import series
 from undertone.seals import UnsoundError
@@ -160,7 +160,7 @@ class Sweep:
                 except UnsoundError as error:
                     path = self.path(row.name, cell)
                     reasons[f"{row.name}/{path.name}"] = str(error)
-                    path.replace(path.with_name(path.name + atomic.DAMAGED))
+                    mirror.rename(path, path.with_name(path.name + atomic.DAMAGED))
         if reasons:
             tell(
                 f"{len(reasons)} fits in {self.folder / 'fits'} are damaged or of something else "

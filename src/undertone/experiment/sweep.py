@@ -6,25 +6,25 @@ Out: in that folder what ``stored`` tells of. What is there is not computed agai
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from itertools import islice
-from queue import Empty
-from typing import Any
 
 import numpy as np
 import torch
 
+from undertone import jobs
+from undertone.errors import UndertoneError
 from undertone.experiment.order import Job, jobs_of, keeps_folds
 from undertone.experiment.stored import Fit, Sweep
 from undertone.features.upstream.batches import one_thread
-from undertone.processes import CONTEXT, process_pool
+from undertone.jobs import Pool
 from undertone.processes import one_thread as one_thread_of_blas
 from undertone.progress import Progress
 from undertone.systems.adapted import ByVoice, predict_row
 from undertone.systems.fitted import Fitted
 from undertone.systems.plan import Cell
 from undertone.systems.problem import Material
-from undertone.training.identity import speech_of
+from undertone.training.identity import computed_by, speech_of
 from undertone.training.normalise import Normaliser, fit_normaliser, normalise, unchanged
 from undertone.training.pretrain import pretrain
 from undertone.training.seeds import seed_of
@@ -57,15 +57,12 @@ def run(
     if sweep.pretrains:
         n_folds = len({job.cell.fold for job in todo if job.sees_pool})
         progress.add(PRETRAINING, n_folds * sweep.pretraining.max_epochs)
-    if workers == 1:
+    if workers == 1 and not jobs.cores_elsewhere():
         _run_here(sweep, todo, progress, fitted)
         return
-    news = CONTEXT.Queue()
-    with process_pool(workers, _begin, sweep, news) as executor:
-        _run_in(
-            *(executor, todo, 2 * workers), listen=lambda: _pass_on(news, progress), fitted=fitted
-        )
-    _pass_on(news, progress)
+    at_once = 2 * max(workers, jobs.cores_elsewhere())
+    with jobs.shared_out(workers, _begin, sweep, computed_by(), folder=sweep.folder) as pool:
+        _run_in(pool, todo, at_once, listen=lambda: _pass_on(pool, progress), fitted=fitted)
 
 
 def refit(sweep: Sweep, system: str, cell: Cell) -> tuple[Fitted, Material]:
@@ -86,45 +83,15 @@ def predict_apart(
     with one_thread(), one_thread_of_blas():
         worker = _Worker(sweep, lambda what, n: None)
         for cell in sorted(cells, key=lambda cell: cell.fold):
-            material = worker.material_of(cell.fold)
+            material = worker.material_of(cell.fold, sees_pool=row.sees_pool)
             fitted = row.fit(sweep.plan.problem(cell, material), row.own(sweep.settings))
             values = fitted.predict(material, list(sweep.plan.folds[cell.fold].test))
             yield (cell.fold, cell.draw), values
 
 
-def _run_here(sweep: Sweep, todo: list[Job], progress: Progress, fitted: OnFit) -> None:
-    with one_thread(), one_thread_of_blas():
-        worker, prepared = _Worker(sweep, progress.advance), set[int]()
-        for job in todo:
-            if job.sees_pool and job.cell.fold not in prepared:
-                worker.prepare(job.cell.fold)
-                prepared.add(job.cell.fold)
-            worker.fit(job)
-            fitted(job.cell, job.systems)
-
-
-def _run_in(
-    executor: ProcessPoolExecutor,
-    todo: list[Job],
-    at_once: int,
-    *,
-    listen: Callable[[], None],
-    fitted: OnFit,
-) -> None:
-    """In their order, but for those that wait for a fold's encoder, which go on when it is there.
-
-    Folds are pre-trained behind the jobs that see no pool of the first stage; few jobs are given
-    away ahead, so that what comes first in the order is next.
-    """
-    waiting, prepared, running = _with_folds(todo), set[int](), dict[Future[None], Job | int]()
-    while waiting or running:
-        ready = (i for i, item in enumerate(waiting) if _is_ready(item, prepared))
-        next_ones = list(islice(ready, max(0, at_once - len(running))))
-        for item in [waiting[i] for i in next_ones]:
-            do = _prepare if isinstance(item, int) else _fit
-            running[executor.submit(do, item)] = item
-        for i in reversed(next_ones):
-            del waiting[i]
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from itertools import islice
         done, _ = wait(running, timeout=0.5, return_when=FIRST_COMPLETED)
         listen()
         for future in done:
@@ -147,12 +114,9 @@ def _is_ready(item: Job | int, prepared: set[int]) -> bool:
     return isinstance(item, int) or not item.sees_pool or item.cell.fold in prepared
 
 
-def _pass_on(news: Any, progress: Progress) -> None:
-    while True:
-        try:
-            progress.advance(*news.get_nowait())
-        except Empty:
-            return
+def _pass_on(pool: Pool, progress: Progress) -> None:
+    for what, n in pool.news():
+        progress.advance(what, n)
 
 
 class _Worker:
@@ -236,10 +200,15 @@ class _Worker:
 _worker: _Worker
 
 
-def _begin(sweep: Sweep, news: Any) -> None:
+def _begin(sweep: Sweep, asked: dict[str, str]) -> None:
     global _worker
     torch.set_num_threads(1)
-    _worker = _Worker(sweep, lambda what, n: news.put((what, n)))
+    if (ours := computed_by()) != asked:
+        raise UndertoneError(
+            f"a worker would compute other numbers, with {ours} in place of {asked}: give all "
+            "machines the same compiler and the same UNDERTONE_KERNEL"
+        )
+    _worker = _Worker(sweep, jobs.report)
 
 
 def _prepare(fold: int) -> None:

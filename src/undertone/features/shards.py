@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from undertone import atomic, seals
+from undertone import atomic, mirror, seals
 from undertone.errors import UndertoneError, describe_some, tell
 from undertone.features import mappings
 from undertone.seals import UnsoundError
@@ -140,7 +140,7 @@ def read(place: Place) -> np.ndarray:
 
 def _names(folder: Path) -> set[str]:
     try:
-        return {path.name for path in folder.iterdir()}
+        return mirror.names(folder)
     except (FileNotFoundError, NotADirectoryError):
         return set()
     except OSError as error:
@@ -166,7 +166,7 @@ def _places(path: Path, array: Path, n_features: int) -> tuple[dict[str, Place],
     if index["shape"] != [sum(place.n_frames for place in keys.values()), n_features]:
         raise UnsoundError(f"it is of the shape {index['shape']}")
     try:
-        n_bytes = array.stat().st_size
+        n_bytes = mirror.size(array)
     except FileNotFoundError:
         raise UnsoundError("its array is gone") from None
     except OSError as error:
@@ -208,6 +208,7 @@ def _check(array: Path) -> None:
 
 def _state(array: Path) -> tuple[Any, ...]:
     """What tells that a file was not changed since."""
+    mirror.fetch(array)
     try:
         stat = array.stat()
     except OSError as error:
@@ -219,7 +220,7 @@ def _set_aside(folder: Path, damaged: Mapping[Path, str]) -> None:
     for array in damaged:
         for path in (array.with_suffix(".json"), array):
             with contextlib.suppress(FileNotFoundError):
-                path.replace(path.with_name(path.name + atomic.DAMAGED))
+                mirror.rename(path, path.with_name(path.name + atomic.DAMAGED))
     if damaged:
         reasons = describe_some(f"{array.name}: {why}" for array, why in damaged.items())
         tell(

@@ -8,20 +8,21 @@ Work begins in the calling process; what remains after ``SECONDS_ALONE`` goes to
 """
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Container, Iterator, Mapping
 from concurrent.futures import as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from undertone import audio
+from undertone import audio, jobs
 from undertone.errors import ExhaustedError, UndertoneError
 from undertone.features import shards, stacks
 from undertone.features.altered import ALTERED
 from undertone.features.extractors import Extractor, Stack
-from undertone.processes import one_thread, process_pool
+from undertone.processes import one_thread
 
 SECONDS_ALONE = 1.0  # about what two processes need to start
 CHUNK_RECORDINGS = 16
@@ -111,14 +112,15 @@ def fill(
     ]
     failures: dict[str, str] = {}
     began = time.monotonic()
-    while chunks and (workers == 1 or time.monotonic() - began < SECONDS_ALONE):
+    alone_s = 0.0 if jobs.cores_elsewhere() else math.inf if workers == 1 else SECONDS_ALONE
+    while chunks and time.monotonic() - began < alone_s:
         chunk = chunks.pop(0)
         failures |= fill_chunk(chunk)
         advance(len(chunk.recordings))
     if not chunks:
         return failures
-    with process_pool(min(workers, len(chunks))) as executor:
-        sizes = {executor.submit(fill_chunk, chunk): len(chunk.recordings) for chunk in chunks}
+    with jobs.shared_out(min(workers, len(chunks)), folder=folder) as pool:
+        sizes = {pool.submit(fill_chunk, chunk): len(chunk.recordings) for chunk in chunks}
         for future in as_completed(sizes):
             failures |= future.result()
             advance(sizes[future])
@@ -127,6 +129,7 @@ def fill(
 
 def fill_chunk(chunk: Chunk) -> dict[str, str]:
     """Write what comes of a chunk; return the reasons by the keys that are not in it."""
+    chunk = _unstored(chunk) if jobs.is_again() else chunk
     stack = chunk.extractor.stack
     if stack is None:
         frames, failures = _each(chunk.recordings, lambda r: compute(r, chunk.extractor))
@@ -139,6 +142,19 @@ def fill_chunk(chunk: Chunk) -> dict[str, str]:
     with _told_how_much(chunk, stacks.n_bytes(layers, chunk.lacking)):
         stacks.write(chunk.folder, layers, chunk.lacking)
     return failures
+
+
+def _unstored(chunk: Chunk) -> Chunk:
+    """What is left of a chunk whose worker died; perhaps it died after it had written."""
+    recordings, stack, lacking = chunk.recordings, chunk.extractor.stack, chunk.lacking
+    if stack is None or lacking is None:
+        known = shards.find(chunk.folder, chunk.extractor.stored_width, recordings)
+        left = {key: one for key, one in recordings.items() if key not in known}
+        return replace(chunk, recordings=left)
+    shape = stacks.Shape(stack.n_layers, stack.width)
+    stored = stacks.find(chunk.folder, shape, recordings.keys(), wanted=lacking.wanted)
+    left = {key: one for key, one in recordings.items() if key not in stored.whole}
+    return replace(chunk, recordings=left, lacking=stored.lacking(left))
 
 
 def _each(

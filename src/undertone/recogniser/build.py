@@ -35,6 +35,7 @@ from undertone.progress import Progress
 from undertone.recogniser.card import Facts, escaped
 from undertone.recogniser.folder import Inputs, PretrainedEncoder, Recogniser
 from undertone.recogniser.settings import FinetuneSettings
+from undertone.recogniser.shared import fits
 from undertone.recogniser.teaching import describe_teaching, reasons_of
 from undertone.recogniser.tested import Tested
 from undertone.systems.calibrated import HOW
@@ -232,14 +233,20 @@ class Build:
     def _predict(self, progress: Progress) -> Tested:
         """What is predicted of the test utterances, fold by fold."""
         tested = Tested(self.data.task)
-        for cell in self.plan.cells[:-1]:
-            problem = self.plan.problem(cell, self._material(cell))
-            fitted = self.row.fit(problem, self._settings)
+        for problem, fitted in fits(self, self.plan.cells[:-1]):
             if self.data.task.kind != CHOICE:
                 fitted = self._held_out(problem, fitted)
             tested.add(problem, fitted)
             progress.advance("fits")
         return tested
+
+    def problem(self, cell: Cell) -> Problem:
+        """What the fit of a cell is given."""
+        return self.plan.problem(cell, self._material(cell))
+
+    def fit(self, problem: Problem) -> Fitted:
+        """The system, fitted to a problem."""
+        return self.row.fit(problem, self._settings)
 
     def _held_out(self, problem: Problem, fitted: Fitted) -> Fitted:
         """The same with what smaller fits tell, where it holds nothing and they are quick."""
@@ -293,8 +300,7 @@ class Build:
 
     def fit_all(self) -> Recogniser:
         """The system on all speakers."""
-        problem = self._of_everybody
-        fitted = self.row.fit(problem, self._settings)
+        ((problem, fitted),) = fits(self, self.plan.cells[-1:])
         return self._served(self._held_out(problem, fitted), problem)
 
     def recogniser_of(self, cell: Cell) -> Recogniser:
@@ -383,12 +389,6 @@ class Build:
             silence=score.silence if score else "",
             audit=[finding.what for finding in findings],
         )
-
-    @cached_property
-    def _of_everybody(self) -> Problem:
-        """The last cell's, in which everybody trains."""
-        cell = self.plan.cells[-1]
-        return self.plan.problem(cell, self._material(cell))
 
     @cached_property
     def _settings(self) -> Any:

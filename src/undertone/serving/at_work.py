@@ -14,6 +14,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from undertone import jobs
 from undertone.errors import UndertoneError
 from undertone.processes import process_pool
 from undertone.serving.given import Item
@@ -67,6 +68,9 @@ def in_processes(
     """
     rows, n_dead = iter(told), 0
     ways = _Ways(workers, name, terms or Terms())
+    if jobs.cores_elsewhere():
+        yield from _elsewhere(recogniser, rows, ways)
+        return
     alone = replace(ways, workers=0)
     while on_the_way := (yield from _until_one_dies(recogniser, rows, ways)).on_the_way:
         suspects = iter(on_the_way)
@@ -76,6 +80,26 @@ def in_processes(
                 raise UndertoneError(NOBODY_LIVES)
             (row,) = end.on_the_way
             yield failed(row[0], _died(row[0]))
+
+
+def _elsewhere(recogniser: "Recogniser", rows: Iterator[Told], ways: _Ways) -> Iterator[Prediction]:
+    """Predictions in order from a cluster, which tries a row that ended its process elsewhere."""
+    waiting: deque[tuple[Told, Future[Prediction]]] = deque()
+    n_dead, most = 0, ROWS_AHEAD * jobs.cores_elsewhere()
+    with jobs.shared_out(1, _begin, recogniser, ways.name, ways.terms) as pool:
+        while True:
+            _submit(pool, rows, waiting, most)
+            if not waiting:
+                return
+            (item, _), future = waiting.popleft()
+            try:
+                yield future.result()
+                n_dead = 0
+            except jobs.DiedError:
+                if (n_dead := n_dead + 1) == MOST_DEATHS:
+                    raise
+                yield failed(item, _died(item))
+            pool.news()  # what rows wrote to standard error
 
 
 @dataclass(frozen=True)
@@ -112,7 +136,7 @@ def _until_one_dies(
 
 
 def _submit(
-    pool: "Executor",
+    pool: "Executor | jobs.Pool",
     rows: Iterator[Told],
     waiting: "deque[tuple[Told, Future[Prediction]]]",
     most: int,

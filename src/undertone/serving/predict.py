@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from undertone import jobs
 from undertone.errors import ExhaustedError, UndertoneError
 from undertone.serving import given as recordings
 from undertone.serving.given import MIX, Given, Item
@@ -192,11 +193,12 @@ def stream(
             f"the system {recogniser.system} of this model reads no words: leave --transcript, "
             "--transcripts and --asr out, or train one with `undertone finetune --text MODEL`"
         )
-    if workers > 1 and said.asr:
-        raise UndertoneError("--asr hears in one process: leave --workers out")
+    shared = workers > 1 or jobs.cores_elsewhere() > 0
+    if shared and said.asr:
+        raise UndertoneError("--asr hears in one process: leave --workers and --cluster out")
     transcripts = said.of([Path(item.file) for item in given.items])
     pairs = zip(given.items, transcripts, strict=True)
-    if workers > 1:
+    if shared:
         from undertone.serving.at_work import in_processes
 
         told = ((item, words()) for item, words in pairs)

@@ -6,6 +6,7 @@ Out: ``replays/<strategy>/<loop>.npz`` in the folder; each names inside what it 
 """
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +17,8 @@ import numpy as np
 from undertone import atomic, seals
 from undertone.errors import UndertoneError
 from undertone.experiment.picks.replay import Job, OfFold, Replayed, Replays
-from undertone.processes import one_thread, process_pool
+from undertone.jobs import cores_elsewhere, is_again, shared_out
+from undertone.processes import one_thread
 from undertone.progress import Progress
 from undertone.seals import UnsoundError
 from undertone.training.identity import computed_by
@@ -94,7 +96,7 @@ class Kept:
 
     def missing(self) -> list[Job]:
         """Loops that are still to be gone through; what cannot be believed is set aside."""
-        return [job for job in self.jobs if not self._has(job)]
+        return [job for job in self.jobs if not self.has(job)]
 
     def loop(self, job: Job) -> Replayed:
         """A loop of a finished run."""
@@ -109,7 +111,7 @@ class Kept:
             )
         return found
 
-    def _has(self, job: Job) -> bool:
+    def has(self, job: Job) -> bool:
         try:
             return self.read(job) is not None
         except UnsoundError as error:
@@ -128,16 +130,16 @@ def go_through(kept: Kept, *, workers: int, progress: Progress) -> None:
     todo = kept.missing()
     n_loops = len(kept.jobs)
     progress.add(LOOPS, n_loops, n_loops - len(todo))
-    if workers == 1 or len(todo) < 2:
+    if not cores_elsewhere() and (workers == 1 or len(todo) < 2):
         with one_thread():
             worker = _Worker(kept)
             for job in todo:
                 worker.do(job)
                 progress.advance(LOOPS)
         return
-    with process_pool(workers, _begin, kept) as executor:
-        for chunk in executor.map(_do, list(_chunks(todo))):
-            progress.advance(LOOPS, chunk)
+    with shared_out(workers, _begin, kept, folder=kept.folder) as pool:
+        for future in as_completed([pool.submit(_do, chunk) for chunk in _chunks(todo)]):
+            progress.advance(LOOPS, future.result())
 
 
 def _chunks(jobs: Sequence[Job]) -> Iterator[list[Job]]:
@@ -176,5 +178,6 @@ def _begin(kept: Kept) -> None:
 def _do(jobs: list[Job]) -> int:
     with one_thread():
         for job in jobs:
-            _worker.do(job)
+            if not is_again() or not _worker.kept.has(job):
+                _worker.do(job)
     return len(jobs)
