@@ -272,6 +272,7 @@ class Run:
             Draws(()) if picked else self.draws,  # loops draw labels as they go
             shape=self.settings.encoder,
             seed=self.settings.seed,
+            hears_audio=any(systems_of(self.task)[n].hears_audio for n in self.settings.systems),
         )
 
     def sweep(self, plan: Plan) -> Sweep:
