@@ -263,12 +263,12 @@ class Run:
     def plan(self) -> Plan:
         """Which labels each fit sees and which utterances it predicts."""
         others = [table for _, table in self.unlabelled]
-        picked = self.settings.picks.asked
         return self.data.plan(
             [(fold, of_fold, others) for fold, of_fold in zip(self.folds, self.pools, strict=True)],
-            Draws(()) if picked else self.draws,  # loops draw labels as they go
+            Draws(()) if self.settings.picks.asked else self.draws,  # loops draw labels as they go
             shape=self.settings.encoder,
             seed=self.settings.seed,
+            hears_audio=any(systems_of(self.task)[n].hears_audio for n in self.settings.systems),
         )
 
     def sweep(self, plan: Plan) -> Sweep:

@@ -89,9 +89,39 @@ def predict_apart(
             yield (cell.fold, cell.draw), values
 
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
-from itertools import islice
+def _run_here(sweep: Sweep, todo: list[Job], progress: Progress, fitted: OnFit) -> None:
+    with one_thread(), one_thread_of_blas():
+        worker, prepared = _Worker(sweep, progress.advance), set[int]()
+        for job in todo:
+            if job.sees_pool and job.cell.fold not in prepared:
+                worker.prepare(job.cell.fold)
+                prepared.add(job.cell.fold)
+            worker.fit(job)
+            fitted(job.cell, job.systems)
+
+
+def _run_in(
+    pool: Pool,
+    todo: list[Job],
+    at_once: int,
+    *,
+    listen: Callable[[], None],
+    fitted: OnFit,
+) -> None:
+    """In their order, but for those that wait for a fold's encoder, which go on when it is there.
+
+    Folds are pre-trained behind the jobs that see no pool of the first stage; few jobs are given
+    away ahead, so that what comes first in the order is next.
+    """
+    waiting, prepared, running = _with_folds(todo), set[int](), dict[Future[None], Job | int]()
+    while waiting or running:
+        ready = (i for i, item in enumerate(waiting) if _is_ready(item, prepared))
+        next_ones = list(islice(ready, max(0, at_once - len(running))))
+        for item in [waiting[i] for i in next_ones]:
+            do = _prepare if isinstance(item, int) else _fit
+            running[pool.submit(do, item)] = item
+        for i in reversed(next_ones):
+            del waiting[i]
         done, _ = wait(running, timeout=0.5, return_when=FIRST_COMPLETED)
         listen()
         for future in done:

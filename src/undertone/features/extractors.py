@@ -11,7 +11,7 @@ import functools
 from pathlib import Path
 
 from undertone.errors import UndertoneError
-from undertone.features import covarep, egemaps, log_mel, own, upstream
+from undertone.features import covarep, egemaps, log_mel, own, samples, upstream
 from undertone.features.extractor import Extractor, Stack
 from undertone.features.name import GIVEN_PREFIX, OWN_PREFIX, PREFIX, FeatureName, parse
 
@@ -35,6 +35,7 @@ EXTRACTORS = {
         settings=covarep.PUBLISHED.settings(),
     ),
     "log_mel": Extractor(log_mel.extract, log_mel.COLUMNS, version=2, settings=log_mel.SETTINGS),
+    samples.NAME: Extractor(samples.extract, samples.COLUMNS, version=1),
 }
 
 

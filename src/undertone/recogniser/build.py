@@ -28,7 +28,8 @@ from undertone.evaluation.reliability import Reliability, reliability
 from undertone.evaluation.report.reliable import in_markdown
 from undertone.evaluation.score import Score, score_rows
 from undertone.evaluation.vault import Vault, look_at_score
-from undertone.features.name import FeatureName
+from undertone.features import samples
+from undertone.features.name import FeatureName, parse
 from undertone.features.upstream.source import find
 from undertone.models.encoder import EncoderConfig
 from undertone.progress import Progress
@@ -53,6 +54,7 @@ from undertone.systems.table import (
     system_of,
     systems_of,
 )
+from undertone.systems.tuned import OnWaveform
 from undertone.tasks import CHOICE
 from undertone.training.normalise import fit_normaliser, unchanged
 
@@ -213,6 +215,7 @@ class Build:
             draws,
             shape=self.pretrained.shape if self.pretrained else self.settings.encoder,
             seed=self.settings.seed,
+            hears_audio=self.row.hears_audio,
         )
 
     def cross_validate(self, progress: Progress) -> Score:
@@ -443,7 +446,9 @@ def not_held_out(fitted: Fitted) -> dict[str, str]:
 
 
 def features_read(features: FeatureName, fitted: Fitted) -> FeatureName:
-    """What a fit reads of the frames it was given: of an encoder one layer, or all."""
+    """What a fit reads of the frames it was given: of an encoder one layer, or all; or samples."""
+    if fitted.kind == OnWaveform.kind:
+        return parse(samples.NAME)
     if fitted.view.layer is not None:
         return features.one_layer(fitted.view.layer)
     return features.every_layer() if features.chooses_layer else features

@@ -412,7 +412,16 @@ def restore(config: Mapping[str, Any], tensors: Tensors, task: Task, material: M
     """The system that ``save`` and ``tensors`` were taken of."""
     view = {name: value for name, value in config["view"].items() if value is not None}
     parts = Parts(task, material, load_settings(View, view))
-    return FITTED[config["kind"]].restore(config, tensors, parts)
+    return _kind(config["kind"]).restore(config, tensors, parts)
+
+
+def _kind(name: str) -> type[Fitted]:
+    """A row of ``FITTED``, or what carries an encoder, which others are served without."""
+    if name not in FITTED:
+        from undertone.systems.tuned import OnWaveform
+
+        return {OnWaveform.kind: OnWaveform}[name]
+    return FITTED[name]
 
 
 def arrays(module: "nn.Module") -> dict[str, np.ndarray]:

@@ -21,7 +21,8 @@ from undertone.corpora.ratings import SHARE
 from undertone.corpora.sentences import said_on_both_sides
 from undertone.errors import UndertoneError
 from undertone.features.copies import Copied
-from undertone.features.store import FrameTable
+from undertone.features.store import FrameTable, recordings_of
+from undertone.features.workers import Recording
 from undertone.models.encoder import Encoder, EncoderConfig
 from undertone.systems.layers import Layers
 from undertone.systems.problem import PRETRAINED, Material, Problem
@@ -105,6 +106,7 @@ class Plan:
         shares: (n_outputs,) of labels in which several emotions have a part, where that is learned
             from; what is tested is held against ``truth`` alone.
         described: vectors that depend on frames alone, made once for all folds.
+        recordings: of utterances, where a system hears them.
     """
 
     task: Task
@@ -121,6 +123,7 @@ class Plan:
     copies: Copied | None = None
     shares: Mapping[str, np.ndarray] = field(default_factory=dict)
     described: Described = field(default_factory=dict, repr=False, compare=False)
+    recordings: Mapping[str, Recording] = field(default_factory=dict, repr=False)
 
     def digest(self) -> str:
         """What the fits depend on beside the settings: truth, speakers, content of the audio."""
@@ -171,6 +174,7 @@ class Plan:
             teacher=self.teacher,
             elsewhere=self.folds[fold].elsewhere,
             words=self.words,
+            recordings=self.recordings,
             copies={} if copies is None else copies.of,
             described=self.described,
             together=_of_like_length(self.frames.lengths)
@@ -282,6 +286,7 @@ class Data:
         *,
         shape: EncoderConfig,
         seed: int,
+        hears_audio: bool = False,
     ) -> Plan:
         """Which labels each fit sees and which utterances it predicts.
 
@@ -290,6 +295,7 @@ class Data:
             draws: of labels, in every fold.
             shape: of the encoders.
             seed: names all randomness.
+            hears_audio: whether a system hears the recordings themselves.
         """
         rows, folds = self.corpus.table, list(folds)
         return Plan(
@@ -307,6 +313,7 @@ class Data:
             copies=self.copies,
             shares=shares_of(self.corpus, self.task),
             described=self.described,
+            recordings=recordings_of(self.corpus) if hears_audio else {},
         )
 
     def said_in_test(self, fold: Fold) -> set[str]:

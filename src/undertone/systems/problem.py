@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from undertone.audio import FRAMES_PER_SECOND
+from undertone.features import samples
 from undertone.features.descriptors import describe, emphasis
 from undertone.features.functionals import functionals
 from undertone.features.vectors import mean_sd
@@ -25,6 +26,7 @@ from undertone.training.normalise import Normaliser, lazily
 from undertone.training.seeds import seed_torch
 
 if TYPE_CHECKING:
+    from undertone.features.workers import Recording
     from undertone.models.encoder import Encoder
     from undertone.systems.words import Words
     from undertone.training.supervised import Labelled
@@ -51,6 +53,7 @@ class Material:
         teacher: all layers of another encoder, which teaches these frames.
         elsewhere: speaker by utterance, of unlabelled speech of other corpora.
         words: of the transcripts, where they are to be used.
+        recordings: of utterances, where a system hears them; else frames are taken for audio.
         copies: by utterance, names of its copies that differ by the recording alone.
         together: by utterance, those that go through an encoder with it: sums are rounded otherwise
             in other company, and which labels a process meets first must change no number.
@@ -71,6 +74,7 @@ class Material:
     teacher: Layers | None = None
     elsewhere: Mapping[str, str] = field(default_factory=dict)
     words: "Words | None" = None
+    recordings: "Mapping[str, Recording]" = field(default_factory=dict)
     copies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     together: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     described: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
@@ -99,6 +103,14 @@ class Material:
         if layer is None or self.layers is None:
             return np.asarray(self.frames(utterance))
         return self.layers.frames(layer, utterance)
+
+    def waveform(self, utterance: str) -> np.ndarray:
+        """(n_samples,) of a recording, on the frame grid, or of frames that are its samples."""
+        if utterance not in self.recordings:
+            return samples.joined(self.frames(utterance))
+        from undertone.features import workers  # it brings the extractors
+
+        return samples.joined(samples.extract(workers.read(self.recordings[utterance])))
 
     def functionals(self, utterances: Sequence[str]) -> np.ndarray:
         """(n_utterances, n_values) statistics of the frames."""

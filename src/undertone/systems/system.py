@@ -14,6 +14,7 @@ from undertone.systems.problem import Problem
 from undertone.systems.taught import TaughtConfig
 from undertone.tasks import AMOUNTS, CHOICE
 from undertone.training.supervised import FinetuneConfig
+from undertone.training.tuning import LoraTuningConfig, TuningConfig
 
 FRAMES, ENCODER = "frames", "encoder"  # whose frames: an extractor's, a pre-trained encoder's
 Fit = Callable[[Problem, Any], Fitted]
@@ -33,6 +34,8 @@ RIDGE = Section("ridge", RidgeConfig)
 CNN = Section("cnn", CnnConfig)
 PICTURE = Section("picture", PictureConfig)
 TAUGHT = Section("taught", TaughtConfig)
+TUNING = Section("tuning", TuningConfig)
+LORA = Section("lora", LoraTuningConfig)
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ class System(Compared):
         reads_words: whether it is fitted on transcripts.
         reads_means: whether of an encoder's frames it reads means over time alone, so that no frame
             need be kept.
+        hears_audio: whether it trains the encoder of the frames itself, on the recordings.
         adapts: whether its fits can be adapted to a voice, by recordings without labels.
         trains_all: whether every weight of a network is trained, which costs more than all else
             together: a curve fits it to a few of its draws, by default.
@@ -73,6 +77,7 @@ class System(Compared):
     hears_teacher: bool = False
     reads_words: bool = False
     reads_means: bool = False
+    hears_audio: bool = False
     adapts: bool = False
     trains_all: bool = False
     least_labels: int = 0

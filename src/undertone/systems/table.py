@@ -10,11 +10,12 @@ are the task's own and come last.
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from undertone.errors import UndertoneError
+from undertone.errors import UndertoneError, needs
 from undertone.evaluation.report.result import Contrast, Pair
+from undertone.features import samples
 from undertone.features.name import FeatureName
 from undertone.models.heads import Constant
-from undertone.systems import fits, taught_rows, word_rows
+from undertone.systems import fits, taught_rows, tuned, word_rows
 from undertone.systems.calibrated import calibrated
 from undertone.systems.fitted import Fitted, OnVectors
 from undertone.systems.problem import PRETRAINED, RANDOM, Problem
@@ -24,8 +25,10 @@ from undertone.systems.system import (
     ENCODER,
     FINETUNE,
     FRAMES,
+    LORA,
     PICTURE,
     RIDGE,
+    TUNING,
     Section,
     System,
     own_rows,
@@ -242,6 +245,29 @@ ROWS: tuple[System, ...] = (
         PICTURE,
         usual=(),
     ),
+    System(
+        "encoder_full",
+        "encoder, fine-tuned",
+        "classic",
+        "The pre-trained encoder itself and a dense layer on the mean of its last state, all "
+        "weights behind the convolutions trained on the labels.",
+        tuned.fit_encoder,
+        TUNING,
+        usual=(),
+        hears_audio=True,
+        reads_means=True,
+    ),
+    System(
+        "encoder_lora",
+        "encoder, low-rank",
+        "classic",
+        "The same by low-rank changes to the weights of its attention (LoRA).",
+        tuned.fit_encoder,
+        LORA,
+        usual=(),
+        hears_audio=True,
+        reads_means=True,
+    ),
     *taught_rows.of_teaching(CHOICE),
     *taught_rows.of_teaching(AMOUNTS),
 )
@@ -263,7 +289,10 @@ SIMPLEST_FIRST = (  # what a curve recommends is the first of these that is not 
     "pretrained_frozen",  # and pre-trained for longer
     "combined",
     "pretrained_full",
+    "encoder_lora",  # a whole encoder, trained further
+    "encoder_full",
 )
+TUNED = "training the encoder"  # what a contrast is about
 PAIRS = (
     Pair("combined", "combined_random", "beside descriptors"),
     Pair("pretrained_full", "scratch", "all weights trained"),
@@ -275,6 +304,8 @@ PAIRS = (
 CONTRASTS = (
     Contrast("layers", "labels_alone", "labels alone", "self-training"),
     Contrast("descriptors", "labels_alone", "labels alone", "self-training"),
+    Contrast("encoder_full", "layers", "all layers, nothing of the encoder trained", TUNED),
+    Contrast("encoder_lora", "layers", "all layers, nothing of the encoder trained", TUNED),
     Contrast("taught", "layers", "the same student untaught"),
     Contrast("taught", "descriptors", "the same student untaught"),
     Contrast("taught", "taught_by_itself", "the teacher taught by itself"),
@@ -385,7 +416,17 @@ def check_frames(task: Task, names: Sequence[str], features: FeatureName) -> Non
             missing for one that reads them.
     """
     rows = systems_of(task)
-    others = [name for name in names if ENCODER not in rows[name].usual]
+    tuning = [name for name in names if rows[name].hears_audio]
+    if tuning:
+        tuned.check_tunable(features, tuning)
+        if "encoder_lora" in tuning:
+            needs("peft", extra="lora", what="low-rank changes to an encoder")
+    if str(features) == samples.NAME:
+        raise UndertoneError(
+            f"{samples.NAME} is what a model that carries an encoder hears; to train one name the "
+            "encoder, as --features upstream:MODEL@all --system encoder_lora"
+        )
+    others = [n for n in names if ENCODER not in rows[n].usual and n not in tuning]
     if features.chooses_layer and others:
         may = [name for name, row in rows.items() if ENCODER in row.usual]
         raise UndertoneError(

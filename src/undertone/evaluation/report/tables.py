@@ -29,6 +29,9 @@ WORTHS = {  # what a contrast is about, and how its table is read
     "self-training": "Above zero the crowd's guesses help, on the same labels, draws and test "
     "{unit}s. Fits that were not self-trained, because their crowd sounds like another mix of "
     "emotions than the labels, are in it with a difference of about 0.",
+    "training the encoder": "Above zero an encoder that was trained on the labels is better than "
+    "means of its layers as they are, on the same labels, draws and test {unit}s; where an "
+    "interval holds 0, training it is not shown to be worth its time.",
     "words": "Above zero words help, on the same labels, draws and test {unit}s. What is gained "
     "over the voice alone and not over somebody else's words is none of the words'.",
 }

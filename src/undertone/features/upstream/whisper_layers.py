@@ -10,9 +10,10 @@ section 2.2: pre-activation residual blocks, GELU, sinusoidal positions. Keys ha
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import torch
 from safetensors import safe_open
@@ -116,7 +117,7 @@ def read(folder: Path) -> WhisperLayers:
         UndertoneError: the weights cannot be read, lack some, or are not those of the config.
     """
     with damage_told(folder, "encoder"):
-        config = _config(folder)
+        config = config_of(read_json(folder / CONFIG, CONFIG), folder / CONFIG)
         with torch.device("meta"):
             network = WhisperLayers(config)
         check_size(folder, network)
@@ -133,9 +134,12 @@ def read(folder: Path) -> WhisperLayers:
     return network
 
 
-def _config(folder: Path) -> SimpleNamespace:
-    where = folder / CONFIG
-    config = read_json(where, CONFIG)
+def config_of(config: Mapping[str, Any], where: Path) -> SimpleNamespace:
+    """What the network is made with, out of a config; ``where`` it stands, for messages.
+
+    Raises:
+        UndertoneError: it is not of such a network.
+    """
     sizes = {name: whole_number(config, name, where, most=most) for name, most in SIZES.items()}
     if sizes["d_model"] % sizes["encoder_attention_heads"]:
         raise UndertoneError(
