@@ -4,7 +4,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo stress test test-gpu check clean
+OLDEST ?= .venv-oldest
+.PHONY: demo stress test test-gpu test-oldest check docs dist clean
 
 demo: $(VENV)/.installed
 	$(BIN)/undertone demo
@@ -23,9 +24,25 @@ check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/codespell
+
+# What a newcomer with old packages meets: the base install at its lower bounds, and the tests that need no extra.
+test-oldest: $(OLDEST)/.installed
+	$(OLDEST)/bin/python -m pytest $(TESTS_OF_THE_BASE)
+
+# The pages as a site that opens offline: build/site/index.html. Links to what is not there are errors.
+docs: $(VENV)/.installed-dev
+	$(BIN)/python scripts/settings_tables.py
+	$(BIN)/python scripts/make_notebook.py
+	$(BIN)/python scripts/build_site.py
+
+# A wheel and a source archive in dist/; a test installs the wheel away from here.
+dist: $(VENV)/.installed-dev
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation --outdir dist
 
 clean:
-	rm -rf $(VENV) build runs/demo
+	rm -rf $(VENV) $(OLDEST) build dist runs/demo
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Undertone needs Python 3.11 or newer, this is " + sys.version)'
@@ -33,6 +50,11 @@ $(VENV)/bin/python:
 
 $(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	touch $@
+
+$(OLDEST)/.installed: pyproject.toml constraints-oldest.txt
+	$(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/pip install --quiet --disable-pip-version-check -c constraints-oldest.txt -e . pytest packaging
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
