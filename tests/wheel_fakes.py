@@ -40,7 +40,7 @@ def base_environment(folder: Path, wheel: Path) -> Path:
     python = folder / "bin" / "python"
     pip = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet"]
     offline = ["--no-deps", "--no-index", "--no-compile", "--disable-pip-version-check"]
-    subprocess.run([*pip, *offline, wheel], check=True)
+    subprocess.run([*pip, *offline, wheel], env=outside(), check=True)
     (site,) = folder.glob("lib/python*/site-packages")
     (metadata,) = site.glob("undertone_ser-*.dist-info")
     for path in _installed(PathDistribution(metadata)):
