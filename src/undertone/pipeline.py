@@ -86,8 +86,8 @@ FROZEN_OF = 5  # groups of speakers, of which a vault freezes one where ``folds`
 class PretrainSettings:
     """Settings of the step ``pretrain``."""
 
-    features: str = USUAL_FEATURES
-    seed: int = 0
+    features: str = USUAL_FEATURES  # an extractor of frames
+    seed: int = 0  # names all randomness
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     pretrain: PretrainConfig = field(default_factory=PretrainConfig)
 

@@ -49,7 +49,7 @@ STEPS = "distillation"
 class DistilSettings:
     """Settings of the step ``distill``."""
 
-    seed: int = 0
+    seed: int = 0  # names all randomness
     distil: DistilConfig = field(default_factory=DistilConfig)
 
     def __post_init__(self) -> None:

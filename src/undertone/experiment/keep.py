@@ -52,12 +52,12 @@ class KeepSettings:
     """Settings of the choice."""
 
     budgets: tuple[int, ...] = (20, 100)  # numbers of labels; at each of them the margin must hold
-    draws: int = 10
-    folds: int = 5
+    draws: int = 10  # repetitions of each budget, with other labels
+    folds: int = 5  # groups of speakers; each is tested once
     margin: float = 0.02  # of the headline that may be lost
     speakers: tuple[str, ...] = ()  # whose labels choose; by default all training speakers
-    task: str = ""
-    seed: int = 0
+    task: str = ""  # what is predicted; by default what the corpus has labels for
+    seed: int = 0  # names all randomness
 
     def __post_init__(self) -> None:
         check_types(self)

@@ -52,16 +52,16 @@ PAGE = "layers.html"
 class LayersSettings:
     """Settings of a layer analysis; those of its probes by the name of their section."""
 
-    corpus: str
+    corpus: str  # that the layers are asked of, NAME=PATH
     upstream: str  # folder of an encoder, or its name on the hub
     task: str = ""  # what is predicted; by default what the corpus has labels for
     proxy: str = ""  # in place of ratings of dimensions: pad, from the emotions of a corpus
     across: AcrossSettings = field(default_factory=AcrossSettings)  # other corpora are tested
     budgets: tuple[int | str, ...] = (20, 50, 100, 200)  # "all": what the training speakers have
-    draws: int = 10
-    folds: int = 5
+    draws: int = 10  # repetitions of each budget, with other labels
+    folds: int = 5  # groups of speakers; each is tested once
     fold_files: str = ""  # folder of EmoBox's folds of this corpus, in place of our own
-    seed: int = 0
+    seed: int = 0  # names all randomness
     replicates: int = 0  # of the bootstrap; 0: as many as the task has by default
     of_systems: Bag = field(default_factory=dict, metadata=config.REST)
 

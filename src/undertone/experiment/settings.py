@@ -45,20 +45,20 @@ ALL = "all"
 class CurveSettings:
     """Settings of a learning curve; those of its systems by the name of their section."""
 
-    corpus: str
+    corpus: str  # that is tested and learned from, NAME=PATH
     task: str = ""  # what is predicted; by default what the corpus has labels for
     proxy: str = ""  # in place of ratings of dimensions: pad, from the emotions of a corpus
-    unlabelled: tuple[str, ...] = ()
+    unlabelled: tuple[str, ...] = ()  # more speech to learn from, NAME=PATH
     across: AcrossSettings = field(default_factory=AcrossSettings)  # other corpora are tested
     text: TextSettings = field(default_factory=TextSettings)  # words beside the voice
     features: str = ""  # log_mel, or the frames that the corpus brings
     budgets: tuple[int | str, ...] = (20, 50, 100, 200)  # "all": what the training speakers have
     fit_budgets: bool = False  # those that the corpus cannot give are left out, for all it has
-    draws: int = 10
+    draws: int = 10  # repetitions of each budget, with other labels
     full_draws: int = 3  # of systems whose every weight is trained; 0: as many as the others
-    folds: int = 5
+    folds: int = 5  # groups of speakers; each is tested once
     fold_files: str = ""  # folder of EmoBox's folds of this corpus, in place of our own
-    seed: int = 0
+    seed: int = 0  # names all randomness
     draw: str = BALANCED  # labels of classes: balanced over the emotions, or random, as they come
     picks: PicksSettings = field(default_factory=PicksSettings)  # strategies in place of systems
     skew: str = ""  # for studies: an emotion's share of the unlabelled pool, as neutral=.8

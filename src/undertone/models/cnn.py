@@ -33,14 +33,14 @@ from undertone.models.schedule import SegmentSchedule
 class CnnConfig(SegmentSchedule):
     """Settings of the network and its training."""
 
-    max_epochs: int = 40
+    max_epochs: int = 40  # passes over the labels
     patience: int = 8
     epochs_without_validation: int = 15
     steps_per_second: float = 25.0  # about: faster frames are averaged
-    channels: int = 256
-    blocks: int = 3
+    channels: int = 256  # of each block
+    blocks: int = 3  # of convolutions
     kernel: int = 5  # steps
-    dropout: float = 0.3
+    dropout: float = 0.3  # share that is left out behind each block
     precision: str = "bfloat16"  # of products while training, where the processor multiplies it
 
     def __post_init__(self) -> None:

@@ -46,7 +46,7 @@ class DiscriminantConfig:
     speaker_weight: float = 0.1  # of the covariance of speaker means; 0: speakers are ignored
     rounds: int = 2  # of self-training; 0: labels alone
     crowd_share: float = 0.6  # of the crowd that joins the labels
-    label_weight: int = 3
+    label_weight: int = 3  # of a given label against a guess
     encoder_emphasis: float = 0.5  # of an encoder's outputs beside descriptors
     nuisance_weight: float = 0.2  # of the covariance of recordings; 0: no copies are made
     centring: float = 5.0  # recordings that take half of a speaker's own mean off; 0: none is taken

@@ -34,8 +34,8 @@ class PictureConfig(SegmentSchedule):
     """Settings of the picture network: where it starts, and its training."""
 
     network: str = ""  # folder of a ResNet, or its name on the hub
-    learning_rate: float = 1e-4
-    max_epochs: int = 15
+    learning_rate: float = 1e-4  # of Adam
+    max_epochs: int = 15  # passes over the labels
     patience: int = 4
     epochs_without_validation: int = 15
 

@@ -10,10 +10,10 @@ from undertone.config import check_ranges
 class Schedule:
     """How long and in which steps a network is trained."""
 
-    learning_rate: float = 1e-3
-    batch_size: int = 16
-    clip_norm: float = 1.0
-    max_epochs: int = 60
+    learning_rate: float = 1e-3  # of Adam
+    batch_size: int = 16  # utterances, or segments of them
+    clip_norm: float = 1.0  # longest gradient
+    max_epochs: int = 60  # passes over the labels
     patience: int = 12  # epochs without a better validation loss
     epochs_without_validation: int = 25  # where the budget is too small to validate
 
@@ -33,7 +33,7 @@ class Schedule:
 class SegmentSchedule(Schedule):
     """The same on segments of utterances."""
 
-    segment_s: float = 4.0
+    segment_s: float = 4.0  # length of a segment
     overlap: float = 0.5  # of neighbouring segments
 
     def __post_init__(self) -> None:

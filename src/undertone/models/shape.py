@@ -17,8 +17,8 @@ POOLINGS = ("mean", "mean_sd", "last")  # of the top layer over time; ``encoder`
 class EncoderConfig:
     """The shape of the encoder."""
 
-    hidden_units: int = 256
-    layers: int = 2
+    hidden_units: int = 256  # of each layer
+    layers: int = 2  # of the GRU
     stride: int = 4  # frames of 10 ms a step
     pooling: str = "mean"  # of the top layer over time: mean, mean_sd or last
 

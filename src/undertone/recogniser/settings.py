@@ -25,7 +25,7 @@ class FinetuneSettings:
     labels: int | None = None  # all by default
     folds: int = 5  # of speakers, for the score on the card; 0 leaves it unmeasured
     features: str = ""  # where there is no encoder to say so; by default log_mel
-    seed: int = 0
+    seed: int = 0  # names all randomness
     across: AcrossSettings = field(default_factory=AcrossSettings)  # other corpora are tested
     text: TextSettings = field(default_factory=TextSettings)  # words beside the voice
     disjoint: tuple[str, ...] = (SPEAKER,)  # what folds keep apart: also sentences

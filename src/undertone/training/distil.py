@@ -49,16 +49,16 @@ class DistilConfig:
 
     passes: int = 10  # over the pool
     targets: tuple[int, ...] = ()  # layers of the teacher; by default at each third of its depth
-    learning_rate: float = 2e-4
+    learning_rate: float = 2e-4  # at its highest
     warm_up: float = 0.07  # of all steps
-    weight_decay: float = 1e-6
-    clip_norm: float = 5.0
-    cosine_weight: float = 1.0
+    weight_decay: float = 1e-6  # of AdamW
+    clip_norm: float = 5.0  # longest gradient
+    cosine_weight: float = 1.0  # of the angle beside the distance
     batch_size: int = 8  # crops
     crop_s: float = 6.0  # the longest piece of an utterance
     held_out_share: float = 0.1  # of the crops
     trains_stem: bool = False  # the convolutions at the start too
-    steps_a_checkpoint: int = 50
+    steps_a_checkpoint: int = 50  # after so many a stopped run goes on
 
     def __post_init__(self) -> None:
         check_ranges(

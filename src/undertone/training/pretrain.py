@@ -43,14 +43,14 @@ class PretrainConfig:
     """Settings of pre-training."""
 
     objective: str = "functionals"  # a name in ``losses.OBJECTIVES``, or several with + between
-    mask_share: float = 0.30  # of the steps
-    mask_spans: int = 3  # stretches a sequence
-    crop_steps: int = 300
-    distance: str = "l1"  # or l2
-    learning_rate: float = 1e-3
-    batch_size: int = 32
-    clip_norm: float = 1.0
-    max_epochs: int = 60
+    mask_share: float = 0.30  # of the steps: what is hidden
+    mask_spans: int = 3  # stretches of a sequence that are hidden
+    crop_steps: int = 300  # the longest piece of an utterance, in steps of the encoder
+    distance: str = "l1"  # between what is hidden and what is guessed
+    learning_rate: float = 1e-3  # of Adam
+    batch_size: int = 32  # sequences
+    clip_norm: float = 1.0  # longest gradient
+    max_epochs: int = 60  # passes over the pool
     patience: int = 6  # epochs without a better held-out loss
     held_out_share: float = 0.1  # of the pool's utterances
 

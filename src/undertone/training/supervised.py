@@ -37,7 +37,7 @@ Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # steps, lengths, truth
 class FinetuneConfig(Schedule):
     """Settings of supervised training with few labels."""
 
-    head_dropout: float = 0.2
+    head_dropout: float = 0.2  # share of the inputs of the head that is left out
     label_smoothing: float = 0.05  # of a choice
     distance: str = "l1"  # between amounts: l1, l2, or ccc for 1 - CCC of a batch
 

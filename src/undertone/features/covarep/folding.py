@@ -103,6 +103,8 @@ def gather(parts, out):
 @njit(cache=True)
 def _interleave(halves, size, out):
     """Even coefficients stand first, then the sums of the odd one and the one before it."""
+    # The sums of neighbouring odd coefficients are s_m = c_{2m+1} + c_{2m-1}, and c_{-1} = c_1 by
+    # symmetry: c_1 = s_0 / 2, then c_{2m+1} = s_m - c_{2m-1}.
     odd = halves[size] / 2
     out[0], out[1] = halves[0], odd
     for m in range(1, size):
@@ -193,6 +195,10 @@ def _raise(work, raised, target, tolerance):
 
 @njit(cache=True, fastmath=FAST)
 def _open_inner(strands, factors, out):
+    # Two folds undone at once (Lee 1984). With e the even and o the odd part of a curve of 2L + 1
+    # bins, x_j = e_j + 2 cos(pi j / 2L) o_j and, at the mirrored bin, e_j - 2 cos(pi j / 2L) o_j.
+    # a + b and a - b are the inner fold of the even part, at j and its mirror, c + d and c - d that
+    # of the odd part; third is the inner fold's factor, the other two are the outer one's.
     for j in range(LENGTH):
         third = factors[2 * LENGTH + j]
         a, b = strands[j], third * strands[LENGTH + j]

@@ -65,6 +65,8 @@ def measure_deviation(cosine: np.ndarray, sine: np.ndarray) -> np.ndarray:
     taps = _box(DEVIATION_SPAN)
     length = np.hypot(smooth(around_cosine, taps), smooth(around_sine, taps))
     _settle_rounding(length, around_cosine, around_sine)
+    # The circular standard deviation, sqrt(-2 ln |mean of exp(j angle)|) (Fisher, Statistical
+    # analysis of circular data, 1993; Degottex & Erro 2014, on the phase distortion deviation).
     return np.sqrt(-2 * np.log(length))
 
 
@@ -127,6 +129,9 @@ def _log_envelopes(sinusoids: Sinusoids, rows: np.ndarray, bin_hz: float) -> np.
 
 
 def _minimum_phase(log_envelopes: np.ndarray) -> np.ndarray:
+    # The minimum phase of a log magnitude is the imaginary part of the transform of its cepstrum
+    # folded to the right: c_0 and the middle one once, 0 < n < N/2 twice, the others not at all
+    # (Oppenheim & Schafer, Discrete-time signal processing, on the complex cepstrum).
     cepstra = fft.irfft(log_envelopes, axis=1)
     cepstra[:, 1 : N_BINS - 1] *= 2
     cepstra[:, N_BINS:] = 0
@@ -164,6 +169,12 @@ def _draw_lines(log_amplitude, spacing, out):
 @njit(cache=True)
 def _distort(phase, tract_phase, steps, out):
     """Write cosine and sine of the phases' second difference over frequency."""
+    # Degottex & Erro 2014, on phase distortion: theta_k = phi_k - arg V(k f0) is the source's phase
+    # at harmonic k, V the tract's minimum phase. Relative to the first harmonic it is
+    # theta_k - k theta_1, and its step from harmonic to harmonic, PD_k, knows no place in time.
+    # Each value is the branch of PD_k that is nearest to the one before, so that the straight line
+    # between them is the short way around the circle. PD_1 is 0 by definition: node 1 stands just
+    # below f0, node n + 2 above the last harmonic, where the angle returns to 0.
     f0, spacing = steps  # in bins
     n = len(phase) - 1
     nodes = np.zeros(n + 3)

@@ -61,6 +61,12 @@ def _add_frame(samples, highpass, orders, flow):
         padded[i] = start * (2.0 * i / (pad - 1) - 1.0)
     filtered = np.empty(pad + length)
 
+    # Alku 1992, the two rounds of the method, with S the speech and 1/A the inverse filters:
+    # 1. the tilt of source and lips is a first-order prediction of S, and is taken off;
+    # 2. A_1, of the tract's order, predicts the rest; S / A_1, integrated, is a first flow;
+    # 3. the flow's own prediction, of low order, is the source; it is taken off S, integrated;
+    # 4. A_2 predicts the rest. S / A_2 is the derivative of the flow, its integral the flow.
+    # The samples before the frame are a straight ramp, from minus its first value up to it.
     filter_fir(predict_linearly(padded[pad:] * window, 1), padded, filtered)
     tract = predict_linearly(filtered[pad:] * window, tract_order)
     filter_fir(tract, padded, filtered)

@@ -37,6 +37,9 @@ def add_scaled(values, weight, out):
 @njit(cache=True)
 def levinson(correlation, order, coefficients, previous):
     """Write the prediction-error filter (order + 1,) to ``coefficients``; NaN for a zero frame."""
+    # Durbin's recursion (Makhoul 1975, section II): with r the autocorrelation and E the error,
+    # k_i = -(r_i + sum_{0<j<i} a_j r_{i-j}) / E_{i-1};  a_i = k_i;
+    # a_j <- a_j + k_i a_{i-j} for 0 < j < i;  E_i = E_{i-1} (1 - k_i^2).
     coefficients[0] = 1.0
     error = correlation[0]
     for i in range(1, order + 1):

@@ -82,6 +82,8 @@ def _minimum_phase(n: int) -> np.ndarray:
 
     Folding the real cepstrum of 2n points is a discrete Hilbert transform with this kernel.
     """
+    # phase_h = -1/(2n) sum_k L_k (cot(pi (h + k) / 2n) + cot(pi (h - k) / 2n)) over odd h ± k,
+    # with L the log magnitude, 0 < k < n twice because the spectrum is mirrored at n.
     harmonic, sign = _indices(n)
     k = np.arange(n + 1)
     weight = np.where((k == 0) | (k == n), 1.0, 2.0)
@@ -125,6 +127,11 @@ def _table(first: int) -> np.ndarray:
 @njit(cache=True)
 def _error(rd, observed, model):
     """Mean square deviation of the phase differences from a straight line."""
+    # The criterion of Degottex et al. 2011: psi_k is the phase that is observed less the phase that
+    # the pulse of this Rd would have. A delay adds k times a constant, which the second difference
+    # psi_k - psi_{k-1} - psi_1 does not see. It is wrapped, squared and averaged over k = 2, ….
+    # The pulse's phases between table nodes are the cubic through four of them (Lagrange's weights
+    # at -1, 0, 1 and 2); node stays inside so that all four exist.
     place = (rd - LOWEST) / STEP + MARGIN
     node = min(max(int(place), 1), len(model) - 3)
     t = place - node
@@ -188,6 +195,11 @@ def _vertex(places, errors, limits):
     parabola, through the same points, has the same vertex: whether it lies inside is 0 < 0, and
     rounding answers. It counts as inside here, always, so that no result hangs on the last bit.
     """
+    # With x the best place, w and v the next two, the move to the vertex is -p / q where
+    # p = (x - v)^2 (f(x) - f(w)) - (x - w)^2 (f(x) - f(v)) and
+    # q = 2 ((x - v) (f(x) - f(w)) - (x - w) (f(x) - f(v))); it is taken where it is shorter than
+    # half of the move before the last (Brent, Algorithms for minimization without derivatives,
+    # 1973, chapter 5).
     low, high, last_move = limits
     best = places[0]
     r = (best - places[1]) * (errors[0] - errors[2])

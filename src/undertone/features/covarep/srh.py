@@ -94,6 +94,8 @@ def resample(samples: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
 
 def _norms(frames: np.ndarray, n_bins: int) -> np.ndarray:
     """(n_frames,) norm of the magnitudes of a full transform below Nyquist (Parseval)."""
+    # N sum x^2 = |X_0|^2 + |X_{N/2}|^2 + 2 sum_{0<k<N/2} |X_k|^2, of N points padded with zeros.
+    # X_0 is the sum of the samples, X_{N/2} their sum with signs in turn. Wanted are 0 <= k < N/2.
     circle = n_bins * np.einsum("ij,ij->i", frames, frames)
     lowest, highest = frames.sum(axis=1), frames[:, ::2].sum(axis=1) - frames[:, 1::2].sum(axis=1)
     return np.sqrt((circle + lowest**2 - highest**2) / 2)
@@ -112,6 +114,8 @@ def _pick(sums: np.ndarray, low: int, high: int) -> tuple[np.ndarray, np.ndarray
 def _score(power, norms, bins, sums):
     plus, minus = bins
     for frame in range(len(power)):
+        # Drugman & Alwan 2011, eq. 1, with E the residual's magnitude spectrum of unit norm:
+        # SRH(f) = E(f) + sum_{k=2..5} (E(k f) - E((k - 1/2) f)).
         magnitude = np.sqrt(power[frame])
         for candidate in range(plus.shape[1]):
             total = 0.0

@@ -38,6 +38,9 @@ def _warp(envelope, left, share):
 @lru_cache(maxsize=8)
 def _warping(n_bins: int, sample_rate: int) -> tuple[np.ndarray, np.ndarray]:
     """For every bin its place among the bins' scaled mel values: the one below, and the share."""
+    # mel(f) = 1000 ln(1 + f / 700) / ln(1 + 1000 / 700), stretched so that Nyquist stays Nyquist. A
+    # node is a bin's place on that axis; the query is a bin in Hertz, so that left and share say
+    # between which two nodes it lies. left ends at n_bins - 2, because its neighbour is read too.
     hertz = sample_rate / 2 * np.arange(n_bins) / (n_bins - 1)
     mel = MEL_FACTOR * np.log(1 + hertz / MEL_CORNER_HZ)
     nodes = sample_rate / 2 * mel / mel[-1]
@@ -48,6 +51,8 @@ def _warping(n_bins: int, sample_rate: int) -> tuple[np.ndarray, np.ndarray]:
 @lru_cache(maxsize=8)
 def _cosines(n_bins: int, order: int) -> np.ndarray:
     """(n_bins, order + 1) matrix from a log spectrum's half to its folded cepstrum."""
+    # c_n = 1/(2K) sum_k w_k L_k cos(pi k n / K) with K = n_bins - 1, L the log spectrum's half and
+    # w_k = 2 but for its two ends, which the whole spectrum has once; c_n stands twice for n > 0.
     k, n = np.arange(n_bins)[:, None], np.arange(order + 1)
     weight = np.where((k == 0) | (k == n_bins - 1), 1, 2) * np.where(n == 0, 1, 2)
     return weight * np.cos(np.pi * k * n / (n_bins - 1)) / (2 * (n_bins - 1))

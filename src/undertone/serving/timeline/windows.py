@@ -25,8 +25,8 @@ SHORTEST_S = 0.5  # speech that says something of an emotion
 class WindowConfig:
     """How the windows lie."""
 
-    window_s: float = 4.0
-    hop_s: float = 1.0
+    window_s: float = 4.0  # that one answer hears
+    hop_s: float = 1.0  # from answer to answer
 
     def __post_init__(self) -> None:
         check_ranges(self, window_s=(SHORTEST_S, 600), hop_s=(0.1, 600))
