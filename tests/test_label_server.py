@@ -230,6 +230,12 @@ def _can_be_read_by_everybody(page, width) -> None:
     assert page.evaluate(CONTRAST) == []
     assert page.evaluate(NAMELESS) == []
     assert page.locator("#status").get_attribute("aria-live") == "polite"
+    page.emulate_media(media="print")  # on white paper, whatever the screen likes
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert page.evaluate(CONTRAST) == []
+    assert page.locator("button:visible").count() == 0
+    assert page.inner_text("h1") == "Labels by ear: labels.jsonl"
+    page.emulate_media(media="screen")
 
 
 def _reaches_answers_by_tab(page) -> None:

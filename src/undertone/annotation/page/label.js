@@ -378,6 +378,7 @@ async function begin() {
   get("done").hidden = !about.commands.length || !about.learns;
   get("commands").textContent = about.commands.join("\n");
   get("told").replaceChildren(...about.told.map((line) => Object.assign(document.createElement("li"), { textContent: line })));
+  get("of-log").textContent = about.log;
   document.title = `Label as ${about.rater} · Undertone`;
   draw();
   await poll();

@@ -84,7 +84,7 @@ function showCurve(learning, assumed) {
   const y = (value) => bottom - Math.max(0, Math.min(1, value)) * (bottom - top);
   const picture = svg("svg", { viewBox: `0 0 ${width} 220`, role: "img", "aria-label": `UAR by number of labels: ${points.map((p) => `${p.labels} labels ${estimate(p)}`).join("; ")}` });
   picture.append(svg("line", { x1: left, x2: right, y1: bottom, y2: bottom, class: "axis" }), svg("line", { x1: left, x2: left, y1: top, y2: bottom, class: "axis" }));
-  for (const tick of [0, 0.5, 1]) picture.append(svg("text", { x: left - 6, y: y(tick) + 4, "text-anchor": "end" }, tick === 0 ? "0" : number(tick)));
+  for (const [tick, text] of [[0, "0"], [0.5, ".5"], [1, "1"]]) picture.append(svg("text", { x: left - 6, y: y(tick) + 4, "text-anchor": "end" }, text));
   if (learning.score) {
     const chance = y(learning.score.chance);
     picture.append(svg("line", { x1: left, x2: right, y1: chance, y2: chance, class: "chance" }), svg("text", { x: left + 0.27 * (right - left), y: chance - 5, "text-anchor": "middle" }, "chance"));
