@@ -59,6 +59,31 @@ def test_speakers_of_a_table_take_the_place_of_the_assumption(of_nobody, tmp_pat
     assert (also.clips.n_speakers, also.clips.a_speaker_each) == (2, False)  # who is known stays
 
 
+def test_folders_tell_who_speaks_where_somebody_says_so(tmp_path):
+    voices, log = tmp_path / "voices", tmp_path / "labels.jsonl"
+    recordings(tmp_path, n_speakers=2, each=2)
+    for file in sorted((tmp_path / "Größe 1").iterdir()):
+        to = voices / file.name[:2] / "day 1" / file.name
+        to.parent.mkdir(parents=True, exist_ok=True)
+        file.rename(to)
+    plain = opened(What(log, str(voices), EMOTIONS))
+    assert plain.clips.n_speakers == 0  # folders are as often days, rooms or emotions
+    assert "--each-folder-a-speaker" in shown.warning(log, 0)
+    with pytest.raises(UndertoneError, match="name it, as --corpus"):
+        opened(What(log, folders_speak=True))
+    found = opened(What(log, str(voices), EMOTIONS, folders_speak=True))
+    assert set(found.clips.speakers) == {"s0", "s1"}
+    assert any("Every folder counts as one speaker, as you said" in line for line in found.told)
+    for what in (What(log), What(log, str(voices))):
+        assert opened(what).clips.n_speakers == 2  # it holds, and need not be said again
+    assert corpora.open(str(log)).table["speaker"].nunique() == 2
+    (voices / "metadata.csv").write_text("file,speaker\ns0/day 1/s0 0.wav,karl\n")
+    found = opened(What(log, str(voices), folders_speak=True))
+    assert set(found.clips.speakers) == {"karl", "s0", "s1"}  # who is known stays
+    with pytest.raises(UndertoneError, match="of two speakers or more; found 1"):
+        opened(What(tmp_path / "l.jsonl", str(voices / "s1"), EMOTIONS, folders_speak=True))
+
+
 def test_a_table_is_not_led_into_a_second_refusal(tmp_path):
     table = recordings(tmp_path, n_speakers=1, each=2, labelled=True)
     text = table.read_text(encoding="utf-8")

@@ -26,7 +26,7 @@ from undertone import atomic
 from undertone.audio import SAMPLE_RATE, files
 from undertone.audio.streaming import read_parts
 from undertone.corpora.corpus import Corpus, knows
-from undertone.corpora.label_log.reader import ASSUMED, CLIPS, file_as_seen_from, kept_of
+from undertone.corpora.label_log.reader import ASSUMED, CLIPS, FOLDERS, file_as_seen_from, kept_of
 from undertone.corpora.ratings import SHARE
 from undertone.errors import UndertoneError, as_path, describe_some, printable
 from undertone.features import speech
@@ -71,6 +71,7 @@ class Clips:
     clips: tuple[Clip, ...]
     told: tuple[str, ...] = ()
     a_speaker_each: bool = False  # somebody said that every recording is another person
+    folders_speak: bool = False  # somebody said that every folder holds one person
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -96,6 +97,7 @@ def clips_of(
     emotions: Sequence[str],
     detector: str = "auto",
     a_speaker_each: bool = False,
+    folders_speak: bool = False,
     progress: bool = False,
 ) -> Clips:
     """The clips of a corpus; ``keep`` writes them beside its log.
@@ -106,6 +108,7 @@ def clips_of(
         emotions: that are asked for.
         detector: of speech, in long recordings.
         a_speaker_each: whether each recording without a speaker is one of its own.
+        folders_speak: whether a recording without a speaker is of the one that its folder is of.
         progress: whether to show it.
 
     Raises:
@@ -122,6 +125,8 @@ def clips_of(
         shown.add("recordings looked at", len(rows))
         for row in _records(rows):
             own = _facts_of(row, corpus.root, log.parent)
+            if folders_speak:
+                own["speaker"] = own["speaker"] or folder_of(row["file"])
             found += _parts_of(own, log.parent, cut)
             shown.advance("recordings looked at")
     told += cut.told()
@@ -129,8 +134,38 @@ def clips_of(
         raise UndertoneError(
             f"nothing of {corpus.name} can be heard: {'; '.join(told) or 'it is empty'}"
         )
-    clips = Clips(tuple(clip_of(facts, log.parent) for facts in found), tuple(told))
+    clips = Clips(
+        tuple(clip_of(facts, log.parent) for facts in found),
+        tuple(told),
+        folders_speak=folders_speak,
+    )
+    if folders_speak:
+        clips = replace(clips, told=(*clips.told, _told_of_folders(clips, corpus)))
     return by_recording(clips) if a_speaker_each else clips
+
+
+def folder_of(file: str) -> str | None:
+    """The folder of a corpus that a file lies in, the first below its root; None in the root."""
+    first, _, rest = file.partition("/")
+    return first if rest and first else None
+
+
+def _told_of_folders(clips: Clips, corpus: Corpus) -> str:
+    """Who speaks by the folders.
+
+    Raises:
+        UndertoneError: they tell no two speakers.
+    """
+    names = sorted({name for name in clips.speakers if name is not None})
+    if len(names) < 2:
+        raise UndertoneError(
+            f"--each-folder-a-speaker: expected recordings in {corpus.root}/SPEAKER/, of two "
+            f"speakers or more; found {len(names)}"
+        )
+    return (
+        f"Every folder counts as one speaker, as you said: {len(names)} speakers, "
+        f"{describe_some(map(printable, names))}"
+    )
 
 
 def by_recording(clips: Clips) -> Clips:
@@ -171,7 +206,10 @@ def keep(clips: Clips, log: Path) -> None:
     """Write the clips beside a log: its corpus is then known without the one it was made of."""
     facts = [clip.facts for clip in clips.clips]
     atomic.write_text(
-        kept_of(log) / CLIPS, json.dumps({ASSUMED: clips.a_speaker_each, "clips": facts}, indent=0)
+        kept_of(log) / CLIPS,
+        json.dumps(
+            {ASSUMED: clips.a_speaker_each, FOLDERS: clips.folders_speak, "clips": facts}, indent=0
+        ),
     )
 
 

@@ -25,7 +25,13 @@ from undertone.corpora.label_log.log import (
     is_torn_head,
     load,
 )
-from undertone.corpora.label_log.reader import GIVEN, kept_of, known_clips, speakers_assumed
+from undertone.corpora.label_log.reader import (
+    GIVEN,
+    folders_speak,
+    kept_of,
+    known_clips,
+    speakers_assumed,
+)
 from undertone.errors import UndertoneError, describe_some, printable
 from undertone.tasks.names import BETWEEN, canonical_emotion, names_no_emotion
 
@@ -45,6 +51,7 @@ class What:
         emotions: in the order of the keys; none for those that the log was begun with.
         detector: of speech, in long recordings.
         a_speaker_each: whether each recording is a speaker of its own.
+        folders_speak: whether each folder of the corpus holds one speaker.
         progress: whether to show it.
     """
 
@@ -53,6 +60,7 @@ class What:
     emotions: tuple[str, ...] = ()
     detector: str = "auto"
     a_speaker_each: bool = False
+    folders_speak: bool = False
     progress: bool = False
 
 
@@ -199,9 +207,15 @@ def _clips(what: What, emotions: Sequence[str]) -> tuple[Clips, str]:
             emotions=emotions,
             detector=what.detector,
             a_speaker_each=what.a_speaker_each,
+            folders_speak=what.folders_speak or folders_speak(what.log),
             progress=what.progress,
         )
         return _assumed_before(found, what.log), corpus.name
+    if what.folders_speak:
+        raise UndertoneError(
+            "--each-folder-a-speaker reads who speaks off the folders of a corpus: name it, as "
+            "--corpus recordings/"
+        )
     facts = known_clips(what.log)
     if not facts:
         raise UndertoneError(
@@ -209,7 +223,9 @@ def _clips(what: What, emotions: Sequence[str]) -> tuple[Clips, str]:
             f"{what.log} yet)"
         )
     kept = tuple(clip_of(one, what.log.parent) for one in facts)
-    clips = Clips(kept, a_speaker_each=speakers_assumed(what.log))
+    clips = Clips(
+        kept, a_speaker_each=speakers_assumed(what.log), folders_speak=folders_speak(what.log)
+    )
     return by_recording(clips) if what.a_speaker_each else clips, what.log.stem
 
 

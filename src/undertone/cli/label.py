@@ -52,6 +52,10 @@ def label(
         bool,
         typer.Option("--each-recording-a-speaker", help="Every recording is another person."),
     ] = False,
+    each_folder_a_speaker: Annotated[
+        bool,
+        typer.Option("--each-folder-a-speaker", help="Every folder in the corpus is one person's."),
+    ] = False,
     features: Annotated[str | None, typer.Option(help="What the model hears.")] = None,
     no_learning: Annotated[
         bool, typer.Option("--no-learning", help="Nothing learns; clips are drawn at random.")
@@ -85,6 +89,7 @@ def label(
         tuple(options.names_of(emotions) or ()),
         detector,
         each_recording_a_speaker,
+        each_folder_a_speaker,
         progress=not quiet,
     )
     if export is not None:

@@ -32,6 +32,7 @@ from undertone.errors import UndertoneError
 GIVEN = "corpus"  # the rater of labels that were there before
 CLIPS = "clips.json"
 ASSUMED = "each_recording_a_speaker"  # in it: somebody said that every recording is another person
+FOLDERS = "each_folder_a_speaker"  # in it: somebody said that every folder holds one person
 AS_YOU_SAID = "Every recording counts as another person, as whoever labelled it said"
 IF_SO = "The score holds if every recording is another person, as whoever labelled it said."
 FACTS = ("utterance", "file", "start_s", "end_s", "speaker", "sex", "language", "transcript")
@@ -100,14 +101,20 @@ def name_speakers(path: Path) -> str:
     return (
         "write who speaks into the table that it was begun with, or into metadata.csv (columns "
         "file and speaker) in the folder of its recordings, and start `undertone label --log "
-        f"{log} --corpus PATH` again; where each recording is another person, start `undertone "
-        f"label --log {log} --each-recording-a-speaker`. All labels stay"
+        f"{log} --corpus PATH` again; where each folder in PATH holds one person, start it with "
+        "--each-folder-a-speaker; where each recording is another person, start `undertone label "
+        f"--log {log} --each-recording-a-speaker`. All labels stay"
     )
 
 
 def speakers_assumed(path: Path) -> bool:
     """Whether somebody said that every recording of a log is another person."""
     return _kept(path).get(ASSUMED) is True
+
+
+def folders_speak(path: Path) -> bool:
+    """Whether somebody said that every folder of a log's recordings holds one person."""
+    return _kept(path).get(FOLDERS) is True
 
 
 def known_clips(path: Path) -> list[dict[str, Any]]:
