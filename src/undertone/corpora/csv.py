@@ -22,7 +22,7 @@ from undertone.corpora import columns, media, raters
 from undertone.corpora.corpus import COLUMNS, Corpus, left_out, name_utterances
 from undertone.corpora.folder import TABLES
 from undertone.corpora.ratings import SHARE
-from undertone.errors import UndertoneError
+from undertone.errors import UndertoneError, as_path
 from undertone.tasks import AMOUNTS, TASKS, Task
 from undertone.tasks.names import canonical_emotion, names_no_emotion
 from undertone.tasks.words import describe_unknown
@@ -103,7 +103,9 @@ def _corpus(table: pd.DataFrame, path: Path, name: str | None) -> Corpus:
     for column in table.columns:  # numbers among objects are numbers again
         if str(column).startswith(SHARE):
             table[column] = table[column].astype(float)
-    reasons = table["file"].map(lambda file: _reason_to_leave_out(path.parent / file), "ignore")
+    reasons = table["file"].map(
+        lambda file: _reason_to_leave_out(path.parent / as_path(file)), "ignore"
+    )
     reasons = reasons.mask(table["file"].isna(), "no file named").astype(object)
     stays = reasons.isna()
     own_name = path.resolve().parent.name if path.stem.lower() in TABLES else path.stem
@@ -250,7 +252,9 @@ def _places(files: pd.Series, path: Path) -> dict[str, str | None]:
     places = {
         file: media.locate(path.parent, file) for file in files.unique() if isinstance(file, str)
     }
-    reasons = {file: _reason_to_leave_out(path.parent / (places[file] or file)) for file in places}
+    reasons = {
+        file: _reason_to_leave_out(path.parent / as_path(places[file] or file)) for file in places
+    }
     if all(reasons.values()):
         tried = next((f"; {path.parent / f}: {why}" for f, why in reasons.items()), "")
         raise UndertoneError(

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from undertone.audio import foreign, kinds
 from undertone.corpora.names import fold_file
+from undertone.errors import as_path, as_text
 
 NOT_READ = (
     *(".raw", ".pcm", ".mpg", ".mpeg", ".wmv", ".flv", ".ape", ".wv", ".dss", ".ds2"),
@@ -71,9 +72,9 @@ def locate(root: Path, file: str) -> str | None:
     A name that differs in case or Unicode form alone, in any of its parts, is the same, unless
     several are there.
     """
-    if is_file(root / file):
+    if is_file(root / as_path(file)):
         return file
-    path = Path(file)
+    path = Path(as_path(file))
     place = Path(path.anchor) if path.is_absolute() else root
     found = []
     for part in path.parts[1:] if path.is_absolute() else path.parts:
@@ -84,7 +85,7 @@ def locate(root: Path, file: str) -> str | None:
         place = place / alike[0]
     if not is_file(place):
         return None
-    return Path(path.anchor, *found).as_posix()
+    return as_text(Path(path.anchor, *found).as_posix())
 
 
 def is_file(path: Path) -> bool:

@@ -10,6 +10,7 @@ Audio is named as Label Studio serves local files, ``/data/local-files/?d=PATH``
 """
 
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -26,6 +27,7 @@ from undertone.tasks.names import canonical_emotion, names_no_emotion
 LOCAL = "/data/local-files/"
 UPLOADED = re.compile(r"^[0-9a-f]{8}-")  # before the name of an uploaded file
 NOTE = "rater: "
+KEPT = "surrogateescape"  # bytes of a path that are no UTF-8
 OTHERS = {CANNOT_TELL: CANNOT_TELL, NOT_SPEECH: NOT_SPEECH}
 MOST_BYTES = 500_000_000
 AUDIO_KEYS = ("audio", "sound", "file", "url", "wav", "speech")
@@ -43,7 +45,7 @@ def _task(number: int, row: Exported) -> dict[str, Any]:
     return {
         "id": number,
         "data": {
-            "audio": f"{LOCAL}?d={quote(str(clip.file).lstrip('/'))}",
+            "audio": f"{LOCAL}?d={quote(os.fsencode(str(clip.file).lstrip('/')))}",
             "utterance": clip.utterance,
             **({"speaker": clip.speaker} if clip.speaker else {}),
         },
@@ -169,9 +171,9 @@ def _audio(data: Mapping[str, Any]) -> str:
     texts = {str(k).lower(): v for k, v in data.items() if isinstance(v, str)}
     url = next((texts[key] for key in AUDIO_KEYS if key in texts), "")
     parts = urlsplit(url)
-    if parts.path == LOCAL and (told := parse_qs(parts.query).get("d")):
+    if parts.path == LOCAL and (told := parse_qs(parts.query, errors=KEPT).get("d")):
         return "/" + told[0].lstrip("/")
-    path = unquote(parts.path)
+    path = unquote(parts.path, errors=KEPT)
     if "/data/upload/" in path:
         return UPLOADED.sub("", path.rpartition("/")[2])
     return path.rpartition("/")[2] if parts.scheme else path

@@ -19,7 +19,7 @@ from typing import Any
 from undertone.annotation.clips import Clip, clip_of
 from undertone.corpora.label_log.log import EMOTION, NOT_SPEECH, Label, Log
 from undertone.corpora.label_log.reader import given_label, known_clips, mean_of
-from undertone.errors import UndertoneError, describe_some, printable
+from undertone.errors import UndertoneError, as_path, describe_some, printable
 
 IMPORTED = "imported"  # the rater of labels that name none
 ROUNDED_S = 0.02  # within which two segments are the same
@@ -198,7 +198,7 @@ class _Index:
             here = self._by_place.get(os.path.realpath(row.place), [])
             if (found := _of_segment(here, row)) is not None:
                 return found
-        name = PurePosixPath(row.file.replace("\\", "/")).name
+        name = PurePosixPath(as_path(row.file).replace("\\", "/")).name
         alike = self._by_file.get(name, [])
         one_file = len({clip.file for clip in alike}) == 1
         return _of_segment(alike, row) if one_file else None

@@ -17,7 +17,7 @@ from undertone.corpora.label_log.log import DIMENSIONS, EMOTION, NOT_SPEECH, SCA
 from undertone.corpora.label_log.reader import file_as_seen_from
 from undertone.corpora.ratings import SHARE
 from undertone.corpora.times import seconds
-from undertone.errors import UndertoneError, describe_some
+from undertone.errors import UndertoneError, as_path, describe_some
 from undertone.tasks.names import canonical_emotion, names_no_emotion
 
 OTHER_NAMES = {"audio": "file", "choice": "emotion", "sentiment": "emotion"}  # of Label Studio
@@ -93,7 +93,7 @@ def _row(record: Mapping[str, str], names: Sequence[str], path: Path) -> Row | N
     file = record["file"].strip()
     return Row(
         file,
-        path.parent / file,
+        path.parent / as_path(file),
         _seconds(record.get("start_s", "")),
         _seconds(record.get("end_s", "")),
         record.get("utterance", ""),

@@ -20,11 +20,12 @@ from urllib.parse import unquote, urlsplit
 
 from undertone.corpora import tables
 from undertone.corpora.corpus import Corpus
-from undertone.errors import UndertoneError, describe_some
+from undertone.errors import UndertoneError, as_text, describe_some
 from undertone.tasks.names import canonical_emotion, names_no_emotion
 
 OWN, NONE = "emotion", "none"  # the corpus's own column; no labels at all
 UPLOADED = re.compile(r"^[0-9a-f]{8}-")  # what Label Studio puts before a file's name
+KEPT = "surrogateescape"  # bytes of a path that are no UTF-8
 SERVED = "d"  # the part of an address in which Label Studio names a local file
 NAMES = ("utterance", "file", "emotion")
 
@@ -124,11 +125,11 @@ def _spellings(reference: str) -> Iterator[str]:
     address = urlsplit(text)
     if address.query:
         served = dict(p.partition("=")[::2] for p in address.query.split("&")).get(SERVED, "")
-        text = unquote(served)
+        text = as_text(unquote(served, errors=KEPT))
         yield text
         yield f"/{text}"
     elif address.scheme or "%" in text:
-        text = unquote(address.path)
+        text = as_text(unquote(address.path, errors=KEPT))
         yield text
     last = PurePosixPath(text).name
     yield last

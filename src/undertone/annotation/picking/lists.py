@@ -8,13 +8,14 @@ Out: the file, whole or absent; one that is there is never written over: somebod
 import csv
 import io
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 from undertone import atomic
-from undertone.errors import UndertoneError
+from undertone.errors import UndertoneError, as_path, as_text
 
 COLUMNS = ("utterance", "file", "start_s", "end_s", "speaker", "emotion", "why")
 LOCAL_FILES = "/data/local-files/?d="  # where Label Studio serves files of its document root
@@ -76,7 +77,7 @@ def as_csv(listed: Sequence[Listed]) -> str:
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
     for one in listed:
-        row = asdict(one) | {"emotion": "", "file": one.path}
+        row = asdict(one) | {"emotion": "", "file": as_text(one.path)}
         writer.writerow({name: "" if row[name] is None else row[name] for name in COLUMNS})
     return text.getvalue()
 
@@ -91,7 +92,7 @@ def as_tasks(listed: Sequence[Listed], *, served_at: str = LOCAL_FILES) -> str:
     tasks = [
         {
             "data": {
-                "audio": f"{served_at}{quote(one.file)}",
+                "audio": f"{served_at}{quote(os.fsencode(as_path(one.file)))}",
                 **{name: value for name, value in asdict(one).items() if name != "path"},
             }
         }

@@ -27,7 +27,7 @@ from undertone.corpora.label_log.log import (
     Log,
     load,
 )
-from undertone.errors import UndertoneError
+from undertone.errors import UndertoneError, as_text
 
 GIVEN = "corpus"  # the rater of labels that were there before
 CLIPS = "clips.json"
@@ -216,7 +216,7 @@ def mean_of(
 def _text(value: object) -> str:
     """A cell; empty where nothing is known."""
     missing = value is None or value == "" or (isinstance(value, float) and value != value)
-    return "" if missing else str(value)
+    return "" if missing else as_text(str(value))
 
 
 def _ratings(labels: Sequence[Label]) -> pd.DataFrame | None:
@@ -245,6 +245,7 @@ def _not_speech(labels: Iterable[Label]) -> set[str]:
 
 
 def file_as_seen_from(folder: Path, file: Path) -> str:
-    """A path as a log tells it: relative to its folder where it lies below, else whole."""
+    """A path as a log tells it: relative to its folder where it lies below, else whole; text."""
     file, folder = Path(os.path.abspath(file)), Path(os.path.abspath(folder))
-    return file.relative_to(folder).as_posix() if folder in file.parents else file.as_posix()
+    seen = file.relative_to(folder) if folder in file.parents else file
+    return as_text(seen.as_posix())
