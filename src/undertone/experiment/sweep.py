@@ -5,8 +5,9 @@ Out: in that folder what ``stored`` tells of. What is there is not computed agai
      randomness is named by its cell, so that their order changes no number.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from pathlib import Path
 from queue import Empty
 from typing import Any
 
@@ -22,8 +23,15 @@ from undertone.systems.fitted import Fitted
 from undertone.systems.plan import Cell
 from undertone.systems.problem import Material
 from undertone.training.identity import speech_of
-from undertone.training.normalise import Normaliser, fit_normaliser, normalise, unchanged
-from undertone.training.pretrain import pretrain
+from undertone.training.normalise import (
+    Normaliser,
+    Parts,
+    fit_normaliser,
+    frames_of,
+    normalise,
+    unchanged,
+)
+from undertone.training.pretrain import Start, pretrain
 from undertone.training.seeds import seed_of
 
 PRETRAINING, FITTING = "pre-training epochs", "fits"
@@ -45,13 +53,14 @@ def run(sweep: Sweep, *, workers: int, progress: Progress) -> None:
         return
     if sweep.pretrains:
         n_folds = len({cell.fold for cell in todo})
-        progress.add(PRETRAINING, n_folds * sweep.pretraining.max_epochs)
+        n_trainings = n_folds + (sweep.shared is not None)
+        progress.add(PRETRAINING, n_trainings * sweep.pretraining.max_epochs)
     if workers == 1:
         _run_here(sweep, todo, progress)
         return
     news = CONTEXT.Queue()
     with process_pool(workers, _begin, sweep, news) as executor:
-        _run_in(executor, todo, lambda: _pass_on(news, progress))
+        _run_in(executor, sweep, todo, lambda: _pass_on(news, progress))
     _pass_on(news, progress)
 
 
@@ -72,9 +81,13 @@ def _run_here(sweep: Sweep, todo: list[Cell], progress: Progress) -> None:
                 worker.fit(cell)
 
 
-def _run_in(executor: ProcessPoolExecutor, todo: list[Cell], listen: Callable[[], None]) -> None:
+def _run_in(
+    executor: ProcessPoolExecutor, sweep: Sweep, todo: list[Cell], listen: Callable[[], None]
+) -> None:
     """Pre-train the folds, then fit a fold's cells as soon as its encoder is there."""
     folds = sorted({cell.fold for cell in todo})
+    if sweep.shared is not None:
+        _await(executor.submit(_prepare_shared), listen)
     running: dict[Future[None], int | None] = {
         executor.submit(_prepare, fold): fold for fold in folds
     }
@@ -87,6 +100,13 @@ def _run_in(executor: ProcessPoolExecutor, todo: list[Cell], listen: Callable[[]
             if fold is not None:
                 cells = _long_ones_first(todo, fold)
                 running |= {executor.submit(_fit, cell): None for cell in cells}
+
+
+def _await(future: Future[None], listen: Callable[[], None]) -> None:
+    """The end of one job, while news are passed on."""
+    while wait([future], timeout=0.5).not_done:
+        listen()
+    future.result()
 
 
 def _long_ones_first(todo: list[Cell], fold: int) -> list[Cell]:
@@ -112,26 +132,63 @@ class _Worker:
 
     def prepare(self, fold: int) -> None:
         """Pre-train the fold's encoder, where a system starts from it."""
-        sweep, of_fold = self.sweep, self.sweep.plan.folds[fold]
+        sweep = self.sweep
         if not sweep.pretrains:
             return
-        n_told = 0
+        parts, voices = sweep.learned_from(fold)
+        sweep.read_pretraining(fold)  # which sets aside what is of something else
+        self._pretrain(
+            *(parts, voices, self._normaliser(fold)),
+            seed=seed_of(sweep.plan.seed, "pretrain", fold),
+            folder=sweep.encoder_folder(fold),
+            start=self.prepare_shared(),
+        )
+
+    def prepare_shared(self) -> Start | None:
+        """The pre-training that folds share, made where it is not there; None of no such one."""
+        sweep = self.sweep
+        if sweep.shared is None:
+            return None
+        if (done := sweep.read_start()) is not None:
+            return done
+        parts = sweep.shared.parts
+        normaliser = sweep.shared_normaliser(
+            lambda: fit_normaliser(frames_of(parts), stride=self._stride)
+        )
+        self._pretrain(
+            *(parts, sweep.shared.voices, normaliser),
+            seed=seed_of(sweep.plan.seed, "pretrain", "shared"),
+            folder=sweep.shared_folder,
+        )
+        return sweep.read_start()
+
+    def _pretrain(
+        self,
+        parts: Parts,
+        voices: Sequence[str | None],
+        normaliser: Normaliser,
+        *,
+        seed: int,
+        folder: Path,
+        start: Start | None = None,
+    ) -> None:
+        sweep, n_told = self.sweep, 0
 
         def tell(epoch: object) -> None:
             nonlocal n_told
             n_told += 1
             self.tell(PRETRAINING, 1)
 
-        sweep.read_pretraining(fold)  # which sets aside what is of something else
         pretrain(
-            normalise(of_fold.pool, self._normaliser(fold)),
+            normalise(parts, normaliser),
             shape=sweep.plan.shape,
             settings=sweep.pretraining,
-            seed=seed_of(sweep.plan.seed, "pretrain", fold),
-            speakers=of_fold.voices,
-            speech=speech_of(of_fold.pool),
-            folder=sweep.encoder_folder(fold),
+            seed=seed,
+            speakers=voices,
+            speech=speech_of(parts),
+            folder=folder,
             report=tell,
+            start=start,
         )
         self.tell(PRETRAINING, sweep.pretraining.max_epochs - n_told)  # stopped early
 
@@ -178,6 +235,10 @@ def _begin(sweep: Sweep, news: Any) -> None:
     global _worker
     torch.set_num_threads(1)
     _worker = _Worker(sweep, lambda what, n: news.put((what, n)))
+
+
+def _prepare_shared() -> None:
+    _worker.prepare_shared()
 
 
 def _prepare(fold: int) -> None:
