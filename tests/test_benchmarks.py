@@ -58,6 +58,17 @@ def test_gru(benchmark):
     assert result["ways"]["nn.GRU, random batches"]["ratio"] == 1
 
 
+def test_many_recordings_go_through_few_descriptors(benchmark):
+    """More shards than files may be open in the process, and than it may map."""
+    options = ("--recordings", "700", "--descriptors", "40", "--one-process")
+    (run,) = benchmark("many_recordings", *options)["runs"]
+    assert run["extract"]["shards"] == 44
+    assert run["extract"]["most_maps"] == 10
+    assert run["extract"]["audio_opened"] > 700
+    assert run["curve"]["shards"] == 44, "nothing was computed twice"
+    assert run["reopen"]["processor_s"] < run["extract"]["processor_s"]
+
+
 def test_training(benchmark, corpus, tmp_path, monkeypatch):
     script = importlib.import_module("training")
     monkeypatch.setattr(script, "ProcessPoolExecutor", _threads)  # a process takes seconds

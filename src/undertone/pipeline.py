@@ -178,6 +178,11 @@ def pretrain(
         resources: of the machine.
     """
     settings, resources, out = settings or PretrainSettings(), resources or Resources(), Path(out)
+    if settings.pretrain.shared_pool:
+        raise UndertoneError(
+            "pretrain.shared_pool is of curves, whose folds share what they learn of other "
+            "corpora; one encoder has one pool: leave the setting out"
+        )
     check_free(out, ENCODER)
     own = atomic.held(out) if together.leads() else contextlib.nullcontext()
     with device.using(resources.device), own:

@@ -129,8 +129,21 @@ def _said_of_likeness(found: Sequence[float]) -> str:
     )
 
 
+def _shared_note(sweep: Sweep) -> Iterator[str]:
+    """What encoders had learned before any fold was known, where they had."""
+    if sweep.shared is not None:
+        n_own = [len(of_fold.pool[0][1]) for of_fold in sweep.plan.folds.values()]
+        yield (
+            f"Encoders were pre-trained once on {sweep.shared.n_utterances} utterances of other "
+            "corpora, of nobody who speaks in the labelled one, and continued in each fold on its "
+            f"own unlabelled speech, {min(n_own)} to {max(n_own)} utterances: the losses are of "
+            "that speech (pretrain.shared_pool)."
+        )
+
+
 def crowd_notes(sweep: Sweep) -> Iterator[str]:
     """How much speech of other corpora joined the crowds, and what for."""
+    yield from _shared_note(sweep)
     seen = set()
     for row in sweep.rows if sweep.plan.cells else ():
         budget = max(cell.budget for cell in sweep.plan.cells)

@@ -87,6 +87,11 @@ class CurveSettings:
                 f"draw must be {' or '.join(HOWS)}, found {self.draw!r}: --draw {HOWS[0]}"
             )
         self._check_skew()
+        if self.pretrain.shared_pool and not self.unlabelled:
+            raise UndertoneError(
+                "pretrain.shared_pool pre-trains once on the speech of other corpora: give some "
+                "with --unlabelled NAME=PATH, or leave the setting out"
+            )
         if self.vault and (self.fold_files or self.proxy or self.disjoint != (SPEAKER,)):
             raise UndertoneError(
                 "a vault freezes the test speakers, with all that they say and as people labelled "

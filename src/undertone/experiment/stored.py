@@ -11,7 +11,7 @@ damaged or of something else is set aside, and what it held is computed again.
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,13 +22,20 @@ import numpy as np
 from undertone import atomic, mirror, seals
 from undertone.errors import UndertoneError, describe_some, tell
 from undertone.evaluation.report.paper import series
+from undertone.experiment.shared import Outside, outside, own, own_voices
 from undertone.seals import UnsoundError
 from undertone.systems.adapted import ByVoice
 from undertone.systems.plan import Cell, Plan
 from undertone.systems.table import System, systems_of
 from undertone.training.identity import computed_by, identity_of, speech_of
-from undertone.training.normalise import Normaliser
-from undertone.training.pretrain import PretrainConfig, Pretraining, read_pretraining
+from undertone.training.normalise import Normaliser, Parts
+from undertone.training.pretrain import (
+    PretrainConfig,
+    Pretraining,
+    Start,
+    read_pretraining,
+    read_start,
+)
 from undertone.training.seeds import seed_of
 
 
@@ -190,19 +197,54 @@ class Sweep:
             by_draw.setdefault(cell.draw, []).append(self.fit(system, cell).values)
         return [np.concatenate(by_draw[draw]) for draw in sorted(by_draw)]
 
+    @cached_property
+    def shared(self) -> Outside | None:
+        """The speech outside the labelled corpus, where folds share what is learned of it."""
+        asked = self.pretraining.shared_pool and self.pretrains
+        return outside(self.plan.folds) if asked else None
+
+    @property
+    def shared_folder(self) -> Path:
+        """Where the pre-training lies that folds share."""
+        return self.folder / "encoders" / "shared"
+
+    @cached_property
+    def shared_identity(self) -> dict[str, Any]:
+        """What the pre-training that folds share depends on."""
+        assert self.shared is not None
+        return identity_of(
+            *(speech_of(self.shared.parts), self.shared.voices),
+            shape=self.plan.shape,
+            settings=self.pretraining,
+            seed=seed_of(self.plan.seed, "pretrain", "shared"),
+        )
+
+    def learned_from(self, fold: int) -> tuple[Parts, Sequence[str | None]]:
+        """The speech of a fold's pre-training and whose it is: all of its pool, or its own part."""
+        of_fold = self.plan.folds[fold]
+        if self.shared is None:
+            return of_fold.pool, of_fold.voices
+        return own(of_fold), own_voices(of_fold)
+
+    def read_start(self) -> Start | None:
+        """The finished pre-training that folds share; None where there is none."""
+        name = seals.digest_of(self.shared_identity)
+        return read_start(self.shared_folder, self.shared_identity, name)
+
     def encoder_folder(self, fold: int) -> Path:
         """Where a fold's pre-training lies."""
         return self.folder / "encoders" / f"fold{fold:02d}"
 
     def pretraining_identity(self, fold: int) -> dict[str, Any]:
         """What a fold's pre-training depends on."""
-        of_fold = self.plan.folds[fold]
+        parts, voices = self.learned_from(fold)
         return identity_of(
-            self._speech[fold],
-            of_fold.voices,
+            self._speech[fold] if self.shared is None else speech_of(parts),
+            voices,
             shape=self.plan.shape,
             settings=self.pretraining,
             seed=seed_of(self.plan.seed, "pretrain", fold),
+            continues="" if self.shared is None else seals.digest_of(self.shared_identity),
         )
 
     def read_pretraining(self, fold: int) -> Pretraining | None:
@@ -216,8 +258,19 @@ class Sweep:
 
     def normaliser(self, fold: int, fit: Callable[[], Normaliser]) -> Normaliser:
         """Statistics of a fold's pool, kept beside its encoder: a large pool is read once."""
-        path, stride = self.encoder_folder(fold) / "normaliser.npz", self.plan.shape.stride
-        identity = {"fold": fold, "speech": self._speech[fold], "stride": stride}
+        what = {"fold": fold, "speech": self._speech[fold]}
+        return self._normaliser(self.encoder_folder(fold), what, fit)
+
+    def shared_normaliser(self, fit: Callable[[], Normaliser]) -> Normaliser:
+        """Statistics of the speech that folds share."""
+        what = {"fold": "shared", "speech": self.shared_identity["speech"]}
+        return self._normaliser(self.shared_folder, what, fit)
+
+    def _normaliser(
+        self, folder: Path, what: Mapping[str, Any], fit: Callable[[], Normaliser]
+    ) -> Normaliser:
+        path, stride = folder / "normaliser.npz", self.plan.shape.stride
+        identity = {**what, "stride": stride}
         try:
             if (found := seals.read_record(path, identity)) is not None:
                 return Normaliser(found["mean"], found["sd"], stride)

@@ -8,6 +8,7 @@ Out: in that folder what ``stored`` tells of. What is there is not computed agai
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -25,11 +26,19 @@ from undertone.systems.fitted import Fitted
 from undertone.systems.plan import Cell
 from undertone.systems.problem import Material
 from undertone.training.identity import computed_by, speech_of
-from undertone.training.normalise import Normaliser, fit_normaliser, normalise, unchanged
-from undertone.training.pretrain import pretrain
+from undertone.training.normalise import (
+    Normaliser,
+    Parts,
+    fit_normaliser,
+    frames_of,
+    normalise,
+    unchanged,
+)
+from undertone.training.pretrain import Start, pretrain
 from undertone.training.seeds import seed_of
 
 PRETRAINING, FITTING = "pre-training epochs", "fits"
+SHARED = -1  # in the place of a fold: the pre-training that all folds continue
 Tell = Callable[[str, int], None]
 OnFit = Callable[[Cell, Sequence[str]], None]
 
@@ -56,13 +65,15 @@ def run(
         return
     if sweep.pretrains:
         n_folds = len({job.cell.fold for job in todo if job.sees_pool})
-        progress.add(PRETRAINING, n_folds * sweep.pretraining.max_epochs)
+        n_trainings = n_folds + (n_folds > 0 and sweep.shared is not None)
+        progress.add(PRETRAINING, n_trainings * sweep.pretraining.max_epochs)
     if workers == 1 and not jobs.cores_elsewhere():
         _run_here(sweep, todo, progress, fitted)
         return
     at_once = 2 * max(workers, jobs.cores_elsewhere())
     with jobs.shared_out(workers, _begin, sweep, computed_by(), folder=sweep.folder) as pool:
-        _run_in(pool, todo, at_once, listen=lambda: _pass_on(pool, progress), fitted=fitted)
+        items = _with_folds(todo, shared=sweep.shared is not None)
+        _run_in(pool, items, at_once, listen=lambda: _pass_on(pool, progress), fitted=fitted)
 
 
 def refit(sweep: Sweep, system: str, cell: Cell) -> tuple[Fitted, Material]:
@@ -102,7 +113,7 @@ def _run_here(sweep: Sweep, todo: list[Job], progress: Progress, fitted: OnFit) 
 
 def _run_in(
     pool: Pool,
-    todo: list[Job],
+    todo: "list[Job | int]",
     at_once: int,
     *,
     listen: Callable[[], None],
@@ -113,9 +124,10 @@ def _run_in(
     Folds are pre-trained behind the jobs that see no pool of the first stage; few jobs are given
     away ahead, so that what comes first in the order is next.
     """
-    waiting, prepared, running = _with_folds(todo), set[int](), dict[Future[None], Job | int]()
+    waiting, prepared, running = list(todo), set[int](), dict[Future[None], Job | int]()
+    shared = {SHARED} & {item for item in waiting if isinstance(item, int)}
     while waiting or running:
-        ready = (i for i, item in enumerate(waiting) if _is_ready(item, prepared))
+        ready = (i for i, item in enumerate(waiting) if _is_ready(item, prepared, shared))
         next_ones = list(islice(ready, max(0, at_once - len(running))))
         for item in [waiting[i] for i in next_ones]:
             do = _prepare if isinstance(item, int) else _fit
@@ -133,15 +145,19 @@ def _run_in(
                 fitted(item.cell, item.systems)
 
 
-def _with_folds(todo: list[Job]) -> list[Job | int]:
+def _with_folds(todo: list[Job], *, shared: bool) -> list[Job | int]:
     """The jobs, and in front of the first that sees a pool the folds of all that do."""
     folds = list(dict.fromkeys(job.cell.fold for job in todo if job.sees_pool))
+    folds = [SHARED, *folds] if shared and folds else folds
     first = next((i for i, job in enumerate(todo) if job.sees_pool), len(todo))
     return [*todo[:first], *folds, *todo[first:]]
 
 
-def _is_ready(item: Job | int, prepared: set[int]) -> bool:
-    return isinstance(item, int) or not item.sees_pool or item.cell.fold in prepared
+def _is_ready(item: Job | int, prepared: set[int], waited_for: set[int]) -> bool:
+    """A fold waits for what all folds share, a job that sees a pool for its fold."""
+    if isinstance(item, int):
+        return item == SHARED or SHARED not in waited_for - prepared
+    return not item.sees_pool or item.cell.fold in prepared
 
 
 def _pass_on(pool: Pool, progress: Progress) -> None:
@@ -158,26 +174,63 @@ class _Worker:
 
     def prepare(self, fold: int) -> None:
         """Pre-train the fold's encoder, where a system starts from it."""
-        sweep, of_fold = self.sweep, self.sweep.plan.folds[fold]
+        sweep = self.sweep
         if not sweep.pretrains:
             return
-        n_told = 0
+        parts, voices = sweep.learned_from(fold)
+        sweep.read_pretraining(fold)  # which sets aside what is of something else
+        self._pretrain(
+            *(parts, voices, self._normaliser(fold)),
+            seed=seed_of(sweep.plan.seed, "pretrain", fold),
+            folder=sweep.encoder_folder(fold),
+            start=self.prepare_shared(),
+        )
+
+    def prepare_shared(self) -> Start | None:
+        """The pre-training that folds share, made where it is not there; None of no such one."""
+        sweep = self.sweep
+        if sweep.shared is None:
+            return None
+        if (done := sweep.read_start()) is not None:
+            return done
+        parts = sweep.shared.parts
+        normaliser = sweep.shared_normaliser(
+            lambda: fit_normaliser(frames_of(parts), stride=self._stride)
+        )
+        self._pretrain(
+            *(parts, sweep.shared.voices, normaliser),
+            seed=seed_of(sweep.plan.seed, "pretrain", "shared"),
+            folder=sweep.shared_folder,
+        )
+        return sweep.read_start()
+
+    def _pretrain(
+        self,
+        parts: Parts,
+        voices: Sequence[str | None],
+        normaliser: Normaliser,
+        *,
+        seed: int,
+        folder: Path,
+        start: Start | None = None,
+    ) -> None:
+        sweep, n_told = self.sweep, 0
 
         def tell(epoch: object) -> None:
             nonlocal n_told
             n_told += 1
             self.tell(PRETRAINING, 1)
 
-        sweep.read_pretraining(fold)  # which sets aside what is of something else
         pretrain(
-            normalise(of_fold.pool, self._normaliser(fold)),
+            normalise(parts, normaliser),
             shape=sweep.plan.shape,
             settings=sweep.pretraining,
-            seed=seed_of(sweep.plan.seed, "pretrain", fold),
-            speakers=of_fold.voices,
-            speech=speech_of(of_fold.pool),
-            folder=sweep.encoder_folder(fold),
+            seed=seed,
+            speakers=voices,
+            speech=speech_of(parts),
+            folder=folder,
             report=tell,
+            start=start,
         )
         self.tell(PRETRAINING, sweep.pretraining.max_epochs - n_told)  # stopped early
 
@@ -242,7 +295,10 @@ def _begin(sweep: Sweep, asked: dict[str, str]) -> None:
 
 
 def _prepare(fold: int) -> None:
-    _worker.prepare(fold)
+    if fold == SHARED:
+        _worker.prepare_shared()
+    else:
+        _worker.prepare(fold)
 
 
 def _fit(job: Job) -> None:

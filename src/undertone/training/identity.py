@@ -41,6 +41,7 @@ def identity_of(
     shape: Any,
     settings: Any,
     seed: int,
+    continues: str = "",
 ) -> dict[str, Any]:
     """All that a pre-training depends on.
 
@@ -50,6 +51,7 @@ def identity_of(
         shape: of the encoder, a dataclass.
         settings: of the training, a dataclass.
         seed: names all randomness.
+        continues: names another pre-training that this one goes on from.
     """
     return {
         "speech": speech,
@@ -57,5 +59,6 @@ def identity_of(
         "shape": asdict(shape),
         "settings": asdict(settings),
         "seed": seed,
+        **({"continues": continues} if continues else {}),
         **computed_by(),
     }

@@ -10,7 +10,7 @@ Steps of much speech are ``LazySteps``: made of the mapped frames each time that
 read, so that memory does not grow with the pool.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
@@ -104,6 +104,13 @@ def normalise(parts: Parts, normaliser: Normaliser) -> list[np.ndarray]:
     if fill_memory(parts, normaliser):
         return [lazily(of_one, normaliser) for of_one in frames]
     return [normaliser.apply(np.asarray(of_one())) for of_one in frames]
+
+
+def frames_of(parts: Parts) -> Iterator[np.ndarray]:
+    """The frames of utterances, one at a time."""
+    for table, names in parts:
+        for name in names:
+            yield np.asarray(table.frames(name))
 
 
 def fit_normaliser(utterances: Iterable[np.ndarray], *, stride: int = 1) -> Normaliser:

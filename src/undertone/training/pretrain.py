@@ -53,6 +53,7 @@ class PretrainConfig:
     max_epochs: int = 60  # passes over the pool
     patience: int = 6  # epochs without a better held-out loss
     held_out_share: float = 0.1  # of the pool's utterances
+    shared_pool: bool = False  # of a curve: once on the speech outside the corpus, then a fold
 
     def __post_init__(self) -> None:
         check_ranges(
@@ -79,6 +80,14 @@ class PretrainConfig:
     def objectives(self) -> dict[str, Objective]:
         """The rows of ``OBJECTIVES`` whose losses are added."""
         return {name: OBJECTIVES[name] for name in self.objective.split("+")}
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a pre-training goes on from: another one's best weights, and what names it."""
+
+    tensors: Mapping[str, torch.Tensor]
+    name: str
 
 
 @dataclass(frozen=True)
@@ -186,6 +195,7 @@ def pretrain(
     folder: Path | None = None,
     report: Callable[[Epoch], None] = lambda epoch: None,
     team: Team = ALONE,
+    start: Start | None = None,
 ) -> Pretraining:
     """Pre-train an encoder.
 
@@ -200,6 +210,7 @@ def pretrain(
         report: called after each epoch.
         team: the processes that train it together, each of which calls this with the same arguments
             but for ``folder`` and ``report``, which are the leader's.
+        start: another pre-training, of this shape and these objectives, that this one continues.
 
     Raises:
         UndertoneError: fewer than two utterances, no two of one speaker where an objective asks for
@@ -215,11 +226,20 @@ def pretrain(
         )
     fixed = cropping.cut(held_out, settings.crop_steps, generator(seed, "held-out crops"))
     state = _start(train, shape, settings, seed)
+    if start is not None:
+        state.model.load_state_dict(start.tensors)
+        state.best = copy.deepcopy(state.model.state_dict())
     state.model.team = team
     identity, stored = {}, None
     if folder is not None:
         speech = speech or digest_of_arrays(utterances)
-        identity = identity_of(speech, speakers, shape=shape, settings=settings, seed=seed)
+        identity = identity_of(
+            *(speech, speakers),
+            shape=shape,
+            settings=settings,
+            seed=seed,
+            continues="" if start is None else start.name,
+        )
         stored = _stored(folder, identity)
     _restore(state, team.hand_out(stored))
     while len(state.history) < settings.max_epochs:
@@ -267,6 +287,13 @@ def read_pretraining(
     encoder.load_state_dict(checkpoint.section(stored.tensors, "best.encoder."))
     history = tuple(Epoch(**epoch) for epoch in stored.notes["history"])
     return Pretraining(encoder.eval(), history, _measured_in(stored.notes))
+
+
+def read_start(folder: Path, identity: Mapping[str, Any], name: str) -> Start | None:
+    """What ``pretrain`` left in a folder, to be gone on from; None where it has not ended there."""
+    if (stored := checkpoint.read_own(folder, identity)) is None or not stored.notes["measured"]:
+        return None
+    return Start(checkpoint.section(stored.tensors, "best."), name)
 
 
 def _check_speakers(objective: str, parts: Mapping[str, Sequence[str | None]]) -> None:
