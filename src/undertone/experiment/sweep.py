@@ -130,8 +130,9 @@ def _run_in(
         ready = (i for i, item in enumerate(waiting) if _is_ready(item, prepared, shared))
         next_ones = list(islice(ready, max(0, at_once - len(running))))
         for item in [waiting[i] for i in next_ones]:
-            do = _prepare if isinstance(item, int) else _fit
-            running[pool.submit(do, item)] = item
+            is_fold = isinstance(item, int)
+            future = pool.submit(_prepare, item) if is_fold else pool.submit(_fit, item)
+            running[future] = item
         for i in reversed(next_ones):
             del waiting[i]
         done, _ = wait(running, timeout=0.5, return_when=FIRST_COMPLETED)
