@@ -16,7 +16,7 @@ def home(tmp_path_factory):
     """A folder with labels and a model, as the pages take for granted."""
     folder = tmp_path_factory.mktemp("home")
     corpus = tones.write(folder)
-    settings = undertone.FinetuneSettings(system="functionals_logistic", folds=0)
+    settings = undertone.FinetuneSettings(system="descriptors", folds=0, of_systems=tones.QUICK)
     resources = undertone.Resources(folder / "cache", workers=1, progress=False)
     undertone.finetune(str(corpus), folder / "models/mine", settings=settings, resources=resources)
     return folder

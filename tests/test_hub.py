@@ -26,7 +26,7 @@ def model(tmp_path_factory):
     """A recogniser that was measured."""
     folder = tmp_path_factory.mktemp("tones")
     corpus = tones.write(folder)
-    settings = undertone.FinetuneSettings(system="functionals_logistic", folds=2)
+    settings = undertone.FinetuneSettings(system="descriptors", folds=2, of_systems=tones.QUICK)
     resources = undertone.Resources(folder / "cache", workers=1, progress=False)
     undertone.finetune(str(corpus), folder / "model", settings=settings, resources=resources)
     return load(folder / "model")

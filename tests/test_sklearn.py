@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+import sklearn
 import tones
 from sklearn import config_context
 from sklearn.base import clone
@@ -12,6 +13,7 @@ from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.fixes import parse_version
 from upstream_fakes import write_encoder
 
 from undertone.errors import UndertoneError
@@ -33,11 +35,19 @@ EXPECTED = {
     "scikit-learn's own semi-supervised estimators, which the check excepts by their names",
 }
 RATE = tones.RATE
+QUICK = tones.QUICK
 
 
-@parametrize_with_checks(
-    [SelfTrainedDiscriminant()], expected_failed_checks=lambda estimator: EXPECTED
+CHECKED = (
+    parametrize_with_checks(
+        [SelfTrainedDiscriminant()], expected_failed_checks=lambda estimator: EXPECTED
+    )
+    if parse_version(sklearn.__version__) >= parse_version("1.6")
+    else pytest.mark.skip(reason="before 1.6 a check that is to fail cannot be named")
 )
+
+
+@CHECKED
 def test_the_discriminant_passes_scikit_learns_checks(estimator, check):
     check(estimator)
 
@@ -45,7 +55,7 @@ def test_the_discriminant_passes_scikit_learns_checks(estimator, check):
 @pytest.fixture(scope="module")
 def clips():
     """Waveforms, emotions, speakers."""
-    _, speakers, emotions, waveforms = zip(*tones.rows(), strict=True)
+    _, speakers, emotions, waveforms = zip(*tones.rows(n_each=2), strict=True)
     return list(waveforms), np.array(emotions), np.array(speakers)
 
 
@@ -57,15 +67,14 @@ def frames(clips):
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tones")
-    tones.write(folder)
-    return [str(folder / f"{name}.wav") for name, *_ in tones.rows()]
+    tones.write(folder, n_each=2)
+    return [str(folder / f"{name}.wav") for name, *_ in tones.rows(n_each=2)]
 
 
 def test_files_waveforms_and_frames_are_heard_alike(clips, frames, files, tmp_path):
     waveforms, y, groups = clips
-    quiet = {"discriminant": {"nuisance_weight": 0.0}}  # files alone have copies
     heard = [
-        EmotionClassifier(settings=quiet, **how).fit(X, y, groups).predict_proba(X)
+        EmotionClassifier(settings=QUICK, **how).fit(X, y, groups).predict_proba(X)
         for X, how in (
             (waveforms, {"sample_rate": RATE}),
             (frames, {"features": "log_mel"}),
@@ -80,7 +89,7 @@ def test_files_waveforms_and_frames_are_heard_alike(clips, frames, files, tmp_pa
 def test_a_cross_validation_by_speaker_and_a_search(frames, clips):
     _, y, groups = clips
     folds = GroupKFold(2)
-    own = EmotionClassifier(features="log_mel", settings={"discriminant": {"calibrate": False}})
+    own = EmotionClassifier(features="log_mel", settings=QUICK)
     assert cross_val_score(own, frames, y, groups=groups, cv=folds).min() > 0.9
     pipeline = make_pipeline(
         Descriptors(features="log_mel"), StandardScaler(), LogisticRegression()
@@ -99,7 +108,7 @@ def test_a_cross_validation_by_speaker_and_a_search(frames, clips):
 
 def test_params_clone_and_pickle(frames, clips):
     _, y, groups = clips
-    given = {"features": "log_mel", "system": "functionals_logistic", "random_state": 3}
+    given = {"features": "log_mel", "settings": QUICK, "random_state": 3}
     estimator = EmotionClassifier(**given)
     assert given.items() <= estimator.get_params().items()
     copied = clone(estimator.fit(frames, y, groups))
@@ -113,21 +122,21 @@ def test_params_clone_and_pickle(frames, clips):
 def test_the_classes_are_those_of_y_in_its_own_type(frames, clips):
     _, y, groups = clips
     numbers = np.where(y == "anger", 10, 9)
-    fitted = EmotionClassifier(features="log_mel", system="functionals_logistic")
+    fitted = EmotionClassifier(features="log_mel", system="descriptors", settings=QUICK)
     fitted.fit(frames, numbers, groups)
     assert fitted.classes_.tolist() == [9, 10]
     assert fitted.recogniser_.task.outputs == ("10", "9")
     assert fitted.predict(frames).tolist() == numbers.tolist()
 
 
-@pytest.mark.parametrize("missing", [None, -1, float("nan")])
-def test_rows_without_a_label_are_the_crowd_and_no_class(frames, clips, missing):
+def test_rows_without_a_label_are_the_crowd_and_no_class(frames, clips):
     _, y, groups = clips
-    some = [label if i % 2 else missing for i, label in enumerate(y)]
-    fitted = EmotionClassifier(features="log_mel").fit(frames, some, groups)
+    missing = [None, -1, float("nan")]
+    some = [label if i % 2 else missing[i % 3] for i, label in enumerate(y)]
+    fitted = EmotionClassifier(features="log_mel", settings=QUICK).fit(frames, some, groups)
     assert fitted.classes_.tolist() == ["anger", "sadness"]
     notes = fitted.recogniser_.notes
-    assert (notes["labels"], notes["crowd"]["own"]) == (16, 32)
+    assert (notes["labels"], notes["crowd"]["own"]) == (8, 16)
     assert (fitted.predict(frames) == y).mean() > 0.9
     vectors = Descriptors(features="log_mel").fit_transform(frames)
     plain = SelfTrainedDiscriminant(self_training="on").fit(vectors, some, groups)
@@ -157,13 +166,16 @@ def test_an_encoder_is_heard_by_files_and_its_means_by_waveforms(clips, files, t
     of_files = UpstreamMeans(str(encoder), cache=tmp_path / "cache").transform(files[:6])
     assert vectors.shape == (6, len(means.get_feature_names_out()))
     np.testing.assert_allclose(vectors, of_files, atol=0.05)
-    fitted = EmotionClassifier(features=f"upstream:{encoder}@all", cache=tmp_path / "cache")
+    fitted = EmotionClassifier(
+        features=f"upstream:{encoder}@all", settings=QUICK, cache=tmp_path / "cache"
+    )
     fitted.fit(files[:16], y[:16], groups[:16])
     assert fitted.recogniser_.system == "layers"
-    assert fitted.predict(files[:3]).shape == (3,)
-    again = EmotionClassifier(features=f"upstream:{encoder}@all", sample_rate=RATE)
-    with pytest.raises(UndertoneError, match="make_pipeline"):
-        again.fit(waveforms, y)
+    again = clone(fitted).set_params(sample_rate=RATE).fit(waveforms[:16], y[:16], groups[:16])
+    heard = fitted.predict_proba(files[:3]), again.predict_proba(waveforms[:3])
+    np.testing.assert_allclose(*heard, atol=0.1)
+    with pytest.raises(UndertoneError, match="waveforms with sample_rate"):
+        clone(fitted).fit([np.ones((5, 3))] * 16, y[:16])
 
 
 def test_groups_reach_an_estimator_inside_by_scikit_learns_routing(frames, clips):
@@ -176,13 +188,13 @@ def test_groups_reach_an_estimator_inside_by_scikit_learns_routing(frames, clips
 
 
 def test_without_groups_every_row_is_a_speaker_of_its_own(frames, clips):
-    fitted = EmotionClassifier(features="log_mel").fit(frames, clips[1])
+    fitted = EmotionClassifier(features="log_mel", settings=QUICK).fit(frames, clips[1])
     assert (fitted.predict(frames) == clips[1]).mean() > 0.9
 
 
 def test_what_was_fitted_is_a_model_folder(frames, clips, tmp_path):
     _, y, groups = clips
-    fitted = EmotionClassifier(features="log_mel").fit(frames, y, groups)
+    fitted = EmotionClassifier(features="log_mel", settings=QUICK).fit(frames, y, groups)
     fitted.recogniser_.save(tmp_path, "card")
     np.testing.assert_allclose(
         load(tmp_path).predict(frames[0]), fitted.predict_proba(frames[:1])[0], atol=1e-6
@@ -192,7 +204,7 @@ def test_what_was_fitted_is_a_model_folder(frames, clips, tmp_path):
 def test_frames_of_any_width_are_frames_of_ones_own(clips, rng):
     _, y, groups = clips
     mine = [rng.normal(3 + (label == "anger"), 0.2, (7 + i % 3, 5)) for i, label in enumerate(y)]
-    fitted = EmotionClassifier().fit(mine, y, groups)
+    fitted = EmotionClassifier(settings=QUICK).fit(mine, y, groups)
     assert (fitted.predict(mine) == y).mean() > 0.9
     with pytest.raises(UndertoneError, match=r"X\[0\] has the shape \(7, 4\)"):
         fitted.predict([mine[0][:, :4]])
@@ -205,7 +217,7 @@ def test_a_regressor_of_one_and_of_three(frames, clips, rng):
     assert one.score(frames, arousal) > 0.8
     assert one.predict(frames[:2]).shape == (2,)
     both = np.column_stack([-arousal, arousal])
-    both[:8] = np.nan
+    both[:4] = np.nan
     two = EmotionRegressor(features="log_mel", outputs=("valence", "arousal"), scale=(-7, 7))
     predicted = two.fit(frames, both, groups).predict(frames)
     assert np.corrcoef(predicted[:, 0], -arousal)[0, 1] > 0.9

@@ -26,7 +26,14 @@ from undertone.recogniser.build import Build
 from undertone.recogniser.folder import Recogniser
 from undertone.recogniser.settings import FinetuneSettings
 from undertone.sklearn.labels import check_lengths, classes_of, groups_of, is_labelled
-from undertone.sklearn.recordings import are_files, corpus_of, features_of, rows_of, table_of
+from undertone.sklearn.recordings import (
+    are_files,
+    as_files,
+    corpus_of,
+    features_of,
+    rows_of,
+    table_of,
+)
 from undertone.systems.plan import Data
 from undertone.tasks import Classes, Dimensions, Task
 from undertone.tasks.dimensions import DIMENSIONS
@@ -79,15 +86,17 @@ class _Hearing(BaseEstimator):
 
     def _data(self, items: list[Any], corpus: Corpus, task: Task) -> Data:
         features = features_of(items, self.features, self.sample_rate)
-        frames = table_of(items, features, self.sample_rate, self._resources)
-        layers = None
-        if features.is_upstream:
-            if not are_files(items):
+        if features.is_upstream and not are_files(items):
+            if self.sample_rate is None:
                 raise UndertoneError(
-                    f"{features} of all layers is fitted on recordings: give X as a list of files, "
-                    "or take vectors, as make_pipeline(UpstreamMeans(MODEL), LogisticRegression())"
+                    f"an estimator on {features} hears recordings: give X as files, or as "
+                    "waveforms with sample_rate"
                 )
-            layers = open_layers(corpus, features, self._resources)
+            with as_files(items, self.sample_rate) as paths:
+                table = corpus.table.assign(file=[str(path) for path in paths])
+                return self._data(paths, corpus.with_table(table), task)
+        frames = table_of(items, features, self.sample_rate, self._resources)
+        layers = open_layers(corpus, features, self._resources) if features.is_upstream else None
         labelled = usable(corpus, task)
         known = set(labelled.table["utterance"])
         others = corpus.table[~corpus.table["utterance"].isin(known)]

@@ -8,9 +8,10 @@ A recording that cannot be used is refused by its place in the list: an estimato
 leave out.
 """
 
+import contextlib
 import hashlib
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -138,13 +139,19 @@ def _all_there(table: FrameTable, items: Sequence[Any]) -> FrameTable:
 def _through_the_store(
     items: Sequence[Any], features: FeatureName, sample_rate: int, resources: Resources
 ) -> FrameTable:
-    """An encoder's layers lie in the store: waveforms go there as files that are gone again."""
+    with as_files(items, sample_rate) as paths:
+        return _all_there(extract(corpus_of(paths), features, resources), paths)
+
+
+@contextlib.contextmanager
+def as_files(items: Sequence[Any], sample_rate: int) -> Iterator[list[Path]]:
+    """Waveforms as files, which are gone again; an encoder's layers stay in the store."""
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder) / f"{i}.wav" for i in range(len(items))]
         for i, (item, path) in enumerate(zip(items, paths, strict=True)):
             waveform = audio.from_array(np.asarray(item), sample_rate, name=f"X[{i}]")
             wavfile.write(path, audio.SAMPLE_RATE, waveform)
-        return _all_there(extract(corpus_of(paths), features, resources), paths)
+        yield paths
 
 
 def _frames_of_ones_own(width: int) -> str:
