@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo stress test check clean
+.PHONY: demo stress test test-gpu check clean
 
 demo: $(VENV)/.installed
 	$(BIN)/undertone demo
@@ -14,6 +14,10 @@ stress: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# On a GPU that computes with CUDA; ends in two minutes, and skips with a reason where there is none.
+test-gpu: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -m gpu -rs -s tests/test_gpu.py
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .

@@ -5,16 +5,23 @@ Out: processor seconds, frames a processor second, and the share of what matrix 
 
 One epoch is every crop once: padding, masks, forward, backward, clipping and Adam. The held-out
 loss, the checkpoint and the k-means of the clusters, which runs once a pre-training, are left out.
-All ways and the bare products take turns in one run and have one thread.
+All ways and the bare products take turns in one run and have one thread. Networks are fresh, but
+for two that were trained for some epochs, with denormal numbers kept and flushed: what decays to
+nothing costs only then.
+
+A second table is of several processes that train one network, by wall clock: it says something only
+where there are as many idle cores, and notes the load.
 
     OMP_NUM_THREADS=1 python benchmarks/pretraining.py [--batches 32 64] [--repeats 3]
+    OMP_NUM_THREADS=1 python benchmarks/pretraining.py --processes 2 --batches
 """
 
 import argparse
 import contextlib
 import datetime
 import os
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from unittest import mock
@@ -24,14 +31,17 @@ import torch
 from threadpoolctl import threadpool_limits
 from torch import nn
 from turns import Row, Table, Way, cost, save, take_turns
+from turns import rows as rows_of
 
 from undertone.models.encoder import EncoderConfig
 from undertone.models.gru import available
-from undertone.training import cropping
+from undertone.training import cropping, together
 from undertone.training import pretrain as training
+from undertone.training.denormals import flushed
 from undertone.training.losses import OBJECTIVES
 from undertone.training.pretrain import PretrainConfig
 from undertone.training.seeds import generator
+from undertone.training.team import Team
 
 N_FEATURES = 74
 PUBLISHED = PretrainConfig(objective="reconstruction", mask_share=0.1, mask_spans=1)
@@ -45,14 +55,19 @@ class Loop:
     objective: str = "reconstruction"
     kernel: str = ""  # off or float32; ours by default
     plain: bool = False  # plain PyTorch
+    trained: bool = False  # for some epochs before
+    keeps_denormals: bool = False
 
 
 PLAIN, DEFAULT = "plain: nn.GRU, random batches", "ours, default kernel"
+TRAINED = "ours, trained in, denormals kept"
 LOOPS = {
     PLAIN: Loop(kernel="off", plain=True),
     "ours, UNDERTONE_KERNEL=off": Loop(kernel="off"),
     "ours, UNDERTONE_KERNEL=float32": Loop(kernel="float32"),
     DEFAULT: Loop(),
+    TRAINED: Loop(trained=True, keeps_denormals=True),
+    "ours, trained in, denormals flushed": Loop(trained=True),
     "ours, functionals": Loop("functionals"),
     "ours, clusters": Loop("clusters"),
     "ours, contrast": Loop("contrast"),
@@ -79,9 +94,11 @@ def main(arguments: list[str] | None = None) -> None:
     options = _options(arguments)
     torch.set_num_threads(1)
     load = os.getloadavg()[0]
-    crops = _crops(options.frames)
+    crops = crops_of(options.frames)
     with threadpool_limits(1):
         tables = [_compare(crops, batch, options) for batch in options.batches]
+    if options.processes > 1:
+        tables.append(_together(options))
     settings = {"units": options.units, "utterance frames": options.frames}
     save(options.out, tables, settings=settings, load_before=round(load, 1))
 
@@ -89,7 +106,9 @@ def main(arguments: list[str] | None = None) -> None:
 def _options(arguments: list[str] | None) -> argparse.Namespace:
     today = datetime.date.today().isoformat()
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--batches", type=int, nargs="+", default=[32, 64], help="their sizes")
+    parser.add_argument("--batches", type=int, nargs="*", default=[32, 64], help="their sizes")
+    parser.add_argument("--processes", type=int, default=0, help="that train one network")
+    parser.add_argument("--trained", type=int, default=20, help="epochs before, of two ways")
     parser.add_argument("--frames", type=int, default=60_000, help="of the pool, at least")
     parser.add_argument("--units", type=int, default=256, help="of a GRU layer")
     parser.add_argument("--sizes", type=int, nargs="+", default=[1024, 1536, 2048], help="of mm")
@@ -99,7 +118,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _crops(n_frames: int) -> list[cropping.Crop]:
+def crops_of(n_frames: int) -> list[cropping.Crop]:
     """One epoch's crops of utterances spread like those of acted corpora, at stride 1."""
     rng = np.random.default_rng(0)
     utterances: list[np.ndarray] = []
@@ -108,6 +127,55 @@ def _crops(n_frames: int) -> list[cropping.Crop]:
         utterances.append(rng.standard_normal((length, N_FEATURES), dtype=np.float32))
     whole = [cropping.Crop(steps, speaker=0) for steps in utterances]
     return cropping.cut(whole, PUBLISHED.crop_steps, rng)
+
+
+def _together(options: argparse.Namespace) -> Table:
+    """Epochs of one process and of several, in turns, by wall clock."""
+    costs: dict[str, list[tuple[float, float]]] = {}
+    for _ in range(options.repeats):
+        for size in (1, options.processes):
+            name = f"{size} process{'es' if size > 1 else ''}"
+            costs.setdefault(name, []).extend(_epochs(options.frames, options.units, size))
+    table = Table(
+        title=f"An epoch of pre-training by {options.processes} processes, wall clock",
+        unit="",
+        rows=rows_of(costs),
+        notes={
+            "processor seconds": "of the first process alone, what it waits for left out",
+            "batch of all processes together": TOGETHER.batch_size,
+            "load": [round(load, 1) for load in os.getloadavg()],
+        },
+    )
+    table.show()
+    return table
+
+
+TOGETHER, N_EPOCHS = replace(PUBLISHED, batch_size=64), 3
+
+
+def _epochs(n_frames: int, units: int, size: int) -> list[tuple[float, float]]:
+    """Wall-clock and processor seconds of each epoch but the first, held-out loss included."""
+    ended = []
+
+    def note(epoch: object) -> None:
+        ended.append((time.perf_counter(), time.process_time()))
+
+    with together.team(size, _pretrain, n_frames, units) as team:
+        _pretrain(team, n_frames, units, report=note)
+    return [(float(wall), float(processor)) for wall, processor in np.diff(ended, axis=0)]
+
+
+def _pretrain(
+    team: Team,
+    n_frames: int,
+    units: int,
+    *,
+    report: Callable[[object], None] = lambda epoch: None,
+) -> None:
+    utterances = [crop.steps for crop in crops_of(n_frames)]
+    settings = replace(TOGETHER, max_epochs=N_EPOCHS + 1)
+    shape = EncoderConfig(units, stride=1)
+    training.pretrain(utterances, shape=shape, settings=settings, seed=0, report=report, team=team)
 
 
 def _compare(crops: list[cropping.Crop], batch: int, options: argparse.Namespace) -> Table:
@@ -151,21 +219,27 @@ def _ways(crops: list[cropping.Crop], batch: int, options: argparse.Namespace) -
         if loop.plain:
             ways[name] = _plain_epoch(crops, batch, options.units)
         elif loop.kernel != "float32" or available():
-            ways[name] = _epoch(crops, batch, loop, EncoderConfig(options.units, stride=1))
+            shape = EncoderConfig(options.units, stride=1)
+            ways[name] = _epoch(crops, batch, loop, shape, n_before=options.trained)
     for kind in KINDS:
         ways |= {_mm(kind, size): _product(kind, size) for size in options.sizes}
     return ways
 
 
-def _epoch(crops: list[cropping.Crop], batch: int, loop: Loop, shape: EncoderConfig) -> Way:
+def _epoch(
+    crops: list[cropping.Crop], batch: int, loop: Loop, shape: EncoderConfig, *, n_before: int
+) -> Way:
     """Our own loop, on the same batches and masks every time."""
     settings = replace(PUBLISHED, objective=loop.objective, batch_size=batch)
     state = training._start(crops, shape, settings, seed=0)
 
-    def run() -> None:
-        with _kernel(loop.kernel):
-            training._train_epoch(state, crops, settings, generator("benchmark"))
+    def run(number: int = 0) -> None:
+        flush = contextlib.nullcontext() if loop.keeps_denormals else flushed()
+        with _kernel(loop.kernel), flush:
+            training._train_epoch(state, crops, settings, generator("benchmark", number))
 
+    for number in range(n_before if loop.trained else 0):
+        run(number)
     return run
 
 

@@ -125,7 +125,7 @@ class Server:
 
     def wait(self) -> "Server":
         """Until it answers."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 240
         while time.monotonic() < deadline:
             with (
                 contextlib.suppress(OSError),

@@ -12,11 +12,11 @@ from serving_fakes import RATE, listener, voice
 
 from undertone.recogniser.folder import Recogniser
 from undertone.serving.live import LiveConfig
-from undertone.serving.service import running
 from undertone.serving.service.app import Service, make_app
 from undertone.serving.service.connections import watched_by
 from undertone.serving.service.limits import Limits
 from undertone.serving.service.stream import LARGEST_MESSAGE
+from undertone.web import port as ports
 
 ENERGY = LiveConfig(detector="energy")
 
@@ -45,7 +45,7 @@ def served(
         Limits(**limits),
         ENERGY,
     )
-    opened = running.open_port("127.0.0.1", 0)
+    opened = ports.open_port("127.0.0.1", 0)
     port, ready, ends = opened.getsockname()[1], threading.Event(), []
 
     def answers(end: object) -> None:
@@ -53,7 +53,7 @@ def served(
         ready.set()
 
     thread = threading.Thread(
-        target=running.run,
+        target=ports.run,
         args=(make_app(service), opened),
         kwargs={
             "during": service.running(),

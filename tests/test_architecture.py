@@ -15,9 +15,9 @@ ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "undertone"
 ORDER = (
     *("__init__", "errors", "atomic", "seals", "config", "progress", "processes"),
-    *("compiled", "audio"),
+    *("web", "compiled", "device", "audio"),
     *("tasks", "models", "synthesis", "corpora", "features", "evaluation", "training", "systems"),
-    *("recogniser", "reading", "pipeline", "annotation", "serving", "experiment"),
+    *("recogniser", "reading", "pipeline", "annotation", "serving", "experiment", "sklearn"),
     *("recipes", "cli"),
     "__main__",
 )

@@ -1,5 +1,6 @@
 """The benchmarks run, and the alternative they measure computes what it should."""
 
+import contextlib
 import importlib
 import json
 import sys
@@ -10,6 +11,8 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+
+from undertone.training.team import ALONE
 
 ROOT = Path(__file__).parent.parent
 BENCHMARKS = ROOT / "benchmarks"
@@ -65,14 +68,27 @@ def test_training(benchmark, corpus, tmp_path, monkeypatch):
         assert next(iter(table["rows"].values()))["ratio"] == 1
 
 
-def test_pretraining(benchmark):
+def test_pretraining(benchmark, monkeypatch):
+    script = importlib.import_module("pretraining")
+    monkeypatch.setattr(script.together, "team", lambda *given: contextlib.nullcontext(ALONE))
     small = ["--frames", "500", "--units", "8", "--sizes", "128", "--repeats", "1"]
-    result = benchmark("pretraining", *small, "--batches", "4")
-    (table,) = result["tables"]
+    more = ["--batches", "4", "--trained", "1", "--processes", "2"]
+    result = benchmark("pretraining", *small, *more)
+    table, several = result["tables"]
+    assert several["rows"].keys() == {"1 process", "2 processes"}
+    assert several["rows"]["2 processes"]["ratio"] > 0
     plain = next(iter(table["rows"].values()))
     assert plain["ratio"] == plain["processor_ratio"] == 1
     assert table["rows"].keys() == table["notes"]["share of torch.mm"].keys()
     assert min(table["notes"]["share of torch.mm"].values()) > 0
+
+
+def test_devices(benchmark):
+    result = benchmark("devices", "--seconds", "0.05", "--frames", "500", SIZE={"cpu": 64})
+    (table,) = result["tables"]
+    row = table["rows"]["cpu, batches of 64"]
+    assert row["rate"] > 0
+    assert "TFLOP/s that torch.matmul reaches there (measured)" in table["notes"]["shares"][0]
 
 
 def test_plain_pretraining_has_our_network_and_its_products_are_counted(monkeypatch):

@@ -159,7 +159,7 @@ def test_vectors_beside_the_frames(home, work, tmp_path):
 
     use(tmp_path / "store")
     findings = damaged(
-        tmp_path / "store", use, files=lambda path: "mean_sd" in path.parent.name, work=work
+        tmp_path / "store", use, files=lambda path: "means" in path.parent.name, work=work
     )
     assert_never_used(findings, 35)
 

@@ -1,4 +1,5 @@
 import pickle
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from undertone.errors import UndertoneError
 from undertone.features import extractors, mappings, upstream, workers
 from undertone.features.store import extract, extract_file
 from undertone.features.upstream import batches
+from undertone.features.vectors import FOLDER, mean_sd, summarise
 
 RATE = audio.SAMPLE_RATE
 
@@ -44,7 +46,7 @@ def test_all_layers_are_computed_once_and_each_is_a_view(tmp_path, corpus, encod
     every = run(corpus, f"upstream:{encoder}@all", tmp_path / "store")
     monkeypatch.setattr(batches, "compute_layers", None)  # nothing is computed from here on
     layers = [run(corpus, f"upstream:{encoder}@{k}", tmp_path / "store") for k in range(4)]
-    assert len(list((tmp_path / "store").iterdir())) == 1
+    assert len(list((tmp_path / "store").glob("upstream-*"))) == 1
     for utterance in every.utterances:
         side_by_side = np.concatenate([t.frames(utterance) for t in layers], axis=1)
         np.testing.assert_array_equal(every.frames(utterance), side_by_side)
@@ -56,9 +58,67 @@ def test_all_layers_are_computed_once_and_each_is_a_view(tmp_path, corpus, encod
     assert some.columns == layers[1].columns + layers[2].columns
     assert every.frames_per_second == 50
     assert every.columns == sum((t.columns for t in layers), ())
-    stored = next((tmp_path / "store").rglob("*.npy"))
-    assert np.load(stored).dtype == np.float16
+    home = next((tmp_path / "store").glob("upstream-*"))
+    assert {np.load(path).dtype.str for path in home.glob("*.npy")} == {"<f2"}
     mappings.forget()
+
+
+def stored(folder, *, frames):
+    """Arrays of frames, or of vectors, by path below the encoder's folder."""
+    home = next(folder.glob("upstream-*"))
+    kind = np.float16 if frames else np.float32
+    arrays = {path.relative_to(home): np.load(path) for path in home.rglob("*.npy")}
+    return {path: array for path, array in arrays.items() if array.dtype == kind}
+
+
+def test_for_means_alone_no_frame_is_kept(tmp_path, corpus, encoder):
+    features = f"upstream:{encoder}@all"
+    table = run(corpus, features, tmp_path / "store", frames=False)
+    assert not stored(tmp_path / "store", frames=True)
+    means = summarise(table)
+    n_bytes = sum(array.nbytes for array in stored(tmp_path / "store", frames=False).values())
+    assert n_bytes == len(corpus) * 4 * 2 * 32 * 4  # layers, mean and sd, width, float32
+    whole = run(corpus, features, tmp_path / "whole")
+    for name in whole.utterances:
+        of_layers = whole.frames(name).reshape(-1, 4, 32).transpose(1, 0, 2)
+        np.testing.assert_array_equal(means.frames(name), mean_sd(of_layers))
+    assert table.lengths == whole.lengths
+    assert table.contents == whole.contents, "copies are told from others as before"
+    assert table.keys == whole.keys
+    with pytest.raises(UndertoneError, match=r"'00' the store keeps means .* frames=True"):
+        table.frames("00")
+
+
+def test_frames_are_kept_of_the_layer_that_is_asked_for(tmp_path, corpus, encoder, monkeypatch):
+    run(corpus, f"upstream:{encoder}@all", tmp_path / "store", frames=False)
+    means = stored(tmp_path / "store", frames=False)
+    table = run(corpus, f"upstream:{encoder}@2", tmp_path / "store")
+    assert {path.parts[0] for path in stored(tmp_path / "store", frames=True)} == {"layers_02-02"}
+    assert stored(tmp_path / "store", frames=False).keys() == means.keys(), "no vector twice"
+    whole = run(corpus, f"upstream:{encoder}@2", tmp_path / "fresh")
+    every = run(corpus, f"upstream:{encoder}@all", tmp_path / "every")
+    for name in table.utterances:
+        np.testing.assert_array_equal(table.frames(name), whole.frames(name))
+        np.testing.assert_array_equal(table.frames(name), every.frames(name)[:, 64:96])
+    run(corpus, f"upstream:{encoder}@1-3", tmp_path / "store")
+    monkeypatch.setattr(batches, "compute_layers", None)  # nothing is computed from here on
+    inside = run(corpus, f"upstream:{encoder}@3", tmp_path / "store")
+    np.testing.assert_array_equal(inside.frames("07"), every.frames("07")[:, 96:])
+    assert stored(tmp_path / "store", frames=False).keys() == means.keys()
+
+
+def test_a_cache_of_frames_without_means_is_read(tmp_path, corpus, encoder, monkeypatch):
+    """As every cache was before means were kept."""
+    features = f"upstream:{encoder}@all"
+    expected = summarise(run(corpus, features, tmp_path / "store"))
+    before = {name: expected.frames(name).copy() for name in expected.utterances}
+    mappings.forget()
+    home = next((tmp_path / "store").glob("upstream-*"))
+    shutil.rmtree(home / FOLDER)
+    monkeypatch.setattr(batches, "compute_layers", None)
+    table = run(corpus, features, tmp_path / "store", frames=False)
+    for name, vectors in before.items():
+        np.testing.assert_array_equal(summarise(table).frames(name), vectors)
 
 
 def test_a_table_equals_what_one_file_gives(tmp_path, corpus, encoder):
@@ -79,7 +139,7 @@ def test_the_store_knows_weights_by_content(tmp_path, corpus, encoder, monkeypat
     write_whisper(tmp_path / "whisper", seconds=4)
     for options in ("", "+bare"):
         run(corpus, f"upstream:{tmp_path / 'whisper'}@1{options}", tmp_path / "store")
-    assert len(list((tmp_path / "store").iterdir())) == 3
+    assert len(list((tmp_path / "store").glob("upstream-*"))) == 3
 
 
 def test_a_recording_that_fails_costs_the_others_nothing(tmp_path, corpus, encoder, monkeypatch):

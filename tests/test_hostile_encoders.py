@@ -33,7 +33,7 @@ def change(folder, name, **values):
 
 
 def compute(folder):
-    batches.load.cache_clear()
+    batches._loaded.cache_clear()
     extractor = extractors.get(f"upstream:{folder}@all")
     return extractor.compute(np.random.default_rng(0).normal(0, 0.1, 6000).astype(np.float32))
 

@@ -8,7 +8,8 @@ from label_fakes import EMOTIONS, label, recordings, said, session_of, truth_of
 from undertone import corpora
 from undertone.annotation.learning import shown, told
 from undertone.annotation.learning.fitting import Lesson, learn
-from undertone.annotation.learning.places import HOLDS, MODEL, OFF, TRIED
+from undertone.annotation.learning.places import HOLDS, HOLDS_OF, MODEL, OFF, TRIED, TRIED_OF
+from undertone.annotation.learning.shown import Standing
 from undertone.annotation.opening import What, opened
 from undertone.corpora import label_log
 from undertone.corpora.folds import labelled_rows
@@ -82,6 +83,10 @@ def test_who_begins_is_told_whether_a_model_will_come(tmp_path):
     assert shown.warning(Path("labels.jsonl"), 3) == ""
 
 
+def of_now(learning, labelled, known, said_="now"):
+    return shown.of_now(learning, Standing(labelled, known, sum(labelled.values()), said_))
+
+
 def test_counts_are_of_now_and_fits_are_dated():
     learning = {
         "state": "ready",
@@ -93,17 +98,39 @@ def test_counts_are_of_now_and_fits_are_dated():
             {"kind": "stop", "text": "You may stop"},
         ],
     }
-    now = shown.of_now(learning, {"anger": 3, "sadness": 6}, {"anger": 3, "sadness": 6})
+    now = of_now(learning, {"anger": 3, "sadness": 6}, {"anger": 3, "sadness": 6})
     assert now["now"] == ["These emotions lack labels: anger (3)."]
     assert [one["kind"] for one in now["sentences"]] == ["score"]
     assert (now["of"], now["newer"]) == (4, 5)
-    enough = shown.of_now(learning, {"anger": 6, "sadness": 6}, {"anger": 6, "sadness": 6})
+    enough = of_now(learning, {"anger": 6, "sadness": 6}, {"anger": 6, "sadness": 6})
     assert enough["now"] == []
     assert [one["kind"] for one in enough["sentences"]] == ["score", "stop"]
-    assert shown.of_now({}, {"anger": 0}, {})["now"] == [told.NONE_YET]
-    assert shown.of_now({}, {"anger": 1}, {})["now"] == [told.NO_SPEAKER]
-    assert "All labels are anger" in shown.of_now({}, {"anger": 1}, {"anger": 1})["now"][0]
-    assert shown.of_now({"state": OFF}, {"anger": 0}, {}) == {"state": OFF}
+    assert of_now({}, {"anger": 0}, {})["now"] == [told.NONE_YET]
+    assert of_now({}, {"anger": 1}, {})["now"] == [told.NO_SPEAKER]
+    assert "All labels are anger" in of_now({}, {"anger": 1}, {"anger": 1})["now"][0]
+    assert of_now({"state": OFF}, {"anger": 0}, {}) == {"state": OFF}
+
+
+FITTED = {
+    "state": "ready",
+    **{TRIED: 40, TRIED_OF: "then", HOLDS: 40, HOLDS_OF: "then"},
+    **{"score": {"value": 0.8}, "curve": [{"labels": 40}]},
+    "sentences": [{"kind": "score", "text": "a score"}, {"kind": "stop", "text": "You may stop"}],
+}
+
+
+def test_what_was_taken_back_leaves_nothing_on_the_page_that_is_no_longer_so():
+    nothing = of_now(FITTED, {"anger": 0, "sadness": 0}, {})
+    assert nothing["now"][0] == told.NONE_YET
+    assert "still that of 40 labels" in nothing["now"][1]
+    assert (nothing["sentences"], nothing["score"], nothing["curve"]) == ([], None, [])
+    fewer = of_now(FITTED, {"anger": 19, "sadness": 18}, {"anger": 19, "sadness": 18})
+    assert [one["kind"] for one in fewer["sentences"]] == ["score"]  # it no longer says stop
+    assert (fewer["of"], fewer["newer"], fewer["gone"], fewer["behind"]) == (40, 0, 3, True)
+    both = {"anger": 20, "sadness": 20}
+    assert not of_now(FITTED, both, both, "then")["behind"]
+    other = of_now(FITTED, both, both, "other answers")
+    assert (other["newer"], other["gone"], other["behind"]) == (0, 0, True)
 
 
 def test_what_a_score_lacks_is_said_in_plain_words(tmp_path):
@@ -133,13 +160,19 @@ def test_the_assumption_stands_beside_the_score(of_nobody, tmp_path):
 
 def test_the_end_names_the_model_its_labels_and_commands_that_work(tmp_path):
     log = tmp_path / "my labels.jsonl"
-    assert shown.at_the_end(log, {"now": ["why"]}, 3) == ["no model was fitted", "why"]
+    assert shown.at_the_end(log, {"now": ["why"]}, Standing({}, {}, 3, "")) == [
+        "no model was fitted",
+        "why",
+    ]
     (kept_of(log) / MODEL).mkdir(parents=True)
-    lines = shown.at_the_end(log, {HOLDS: 6}, 10)
+    ten = Standing({}, {}, 10, "now")
+    lines = shown.at_the_end(log, {HOLDS: 6, HOLDS_OF: "then"}, ten)
     assert lines[0].startswith("the model holds 6 of 10 labels: ")
     assert f"undertone predict '{kept_of(log) / MODEL}' new.wav" in lines[1]
     assert f"undertone finetune --corpus '{log}' --out" in lines[2]
-    assert "all of 10 labels" in shown.at_the_end(log, {HOLDS: 10}, 10)[0]
+    assert "all of 10 labels" in shown.at_the_end(log, {HOLDS: 10, HOLDS_OF: "now"}, ten)[0]
+    (before, *_) = shown.at_the_end(log, {HOLDS: 12, HOLDS_OF: "then"}, ten)
+    assert "12 labels of before; some were taken back or changed since, and 10 stand now" in before
 
 
 def test_the_page_is_told_before_the_first_clip(of_nobody):

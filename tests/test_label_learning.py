@@ -13,7 +13,9 @@ from undertone.annotation.learning import told
 from undertone.annotation.learning.fitting import Lesson, learn
 from undertone.annotation.learning.forecast import Forecast, _Rounds
 from undertone.annotation.learning.learner import Learner
-from undertone.annotation.learning.places import ASKED, HOLDS, TRIED
+from undertone.annotation.learning.places import ASKED, HOLDS, HOLDS_OF, TRIED, TRIED_OF
+from undertone.annotation.learning.shown import of_now
+from undertone.annotation.picking.heard import hear
 from undertone.corpora.label_log import reader
 from undertone.evaluation.estimate import Estimate
 from undertone.evaluation.next_labels import NEXT
@@ -198,10 +200,17 @@ def test_the_process_listens_learns_and_ends_with_its_input(tmp_path):
         assert heard.vectors.shape[0] == 8
         assert np.isfinite(heard.vectors).all()
         assert learner.heard() is None  # told once
-        learner.finish(8, patience_s=0)  # there is nothing to wait for
-        learner.finish(7)
-        state = learner.state()  # the log holds eight, whatever was asked
-        assert (state[ASKED], state[TRIED], state[HOLDS]) == (7, 8, 8)
+        before = learner.state().get(ASKED)
+        standing = session.standing()
+        session.undo("tab", "undo-last")  # and the same clip is another emotion: eight again
+        session.label("tab", said(7, EMOTIONS[0]))
+        assert of_now(learner.state(), session.standing())["behind"]
+        learner.finish()
+        state = learner.state()
+        assert before != state[ASKED]
+        assert (state[TRIED], state[HOLDS]) == (8, 8)
+        assert state[HOLDS_OF] == state[TRIED_OF] == session.standing().said != standing.said
+        assert not of_now(state, session.standing())["behind"]
         learner._process.stdin.close()
         assert learner._process.wait(timeout=30) == 0
         assert learner.state()["state"] == "failed"
@@ -219,10 +228,16 @@ def test_the_script_on_forecasts_measures_what_it_says(labelled, lesson, monkeyp
     corpus = reader.read(labelled.log.path)
     task, features = settle(corpus, "classes", "")
     data = read_data(corpus, features, task, lesson.resources)
-    said_ = label_forecast.one_forecast(data, features, 24, 1)
+    heard = hear(data.corpus, features, lesson.resources)
+    choices = [label_forecast.Choice(name, heard, data) for name in ("random", "unsure+spread")]
+    for choice in choices:
+        order = choice.order(list(choice.emotion), 15, [0, 1])
+        assert sorted(order) == sorted(choice.emotion)
+        assert order != choice.order(list(choice.emotion), 15, [0, 2])
+    said_ = label_forecast.one_forecast(data, features, 24, 1, choice=choices[0])
     assert said_["low"] <= said_["value"] <= said_["high"]
     assert not said_["stop"]
-    true = label_forecast.true_gain(data, features, 6, 2)
+    true = label_forecast.true_gain(data, features, 6, 1, choice=choices[1])
     assert -1 <= true <= 1
     row = label_forecast.summary(6, 0.5, [{**said_, "low": 0.4, "high": 0.6}, said_])
     assert row["held"] in ("1 of 2", "2 of 2")

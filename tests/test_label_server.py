@@ -10,7 +10,6 @@ import pytest
 from label_fakes import Server, free_port, recordings
 
 from undertone.corpora import label_log
-from undertone.errors import UndertoneError
 
 httpx = pytest.importorskip("httpx", reason="httpx is not installed")
 pytest.importorskip("fastapi", reason="the extra serve is not installed")
@@ -104,17 +103,16 @@ def _killed_at_work(folder: Path, port: int) -> _Rater:
     return anna
 
 
-def test_a_port_in_use_is_told(capsys):
-    from undertone.annotation.app import bound
-
-    with bound(0, 8765) as taken:
-        port = taken.getsockname()[1]
-        assert taken.getsockname()[0] == "127.0.0.1"
-        with pytest.raises(UndertoneError, match=rf"port {port} cannot be used.*--port"):
-            bound(port, 8765)
-        with bound(None, port) as other:
-            assert other.getsockname()[1] != port
-    assert "another one is taken" in capsys.readouterr().err
+def test_ctrl_c_ends_it_from_the_moment_that_it_says_where_it_is(tmp_path):
+    recordings(tmp_path, n_speakers=1, each=2)
+    server = Server(tmp_path, free_port(), extra=ALONE)
+    deadline = time.monotonic() + 120
+    while "label at http" not in server.said() and time.monotonic() < deadline:
+        assert server.process.poll() is None, server.said()
+        time.sleep(0.001)
+    assert server.stop() == 0
+    assert "0 labels of anna in" in server.said()
+    assert "Traceback" not in server.said()
 
 
 @pytest.fixture(scope="module")
@@ -288,4 +286,23 @@ def test_an_answer_that_did_not_get_through_is_kept_and_sent_again(page_server, 
     assert sent[0] == sent[1]
     ids = _ids(page_server.folder)
     assert ids.count(sent[0]["id"]) == 1
+    context.close()
+
+
+def test_what_was_saved_is_still_said_when_the_next_clip_comes_late(page_server, browser):
+    context = browser.new_context()
+    page, late = context.new_page(), []
+    page.goto(page_server.url)
+    page.wait_for_function(UNTIL, arg="Clip of")
+    page.wait_for_load_state("networkidle")  # the clips ahead are there
+    page.route("**/api/next", lambda route: late.append(route))  # a bound method is refused
+    page.keyboard.press("?")
+    page.wait_for_function(UNTIL, arg="Saved: can’t tell. Now a clip of")
+    page.keyboard.press("x")
+    page.wait_for_function(UNTIL, arg="Saved: not speech. Now a clip of")
+    page.keyboard.press("?")
+    page.wait_for_function(UNTIL, arg="Saved: can’t tell. Loading the next clip")
+    late.pop().continue_()
+    page.unroute("**/api/next")
+    page.wait_for_function(UNTIL, arg="Saved: can’t tell. Now a clip of")
     context.close()

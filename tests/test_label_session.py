@@ -12,7 +12,6 @@ from undertone.annotation import clips as of_clips
 from undertone.annotation import session as of_session
 from undertone.annotation.choosing import AGAIN
 from undertone.annotation.clips import clips_of, equal_parts
-from undertone.annotation.guard import MOST_BYTES, Guard
 from undertone.annotation.opening import What, alone, emotions_asked_for, opened, rater_named
 from undertone.annotation.raters import compare
 from undertone.corpora import label_log
@@ -31,9 +30,9 @@ def client(session):
     pytest.importorskip("fastapi", reason="the extra serve is not installed")
     from starlette.testclient import TestClient
 
-    from undertone.annotation.app import application
+    from undertone.annotation.running import guarded
 
-    with TestClient(Guard(application(session), 8765), base_url="http://127.0.0.1:8765") as client:
+    with TestClient(guarded(session, None, 8765), base_url="http://127.0.0.1:8765") as client:
         yield client
 
 
@@ -204,6 +203,8 @@ def test_no_number_is_refused_without_a_fault(client):
 
 
 def test_other_pages_and_other_names_are_kept_out(client):
+    from undertone.annotation.running import MOST_BYTES
+
     assert client.get("/", headers={"host": "evil.example:8765"}).status_code == 421
     assert client.get("/", headers={"host": "127.0.0.1"}).status_code == 421
     for headers in (
@@ -218,6 +219,8 @@ def test_other_pages_and_other_names_are_kept_out(client):
     own = {"origin": "http://localhost:8765", "host": "localhost:8765"}
     assert client.post("/api/next", json={"tab": "tab-12345"}, headers=own).status_code == 200
     assert client.post("/api/next", content=b"x" * (MOST_BYTES + 1)).status_code == 413
+    longer = (b"x" * 1000 for _ in range(MOST_BYTES // 1000 + 1))  # of no announced length
+    assert client.post("/api/next", content=longer).status_code in (400, 422)
     assert "default-src 'none'" in client.get("/").headers["content-security-policy"]
 
 

@@ -17,11 +17,11 @@ from slow_fakes import slow_listener
 from undertone.serving.predict import predict
 from undertone.serving.service.admission import Admission
 from undertone.serving.service.card_page import card_page
-from undertone.serving.service.guard import refusal
 from undertone.serving.service.limits import Limits
 from undertone.serving.service.refusals import Refusal
 from undertone.serving.timeline import WindowConfig, timeline
 from undertone.serving.timeline.listening import Where
+from undertone.web.guard import Terms, why_not
 
 DEADLY_HZ = 400
 TWO_VOICES = np.concatenate([noise(1), speech(5, 110), noise(2), speech(5, 260)])
@@ -307,8 +307,9 @@ def test_places_are_given_back_and_tokens_grow_again():
 def test_no_page_of_a_stranger_is_let_in(host, origin, is_let_in):
     headers = [(b"host", host.encode())]
     headers += [] if origin is None else [(b"origin", origin.encode())]
-    assert (refusal(headers, {"speech.example"}) == "") == is_let_in
-    assert refusal([*headers, (b"host", b"localhost")])
+    terms = Terms({"speech.example"})
+    assert (why_not(headers, terms) is None) == is_let_in
+    assert why_not([*headers, (b"host", b"localhost")], terms)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from websockets.sync.client import connect
 
 from undertone.cli import main
 from undertone.errors import UndertoneError
-from undertone.serving.service import running
+from undertone.web import port as ports
 
 
 @contextlib.contextmanager
@@ -131,11 +131,12 @@ def test_without_its_extra_it_says_how_to_get_it(monkeypatch, capsys):
     assert "pip install 'undertone-ser[serve]'" in capsys.readouterr().err
 
 
-def test_a_port_in_use_is_told_or_another_is_taken():
-    with running.open_port("127.0.0.1", 0) as first:
+def test_a_port_in_use_is_told_or_another_is_taken(capsys):
+    with ports.open_port("127.0.0.1", 0) as first:
         port = first.getsockname()[1]
         with pytest.raises(UndertoneError, match=f"port {port} of 127.0.0.1 is in use: --port 0"):
-            running.open_port("127.0.0.1", port)
-        with running.open_port("127.0.0.1", port, may_be_another=True) as other:
+            ports.open_port("127.0.0.1", port)
+        with ports.open_port("127.0.0.1", port, may_be_another=True) as other:
             assert other.getsockname()[1] != port
-            assert running.address_of(other, "127.0.0.1").startswith("http://127.0.0.1:")
+            assert ports.address_of(other, "127.0.0.1").startswith("http://127.0.0.1:")
+    assert f"port {port} is in use: another one is taken" in capsys.readouterr().err

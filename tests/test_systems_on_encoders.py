@@ -1,3 +1,4 @@
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -10,14 +11,14 @@ from upstream_fakes import write_encoder, write_resnet
 from undertone import audio, config, experiment
 from undertone.errors import UndertoneError
 from undertone.experiment import CurveSettings, curve
-from undertone.features import extractors, vectors
+from undertone.features import extractors, mappings, vectors
 from undertone.features.name import parse
 from undertone.features.store import FrameTable, extract
 from undertone.features.text.reader import Reader
 from undertone.features.upstream import batches
 from undertone.models.discriminant import Crowd, DiscriminantConfig, fit_discriminant
 from undertone.models.encoder import EncoderConfig
-from undertone.pipeline import Resources, finetune
+from undertone.pipeline import Resources, extract_corpora, finetune
 from undertone.reading import read_data
 from undertone.recogniser.settings import FinetuneSettings
 from undertone.serving.predict import predict
@@ -272,6 +273,60 @@ def test_a_curve_on_an_encoder_chooses_layers_and_says_which(tmp_path, corpus, m
     monkeypatch.setattr(whole, lambda *a, **k: None)  # all fits are there
     monkeypatch.setattr(batches, "compute_layers", None)
     assert curve(settings(corpus, features), tmp_path / "run", resources).report == report
+
+
+def test_systems_that_read_means_come_to_the_same_without_frames(tmp_path, corpus):
+    """From a store that keeps means alone, and from one of all frames as they once were kept."""
+    encoder = write_encoder(tmp_path / "hubert", "hubert-layer")
+    asked = settings(
+        corpus,
+        f"upstream:{encoder}@auto",
+        systems=("layers", "svm", "constant"),
+        budgets=[12],
+        replicates=20,
+    )
+    resources = {n: Resources(tmp_path / n, workers=1, progress=False) for n in ("new", "old")}
+    extract_corpora([str(corpus)], asked.features, resources["old"], every_frame=True)
+    for vectors_beside in (tmp_path / "old").rglob(vectors.FOLDER):
+        shutil.rmtree(vectors_beside)
+    mappings.forget()
+    tables = {}
+    for name, own in resources.items():
+        curve(asked, tmp_path / f"run {name}", own)
+        tables[name] = (tmp_path / f"run {name}" / "results.parquet").read_bytes()
+    assert tables["new"] == tables["old"]
+    halves = {n: [p for p in (tmp_path / n).rglob("*.npy") if is_half(p)] for n in resources}
+    assert halves["old"]
+    assert halves["new"] == []
+
+
+def is_half(path):
+    return np.load(path, mmap_mode="r").dtype == np.float16
+
+
+def test_a_network_on_an_encoder_asks_for_frames_and_who_reads_means_does_not(tmp_path, corpus):
+    encoder = write_encoder(tmp_path / "hubert", "hubert-layer")
+    resources = Resources(tmp_path / "store", workers=1, progress=False)
+
+    def fitted(system):
+        asked = config.load(
+            FinetuneSettings,
+            {"features": f"upstream:{encoder}@2", "system": system, "folds": 0, "cnn": TINY},
+        )
+        finetune(str(corpus), tmp_path / system, settings=asked, resources=resources)
+        return {p.parent.name for p in (tmp_path / "store").rglob("*.npy") if is_half(p)}
+
+    assert fitted("layers") == set()
+    assert fitted("cnn") == {"layers_02-02"}
+
+
+@pytest.mark.parametrize("system", [name for name, row in ROWS.items() if row.reads_means])
+def test_a_system_said_to_read_means_reads_no_frame(rng, system):
+    problem = problem_of(*fake_layers(rng), rng)
+    problem.material.frames = None
+    problem.material.teacher = problem.material.layers
+    probabilities = fit_and_predict(problem, system)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
 
 
 def test_an_unlabelled_corpus_that_no_system_sees_is_refused(corpus):

@@ -10,7 +10,8 @@ from undertone.training import checkpoint
 from undertone.training.cropping import Crop, cut, hold_out
 from undertone.training.losses import OBJECTIVES, View
 from undertone.training.masking import draw_hidden
-from undertone.training.pretrain import Pretext, PretrainConfig, _view, pretrain
+from undertone.training.pretrain import Pretext, PretrainConfig, pretrain
+from undertone.training.views import Asks, view_of
 
 SHAPE = EncoderConfig(hidden_units=16, layers=2, stride=1)
 SETTINGS = PretrainConfig(
@@ -196,6 +197,10 @@ def test_a_stopped_run_of_any_objective_goes_on_to_the_same_losses(utterances, t
     assert again.history == whole.history
 
 
+def asks_of(model):
+    return Asks(model.in_parts, model.by_speaker, model.centroids)
+
+
 @pytest.fixture
 def far_view(rng):
     """Steps around 3, none of them near 0; some are hidden."""
@@ -256,7 +261,7 @@ def test_training_hides_the_steps_that_are_drawn_and_no_others(rng):
     seen = []
     model = Pretext(3, SHAPE, settings.objectives)
     model.encoder.register_forward_hook(lambda module, given, states: seen.append(given[0]))
-    model(_view(model, crops, settings, np.random.default_rng(5)))
+    model(view_of(asks_of(model), crops, settings, np.random.default_rng(5)))
     gone = [(row[: len(crop.steps)] == 0).all(1) for row, crop in zip(seen[0], crops, strict=True)]
     assert [int(of_one.sum()) for of_one in gone] == [10, 8, 5]
     for row, crop, hidden in zip(seen[0], crops, gone, strict=True):
@@ -283,7 +288,7 @@ def test_the_distance_that_is_set_is_measured(rng, distance, power):
     model, views = Pretext(3, SHAPE, settings.objectives), []
     model.register_forward_pre_hook(lambda module, given: views.append(given[0]))
     with torch.no_grad():
-        loss = model(_view(model, crops, settings, np.random.default_rng(5)))
+        loss = model(view_of(asks_of(model), crops, settings, np.random.default_rng(5)))
         hidden = views[0].hidden.bool()
         seen = views[0].steps * ~hidden[:, :, None]
         outputs = model.dense["reconstruction"](model.encoder(seen, views[0].lengths))

@@ -11,6 +11,8 @@ The verbs of the command line are here as functions, imported when they are firs
     undertone.predict("models/a", ["clip.wav"])
     undertone.score(truth="truth.csv", prediction="prediction.csv")
     undertone.curve(undertone.CurveSettings(corpus="emodb=PATH"), "runs/a")
+    undertone.add_features("mine", FUNCTION, version=1, frames_per_second=50)  # own frames
+    undertone.add_row("mine", FRAMES)  # beside the baselines of a curve
     undertone.layers(undertone.LayersSettings(corpus="emodb=PATH", upstream="FOLDER"), "runs/b")
 """
 
@@ -26,10 +28,13 @@ _HOMES = {
     "PretrainSettings": "undertone.pipeline",
     "Resources": "undertone.reading",
     "UndertoneError": "undertone.errors",
+    "add_features": "undertone.features.own",
+    "add_row": "undertone.systems.own_rows",
     "curve": "undertone.experiment",
     "extract": "undertone.reading",
     "extract_file": "undertone.features.store",
     "finetune": "undertone.pipeline",
+    "from_pretrained": "undertone.recogniser.hub",
     "layers": "undertone.experiment.probing",
     "load": "undertone.recogniser.folder",
     "predict": "undertone.serving.predict",

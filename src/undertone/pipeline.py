@@ -4,23 +4,26 @@ In:  corpora by specification (``emodb=PATH``) or as objects, settings, a folder
 Out: a filled frame store, an encoder folder, a model folder.
 """
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from undertone import atomic, corpora
+from undertone import atomic, corpora, device
 from undertone.config import check_ranges, check_types
 from undertone.corpora import across
 from undertone.corpora.audit import check
 from undertone.corpora.corpus import Corpus
 from undertone.corpora.disjoint import SENTENCE
+from undertone.corpora.folder import of_files
 from undertone.corpora.folds import labelled_rows
 from undertone.corpora.proxy import with_proxy
 from undertone.corpora.transcripts import with_transcripts
 from undertone.errors import UndertoneError, tell
 from undertone.evaluation.score import Score
 from undertone.evaluation.vault import Vault, open_vault
-from undertone.features.name import parse
+from undertone.features import frames_out
+from undertone.features.name import CHOSEN, EVERY, parse
 from undertone.models.encoder import EncoderConfig
 from undertone.progress import Progress
 from undertone.reading import (
@@ -54,20 +57,24 @@ from undertone.recogniser.folder import (
     check_free,
     load_encoder,
 )
+from undertone.recogniser.front_matter import PUBLISHED, published
 from undertone.recogniser.settings import FinetuneSettings
 from undertone.recogniser.teaching import teaching_warnings
+from undertone.systems.table import system_of
 from undertone.tasks import Task
-from undertone.training import references
+from undertone.training import references, together
 from undertone.training.identity import speech_of
-from undertone.training.normalise import fit_normaliser, normalise
-from undertone.training.pretrain import PretrainConfig, check_pool
+from undertone.training.normalise import Normaliser, Parts, fit_normaliser, normalise
+from undertone.training.pretrain import Epoch, PretrainConfig, Pretraining, check_pool
 from undertone.training.pretrain import pretrain as pretrain_encoder
+from undertone.training.team import Team
 
 __all__ = [
     "FinetuneSettings",
     "PretrainSettings",
     "Resources",
     "extract_corpora",
+    "extract_to",
     "finetune",
     "pretrain",
 ]
@@ -89,19 +96,70 @@ class PretrainSettings:
 
 
 def extract_corpora(
-    specifications: Sequence[str], features: str, resources: Resources
+    specifications: Sequence[str],
+    features: str,
+    resources: Resources,
+    *,
+    every_frame: bool = False,
 ) -> list[str]:
-    """Fill the frame store; one line a corpus says what came out."""
-    lines = []
+    """Fill the frame store; one line a corpus says what came out.
+
+    Args:
+        specifications: of corpora.
+        features: which frames; of all layers of an encoder their means over time are kept.
+        resources: of the machine.
+        every_frame: whether frames of all layers are kept, too.
+    """
+    lines, name = [], parse(features)
+    frames = every_frame or not (name.is_upstream and name.layers in (EVERY, CHOSEN))
+    kept = "" if frames else ", of which means over time of every layer are kept"
     for specification in specifications:
         opened = corpora.open(specification)
-        corpus, table = read_frames(opened, features, resources)
+        with device.using(resources.device):
+            corpus, table = read_frames(opened, features, resources, frames=frames)
         n_frames = sum(table.lengths.values())
-        lines.append(f"{corpus.name}: {len(corpus)} utterances, {n_frames:,} {features} frames")
+        found = f"{len(corpus)} utterances, {n_frames:,} {features} frames{kept}"
+        lines.append(f"{corpus.name}: {found}")
         lines += [f"  left out: {name}: {why}" for name, why in table.failures.items()]
         lines += [f"  {line}" for line in opened.told()]
         lines += [f"  {line}" for line in of_several_names(corpus, table.contents)]
     return lines
+
+
+def extract_to(
+    out: Path | str,
+    given: str | Corpus | Sequence[Path],
+    features: str,
+    resources: Resources | None = None,
+    *,
+    form: str | None = None,
+    overwrite: bool = False,
+) -> list[str]:
+    """Write the frames of a corpus, or of recordings, into one file; lines say what came out.
+
+    Args:
+        out: the file: ``.parquet``, ``.npz`` or ``.csd``.
+        given: a corpus, or recordings.
+        features: which frames.
+        resources: of the machine.
+        form: where the ending of the file does not tell it.
+        overwrite: whether a file that is there may be replaced.
+
+    Raises:
+        UndertoneError: the file is there, or cannot be written; nothing could be read.
+    """
+    path = Path(out)
+    chosen = frames_out.form_of(path, form, overwrite=overwrite)
+    files = given if isinstance(given, list | tuple) else None
+    whole = opened(given) if files is None else of_files(list(map(Path, files)))  # type: ignore[arg-type]
+    resources = resources or Resources()
+    with device.using(resources.device):
+        corpus, table = read_frames(whole, features, resources)
+    frames_out.write(path, table, chosen, corpus=whole.name)
+    n_frames = sum(table.lengths.values())
+    lines = [f"{path}: {len(corpus)} utterances, {n_frames:,} {features} frames"]
+    lines += [f"  left out: {name}: {why}" for name, why in table.failures.items()]
+    return [*lines, *(f"  {line}" for line in whole.told())]
 
 
 def pretrain(
@@ -120,7 +178,8 @@ def pretrain(
     """
     settings, resources, out = settings or PretrainSettings(), resources or Resources(), Path(out)
     check_free(out, ENCODER)
-    with atomic.held(out):
+    own = atomic.held(out) if together.leads() else contextlib.nullcontext()
+    with device.using(resources.device), own:
         return _pretrain([opened(corpus) for corpus in unlabelled], out, settings, resources)
 
 
@@ -138,18 +197,13 @@ def _pretrain(
         (table.frames(name) for table, names in parts for name in names),
         stride=settings.encoder.stride,
     )
-    with Progress(shown=resources.progress) as progress:
+    job = _Job(parts, normaliser, settings, [v for corpus, _ in read for v in corpus.voices()])
+    with (
+        together.team(resources.processes, _pretrain_beside, job) as team,
+        Progress(shown=resources.progress and team.leads) as progress,
+    ):
         progress.add("pre-training epochs", settings.pretrain.max_epochs)
-        result = pretrain_encoder(
-            normalise(parts, normaliser),
-            shape=settings.encoder,
-            settings=settings.pretrain,
-            seed=settings.seed,
-            speakers=[name for corpus, _ in read for name in corpus.voices()],
-            speech=speech_of(parts),
-            folder=out,
-            report=lambda epoch: progress.advance("pre-training epochs"),
-        )
+        result = job.run(team, out, lambda epoch: progress.advance("pre-training epochs"))
     notes = {
         "pool": [corpus.name for corpus, _ in read],
         "pool_audio": [short_name(key) for _, table in read for key in table.keys.values()],
@@ -173,8 +227,39 @@ def _pretrain(
         "emotion is what `undertone curve` measures. On the same held-out speech, behind the same "
         f"masks, stand predictions that take no training.{missed}",
     )
-    encoder.save(out, write_card(facts, [corpus for corpus, _ in read]))
+    if team.leads:
+        encoder.save(out, write_card(facts, [corpus for corpus, _ in read]))
     return encoder
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A pre-training, as every process of a team does it."""
+
+    parts: Parts
+    normaliser: Normaliser
+    settings: PretrainSettings
+    speakers: list[str | None]
+
+    def run(
+        self, team: Team, folder: Path, report: Callable[[Epoch], None] = lambda epoch: None
+    ) -> Pretraining:
+        """Only the leader reads and writes the folder."""
+        return pretrain_encoder(
+            normalise(self.parts, self.normaliser),
+            shape=self.settings.encoder,
+            settings=self.settings.pretrain,
+            seed=self.settings.seed,
+            speakers=self.speakers,
+            speech=speech_of(self.parts),
+            folder=folder if team.leads else None,
+            report=report,
+            team=team,
+        )
+
+
+def _pretrain_beside(team: Team, job: _Job) -> None:
+    job.run(team, Path())
 
 
 def finetune(
@@ -203,7 +288,7 @@ def finetune(
     settings, resources, out = settings or FinetuneSettings(), resources or Resources(), Path(out)
     check_free(out, RECOGNISER, beside=None if encoder is None else Path(encoder))
     pretrained = load_encoder(encoder) if encoder is not None else None
-    with atomic.held(out):
+    with device.using(resources.device), atomic.held(out):
         return _finetune(
             corpus,
             [opened(other) for other in unlabelled],
@@ -240,8 +325,14 @@ def _finetune(
     checked = vault is None and SENTENCE not in settings.disjoint
     if checked and not settings.text.model:  # sentences that the test says go with the words
         Build(without_frames(heard, task, others), features, pretrained, settings).check()
+    system = system_of(
+        *(task, settings.system, features),
+        pretrained=pretrained is not None,
+        words=bool(settings.text.model),
+    )
     data = read_data(
         *(heard, features, task, resources),
+        frames=not system.reads_means,
         teacher=settings.teacher,
         others=others,
         text=settings.text,
@@ -264,7 +355,10 @@ def _finetune(
         tell(line)
     joined = [m.corpus for m in data.corpus.members]
     read = [*(joined or [data.corpus]), *(other for other, _ in data.others)]
-    recogniser.save(out, write_card(build.facts(score, recogniser, findings), read))
+    notes = recogniser.notes | {PUBLISHED: published(score, read)}
+    card = write_card(build.facts(score, recogniser, findings), read)
+    recogniser = replace(recogniser, notes=notes, card=card)
+    recogniser.save(out, card)
     return recogniser, score
 
 

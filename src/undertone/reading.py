@@ -6,7 +6,8 @@ Out: ``Data``: what is usable of it, counted where it is not, frames and layers;
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from undertone import corpora
@@ -18,9 +19,10 @@ from undertone.corpora.audit.encoders import heard
 from undertone.corpora.corpus import Corpus
 from undertone.corpora.disjoint import SENTENCE, SPEAKER, known_sentences
 from undertone.corpora.folds import known_speakers, labelled_rows
+from undertone.corpora.objects import is_object, of_object
 from undertone.corpora.official import in_official_folds
 from undertone.errors import DISTRIBUTION, UndertoneError, tell
-from undertone.features import mosei, store
+from undertone.features import given, mosei, store
 from undertone.features.copies import copy
 from undertone.features.name import FeatureName, parse
 from undertone.features.store import FrameTable
@@ -39,11 +41,15 @@ TOLD_BY_CORPUS = ("left out", "words")  # findings that ``tell_of`` says
 
 @dataclass(frozen=True)
 class Resources:
-    """What a step may use of the machine; it never changes a number."""
+    """What a step may use of the machine; workers never change a number."""
 
     cache: Path | None = None  # folder of the frame store; the user's cache folder by default
     workers: int | None = None  # processes; one a core by default
     progress: bool = True
+    _: KW_ONLY
+    verify: bool = False  # read every audio file, also those whose digest is remembered
+    device: str = ""  # one of ``device.CHOICES``; a GPU rounds otherwise. $UNDERTONE_DEVICE or auto
+    processes: int = 1  # that pre-train one encoder together
 
 
 def settle(corpus: Corpus, task: str, features: str) -> tuple[Task, FeatureName]:
@@ -107,6 +113,7 @@ def read_data(
     others: Sequence[Corpus] = (),
     text: TextSettings | None = None,
     guard: Guard | None = None,
+    frames: bool = True,
 ) -> Data:
     """A labelled corpus with its frames, and those of all layers where an encoder gives them.
 
@@ -119,13 +126,15 @@ def read_data(
         others: unlabelled corpora that it may guess.
         text: what reads transcripts; without an encoder of text in it nobody does.
         guard: what is allowed, kept apart and frozen.
+        frames: whether a system reads an encoder's frames, and not only means over time.
 
     Raises:
         UndertoneError: a score on it would be a lie, and that is not among what is allowed.
     """
     guard = guard or Guard()
     refuse([*speakers(corpus), *heard(corpus, str(features))], guard.allow)
-    own = _hear(in_official_folds(corpus), features, teacher, resources)
+    hear = partial(_hear, features=features, teacher=teacher, resources=resources, frames=frames)
+    own = hear(in_official_folds(corpus))
     contents = own.table.contents
     refuse(list(identical(own.corpus, contents)), guard.allow)
     read = left_out_of_copies(own.corpus, contents)
@@ -143,7 +152,7 @@ def read_data(
     data = Data(
         *(task, labelled, own.table, own.layers, unlabelled), teacher=own.teacher, words=words
     )
-    heard_too = (_hear(other, features, teacher, resources) for other in others)
+    heard_too = (hear(other) for other in others)
     beside = [
         other
         if guard.transductive
@@ -178,10 +187,15 @@ class _Heard:
 
 
 def _hear(
-    corpus: Corpus, features: FeatureName, teacher: FeatureName | None, resources: Resources
+    corpus: Corpus,
+    *,
+    features: FeatureName,
+    teacher: FeatureName | None,
+    resources: Resources,
+    frames: bool,
 ) -> _Heard:
-    layers = open_layers(corpus, features, resources) if features.is_upstream else None
-    read, table = read_frames(corpus, features, resources)
+    read, table = read_frames(corpus, features, resources, frames=frames)
+    layers = _layers_of(corpus, features, resources, table) if features.is_upstream else None
     if teacher is None:
         return _Heard(read, table, layers, None)
     teaching = open_layers(read, teacher, resources)
@@ -259,12 +273,12 @@ def _unlabelled(corpus: Corpus, labelled: Corpus) -> dict[str, str]:
 
 
 def read_frames(
-    corpus: Corpus, features: FeatureName | str, resources: Resources
+    corpus: Corpus, features: FeatureName | str, resources: Resources, *, frames: bool = True
 ) -> tuple[Corpus, FrameTable]:
     """Frames of a corpus, and the corpus without the utterances that have none."""
     features = parse(features)
     every = features.every_layer() if features.chooses_layer else features
-    table = extract(corpus, every, resources)
+    table = extract(corpus, every, resources, frames=frames)
     return corpus.drop(table.failures), table
 
 
@@ -272,27 +286,52 @@ def extract(
     corpus: str | Corpus,
     features: FeatureName | str = USUAL_FEATURES,
     resources: Resources | None = None,
+    *,
+    frames: bool = True,
 ) -> FrameTable:
-    """Frames of every utterance of a corpus, from the store or computed into it."""
+    """Frames of every utterance of a corpus, from the store or computed into it.
+
+    Args:
+        corpus: by specification or as an object.
+        features: which frames.
+        resources: of the machine.
+        frames: whether an encoder's frames are kept, or means over time of its layers alone.
+    """
     resources = resources or Resources()
     read = opened(corpus)
     if mosei.holds_frames(read):
         return _read_frames_given(read, parse(features), resources)
+    if (name := parse(features)).is_given:
+        return given.read(read, name, resources.cache)
     return store.extract(
         read,
-        parse(features),
+        name,
         folder=resources.cache,
         workers=resources.workers,
         progress=resources.progress,
+        frames=frames,
+        verify=resources.verify,
     )
 
 
 def open_layers(corpus: Corpus, features: FeatureName, resources: Resources) -> Layers:
-    """All layers of the encoder that ``features`` names, and the vectors of them."""
+    """The vectors of all layers of the encoder that ``features`` names; no frames."""
+    return _layers_of(corpus, features, resources, None)
+
+
+def _layers_of(
+    corpus: Corpus, features: FeatureName, resources: Resources, read: FrameTable | None
+) -> Layers:
+    """The vectors of all layers, and the frames of some that were read before, if any."""
     every = features.every_layer()
-    table, model = extract(corpus, every, resources), find(every)
+    known = resources if read is None else replace(resources, verify=False)  # it was read
+    table, model = extract(corpus, every, known, frames=False), find(every)
     candidates = model.layers if features.chooses_layer else find(features).layers
-    return Layers(table, summarise(table), model.n_layers, candidates, model.n_layers_of_whole)
+    return Layers(
+        *(table, summarise(table), model.n_layers, candidates, model.n_layers_of_whole),
+        spoken=read,
+        first=candidates.start,
+    )
 
 
 def _read_frames_given(corpus: Corpus, features: FeatureName, resources: Resources) -> FrameTable:
@@ -332,8 +371,11 @@ def usable(corpus: Corpus, task: Task, *, frozen: Sequence[str] = ()) -> Corpus:
 def opened(corpus: str | Path | Corpus) -> Corpus:
     if isinstance(corpus, str | Path):
         return corpora.open(str(corpus))
+    if is_object(corpus):
+        return of_object(corpus)
     if not isinstance(corpus, Corpus):
         raise UndertoneError(
-            f"a corpus is a text such as emodb=PATH, a path or a Corpus, found {corpus!r:.60}"
+            "a corpus is a text such as emodb=PATH, a path, a Corpus, a datasets.Dataset or an "
+            f"audformat.Database, found {corpus!r:.60}"
         )
     return corpus

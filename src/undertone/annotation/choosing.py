@@ -40,7 +40,7 @@ class Known:
         labels: emotion by number of the clip, of all raters.
         mine: numbers of clips that this rater is done with.
         taken: numbers that are not to be chosen: leased, or without sound.
-        others: numbers of clips that others labelled.
+        others: numbers of clips that other raters labelled, or hold.
     """
 
     labels: Mapping[int, str]
@@ -85,6 +85,7 @@ class Chooser:
     _queue: list[Choice] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _at_work: bool = False
+    _made_of: int = 0  # labels that the queue's choices knew
 
     def __post_init__(self) -> None:
         self._rng = np.random.default_rng(self.aim.seed)
@@ -108,27 +109,34 @@ class Chooser:
             self._queue.clear()
         self.prepare()
 
-    def take(self, n: int, besides: Collection[int]) -> list[Choice]:
+    def take(self, n: int, besides: Collection[int], known: Known | None = None) -> list[Choice]:
         """The next choices; fewer where no more clips are left.
+
+        What waited is looked at again: somebody may have answered it, or hold it, by now. What
+        another rater took meanwhile is no new clip; only those that were chosen to be heard again
+        are.
 
         Args:
             n: how many.
             besides: clips that must not be among them.
+            known: what is known now; asked for by default.
         """
-        known = self.know()
+        known = self.know() if known is None else known
         free = self._free(known, besides)
         chosen: list[Choice] = []
         with self._lock:
             while self._queue and len(chosen) < n:
                 choice = self._queue.pop(0)
-                if choice.index in free:
+                if choice.index in free and (
+                    choice.why == AGAIN or choice.index not in known.others
+                ):
                     chosen.append(choice)
                     free.discard(choice.index)
         while free and len(chosen) < n:
             choice = self._one(known, sorted(free))
             chosen.append(choice)
             free.discard(choice.index)
-        if len(self._queue) < FEW:
+        if len(self._queue) < FEW or abs(len(known.labels) - self._made_of) >= AHEAD:
             self.prepare()
         return chosen
 
@@ -145,7 +153,7 @@ class Chooser:
             known = self.know()
             chosen = self._picked(known)
             with self._lock:
-                self._queue = chosen
+                self._queue, self._made_of = chosen, len(known.labels)
         except UndertoneError as error:
             tell(f"{error}: clips are drawn at random")
         finally:

@@ -11,6 +11,7 @@ torn one never joins the next. Nothing that stands there is ever changed.
 
 import contextlib
 import json
+import math
 import os
 import threading
 import uuid
@@ -31,10 +32,16 @@ from undertone.corpora.label_log.log import (
     check_head,
     is_torn_head,
 )
-from undertone.errors import UndertoneError, tell
+from undertone.errors import UndertoneError, printable, tell
 
 PATIENCE_S = 20.0  # that a line waits for another process's
 LOOK_S = 0.005  # how often it looks whether that is done
+SAME = 1e-9  # within which two shares are one, as sums are rounded
+OF_THE_PAGE = ("plays", "seconds", "speed", "width")  # what a page tells of itself
+
+
+class TakenError(UndertoneError):
+    """What was sent contradicts what stands there already; nothing was written."""
 
 
 class LabelLog:
@@ -92,13 +99,36 @@ class LabelLog:
             return True
 
     def label(self, label: Label) -> bool:
-        """Add a label."""
-        return self.append(label.to_dict())
+        """Add a label, unless it is there; return whether it was new.
+
+        Raises:
+            UndertoneError: it is not on the disk.
+            TakenError: its id is that of another label, or of another line.
+        """
+        was_new = self.append(label.to_dict())
+        if not was_new and not _says_the_same(self.log.labels.get(label.id), label):
+            raise TakenError(
+                f"the id {printable(label.id)} is that of another line of {self.path.name}: "
+                "nothing was saved. A new answer needs an id of its own; an answer that is sent "
+                "again has to be the same to the letter"
+            )
+        return was_new
 
     def undo(self, of: str, *, rater: str, identity: str) -> bool:
-        """Take a label back."""
+        """Take a label back; return whether that was new.
+
+        Raises:
+            UndertoneError: it is not on the disk.
+            TakenError: the id is that of another line.
+        """
         line = {"kind": "undo", "id": identity, "rater": rater, "at": now(), "of": of}
-        return self.append(line)
+        was_new = self.append(line)
+        if not was_new and self.log.undone.get(of) != identity:
+            raise TakenError(
+                f"the id {printable(identity)} is that of another line of {self.path.name}: "
+                "nothing was taken back. A new request needs an id of its own"
+            )
+        return was_new
 
     def unplayed(self, utterance: str, why: str) -> bool:
         """Note that an utterance cannot be played; once for each."""
@@ -182,6 +212,25 @@ class LabelLog:
                 os.ftruncate(file, self._read_to)
             raise
         self._read_to += len(content)
+
+
+def _says_the_same(known: Label | None, label: Label) -> bool:
+    """Whether a label that stands there is the one that was sent again.
+
+    When it was written, and why its clip had been chosen, may differ: whoever sends it tells
+    neither.
+    """
+    if known is None or _facts(known) != _facts(label):
+        return False
+    return known.shares.keys() == label.shares.keys() and all(
+        math.isclose(share, label.shares[name], abs_tol=SAME)
+        for name, share in known.shares.items()
+    )
+
+
+def _facts(label: Label) -> tuple[object, ...]:
+    page = [label.shown.get(name) for name in OF_THE_PAGE]
+    return label.rater, label.utterance, label.answer, dict(label.amounts), page
 
 
 def now() -> str:

@@ -8,20 +8,26 @@ signs of life. A label counts even when its lease has run out: nothing that some
 away, and of two labels by one rater the later one counts.
 """
 
+import hashlib
+import json
+import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from undertone.annotation.choosing import Aim, Choice, Chooser, Known
 from undertone.annotation.clips import Clips
-from undertone.annotation.log import LabelLog, now
+from undertone.annotation.hands import Hands
+from undertone.annotation.learning.shown import Standing
+from undertone.annotation.log import LabelLog, TakenError, now
 from undertone.annotation.raters import Raters, compare
 from undertone.annotation.sound import Sounds
 from undertone.corpora.label_log.log import Label
-from undertone.corpora.label_log.reader import given_label, mean_of
+from undertone.corpora.label_log.reader import digest_of, given_label, mean_of, n_with_emotion
 from undertone.errors import UndertoneError, printable
 
 UNSURE = "the model cannot decide here: you will see between what once you have answered"
@@ -32,11 +38,19 @@ FORGOTTEN = "it was taken back on an earlier page"
 
 @dataclass
 class Lease:
-    """A clip in somebody's tab."""
+    """A clip in somebody's tab.
+
+    Attributes:
+        tab: which.
+        until: when it runs out.
+        why: it came.
+        again: whether another rater had heard it, or held it, when it was handed out.
+    """
 
     tab: str
     until: float
     why: str
+    again: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,6 +87,7 @@ class Session:
         self._unplayed: set[int] = set()  # in this session: it may be mended before the next
         self._reasons: dict[int, str] = {}
         self._lock = threading.RLock()
+        self.hands = Hands(log.path, rater, LEASE_S)
         self._raters: tuple[int, Raters] | None = None
         given = map(given_label, (clip.facts for clip in clips.clips))
         self.given = [label for label in given if label is not None]
@@ -80,43 +95,77 @@ class Session:
             clips.speakers, [str(clip.file) for clip in clips.clips], aim, self.known
         )
 
+    @cached_property
+    def key(self) -> str:
+        """Of all that a page takes for granted: the log, the rater, the numbers of the clips."""
+        names = [clip.utterance for clip in self.clips.clips]
+        told = json.dumps([self.rater, os.path.abspath(self.log.path), *names])
+        return hashlib.sha256(told.encode("utf-8", "backslashreplace")).hexdigest()[:32]
+
     def known(self) -> Known:
         """What a choice may look at."""
         with self._lock:
             labels = self.log.refresh().in_force()
             by_number = self._emotions([*self.given, *labels])
-            mine = {self.number[u] for u in self._mine(labels) if u in self.number}
-            others = {
-                self.number[label.utterance]
-                for label in labels
-                if label.rater != self.rater and label.utterance in self.number
-            }
+            mine, others = self._answered(labels)
+            others |= self._numbers(self.hands.of_others())
             return Known(by_number, mine, {*self._leased(), *self._unplayed}, others)
+
+    def _answered(self, labels: Sequence[Label]) -> tuple[set[int], set[int]]:
+        """Clips that this rater answered, and those that others did."""
+        mine = {label.utterance for label in labels if label.rater == self.rater}
+        others = {label.utterance for label in labels if label.rater != self.rater}
+        return self._numbers(mine), self._numbers(others)
+
+    def _numbers(self, utterances: Iterable[str]) -> set[int]:
+        return {self.number[name] for name in utterances if name in self.number}
 
     def next(self, tab: str, have: Collection[int], n: int = 2) -> list[Choice]:
         """Clips for a tab, besides those it has, which stay its own."""
         with self._lock:
             self.renew(tab, have)
             n = min(n, HELD - len(set(have)))
-            chosen = self.chooser.take(n, have) if n > 0 else []
+            known = self.known() if n > 0 else None
+            chosen = [] if known is None else self.chooser.take(n, have, known)
             for choice in chosen:
-                self._lease(choice.index, tab, choice.why)
+                assert known is not None
+                self._lease(choice.index, tab, choice.why, again=choice.index in known.others)
+            if chosen:
+                self._tell_hands()
             return chosen
 
-    def renew(self, tab: str, have: Collection[int]) -> None:
-        """A sign of life of a tab; clips that it no longer shows are free again."""
+    def renew(self, tab: str, have: Collection[int]) -> list[int]:
+        """A sign of life of a tab; clips that it no longer shows are free again.
+
+        Returns:
+            What the tab should let go of: clips that this rater answered in another tab, that are
+            in another tab's hands, or that another rater answered since they were handed out.
+        """
         with self._lock:
             for index, lease in list(self._leases.items()):
                 if lease.tab == tab and index not in have:
                     del self._leases[index]
-            leased = self._leased()
+            mine, others = self._answered(self.log.refresh().in_force())
+            leased, gone = self._leased(), list[int]()
             for index in have:
-                if 0 <= index < len(self.clips) and leased.get(index, tab) == tab:
-                    self._lease(index, tab, self._reasons.get(index, ""))
+                if index in mine or leased.get(index, tab) != tab or self._is_new_to(others, index):
+                    gone.append(index)
+                elif index < len(self.clips):
+                    again = index in self._leases and self._leases[index].again
+                    self._lease(index, tab, self._reasons.get(index, ""), again=again)
+            self._tell_hands()
+            return gone
+
+    def _is_new_to(self, others: Collection[int], index: int) -> bool:
+        """Whether another rater answered a clip while it was in a tab's hands."""
+        return index in others and index in self._leases and not self._leases[index].again
 
     def release(self, tab: str) -> None:
         """A tab is gone."""
         self.renew(tab, ())
+
+    def _tell_hands(self) -> None:
+        self.hands.tell(self.clips[index].utterance for index in self._leased())
 
     def wav(self, index: int) -> bytes:
         """The sound of a clip; one that cannot be played is noted, and not chosen again.
@@ -166,6 +215,8 @@ class Session:
         with self._lock:
             log = self.log.refresh()
             done = next((of for of, by in log.undone.items() if by == identity), None)
+            if done is not None and log.labels[done].rater != self.rater:
+                raise TakenError("this id is that of another rater's request: nothing was done")
             if done is None:
                 last = next(reversed(self.mine_in_order()), None)
                 if last is None:
@@ -174,7 +225,8 @@ class Session:
                 done = last.id
             label = log.labels[done]
             if (index := self.number.get(label.utterance)) is not None:
-                self._lease(index, tab, str(label.shown.get("reason") or FORGOTTEN))
+                reason = str(label.shown.get("reason") or FORGOTTEN)
+                self._lease(index, tab, reason, again=True)  # it is asked for, whoever heard it
             return label
 
     def mine_in_order(self) -> list[Label]:
@@ -194,7 +246,7 @@ class Session:
                 "mine": len(mine),
                 "by_emotion": {name: by_emotion.get(name, 0) for name in self.aim.emotions},
                 "by_answer": dict(answers),
-                "all_by_emotion": dict(self.learnable()[0]),
+                "all_by_emotion": dict(self.standing().labelled),
                 "given": len(self.given),
                 "everyone": len(heard & self.number.keys()),
                 "clips": len(self.clips),
@@ -202,20 +254,25 @@ class Session:
                 "speakers": self.clips.n_speakers,
             }
 
-    def learnable(self) -> tuple[Counter[str], Counter[str]]:
-        """By emotion the utterances of all raters, and those of them whose speaker is known."""
+    def standing(self) -> Standing:
+        """The labels of this moment, of all raters and of the corpus."""
         with self._lock:
-            by_number = self._emotions([*self.given, *self.log.refresh().in_force()])
+            everyone = self._everyone()
+            by_number = self._emotions(everyone)
             known = {i: name for i, name in by_number.items() if self.clips[i].speaker is not None}
             counted = Counter(dict.fromkeys(self.aim.emotions, 0))
             counted.update(by_number.values())
-            return counted, Counter(known.values())
+            return Standing(
+                counted, Counter(known.values()), n_with_emotion(everyone), digest_of(everyone)
+            )
 
     def n_with_emotion(self) -> int:
         """Utterances that a model could learn from."""
         with self._lock:
-            everyone = [*self.given, *self.log.refresh().in_force()]
-            return len({label.utterance for label in everyone if label.shares})
+            return n_with_emotion(self._everyone())
+
+    def _everyone(self) -> list[Label]:
+        return [*self.given, *self.log.refresh().in_force()]
 
     def raters(self) -> Raters:
         """Agreement; of clips in dispute only those that this rater has labelled."""
@@ -226,9 +283,6 @@ class Session:
                 everyone = [*self.given, *log.in_force()]
                 self._raters = (log.n_lines, compare(everyone, speakers))
             return self._raters[1]
-
-    def _mine(self, labels: Sequence[Label]) -> set[str]:
-        return {label.utterance for label in labels if label.rater == self.rater}
 
     def _emotions(self, labels: Sequence[Label]) -> dict[int, str]:
         """By number the emotion with the largest share among all raters."""
@@ -245,9 +299,9 @@ class Session:
         self._leases = {i: one for i, one in self._leases.items() if one.until > moment}
         return {i: one.tab for i, one in self._leases.items()}
 
-    def _lease(self, index: int, tab: str, why: str) -> None:
+    def _lease(self, index: int, tab: str, why: str, *, again: bool) -> None:
         self._reasons[index] = why
-        self._leases[index] = Lease(tab, time.monotonic() + LEASE_S, why)
+        self._leases[index] = Lease(tab, time.monotonic() + LEASE_S, why, again)
 
     def shown_why(self, index: int) -> str:
         """Why a clip comes now, without an emotion in it: what a model guesses would be an answer.

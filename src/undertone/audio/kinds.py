@@ -17,10 +17,10 @@ SUFFIXES = (
 )
 FOREIGN_SUFFIXES = (
     *(".m4a", ".m4b", ".mp4", ".mov", ".3gp", ".3g2", ".aac", ".amr", ".awb", ".webm", ".weba"),
-    *(".mkv", ".mka", ".wma", ".ac3", ".mp2", ".spx"),
+    *(".mkv", ".mka", ".wma", ".ac3", ".mp2", ".spx", ".avi"),
 )
 HEAD_BYTES = 64
-FOREIGN = ("MP4", "WebM", "AAC", "AMR", "WMA", "AC-3")  # which libsndfile does not know
+FOREIGN = ("MP4", "WebM", "AAC", "AMR", "WMA", "AC-3", "AVI")  # which libsndfile does not know
 _ENDINGS: Mapping[str, tuple[str, ...]] = {  # beside the format's own name
     "MP4": ("M4A", "M4B", "MOV", "3GP", "3G2"),
     "WebM": ("WEBA", "MKV", "MKA"),
@@ -35,6 +35,7 @@ DEMUXERS: Mapping[str, str] = {  # formats that ffmpeg may be given, and its wor
     "AMR": "amr",
     "WMA": "asf",
     "AC-3": "ac3",
+    "AVI": "avi",
     "Ogg": "ogg",
     "CAF": "caf",
     "WAV": "wav",
@@ -72,9 +73,11 @@ _STARTS: tuple[tuple[bytes, str], ...] = (
 def kind_of(head: bytes) -> str:
     """The format that a file's first bytes are of; "" where they tell none.
 
-    >>> kind_of(b"....ftypM4A "), kind_of(b"OggS"), kind_of(b"hello")
-    ('MP4', 'Ogg', '')
+    >>> kind_of(b"....ftypM4A "), kind_of(b"OggS"), kind_of(b"RIFF....AVI "), kind_of(b"hello")
+    ('MP4', 'Ogg', 'AVI', '')
     """
+    if head.startswith(b"RIFF") and head[8:12] == b"AVI ":
+        return "AVI"
     for start, kind in _STARTS:
         if head.startswith(start):
             return kind

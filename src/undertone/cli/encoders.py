@@ -11,6 +11,7 @@ from undertone.cli.options import (
     Cache,
     Config,
     Corpora,
+    Device,
     OneOut,
     Proxy,
     Quiet,
@@ -48,6 +49,7 @@ def layers(
     assignments: Set = None,
     seed: Seed = None,
     workers: Workers = None,
+    device: Device = None,
     cache: Cache = None,
     quiet: Quiet = False,
 ) -> None:
@@ -73,5 +75,7 @@ def layers(
         "seed": seed,
     }
     settings = load(LayersSettings, options.settings_of(config, given, assignments))
-    printing.print_layers(run_layers(settings, out, Resources(cache, workers, not quiet)))
+    printing.print_layers(
+        run_layers(settings, out, Resources(cache, workers, not quiet, device=device or ""))
+    )
     printing.show_report(out / PAGE)

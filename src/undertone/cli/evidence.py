@@ -13,6 +13,7 @@ from undertone.cli.options import (
     Cache,
     Config,
     Corpora,
+    Device,
     Disjoint,
     OneOut,
     Proxy,
@@ -126,6 +127,7 @@ def curve(
     assignments: Set = None,
     seed: Seed = None,
     workers: Workers = None,
+    device: Device = None,
     cache: Cache = None,
     quiet: Quiet = False,
 ) -> None:
@@ -163,7 +165,8 @@ def curve(
     values = merge(quick_values() if quick else options.beneath_picks(picks), told)
     if "budgets" not in told and picks is None:  # nobody asked for these very numbers
         values["fit_budgets"] = True
-    settings, resources = load(CurveSettings, values), Resources(cache, workers, not quiet)
+    settings = load(CurveSettings, values)
+    resources = Resources(cache, workers, not quiet, device=device or "")
     printing.show_curve(run(settings, out, resources, sounds=sounds).report)
 
 

@@ -1,6 +1,8 @@
 """Labels by ear: the page, its log, and labels from and to other tools."""
 
 import contextlib
+import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +11,7 @@ import typer
 from undertone.cli import options, printing
 from undertone.cli.app import app
 from undertone.cli.options import Cache, Quiet, Seed
-from undertone.errors import UndertoneError, needs, tell
+from undertone.errors import UndertoneError, tell
 from undertone.progress import alive
 
 if TYPE_CHECKING:
@@ -94,18 +96,21 @@ def label(
     if imported is not None:
         _import(what, imported, form)
         return
-    needs("fastapi", extra="serve", what="pages to label on")
-    needs("uvicorn", extra="serve", what="pages to label on")
-    from undertone.annotation.app import bound, serve
+    from undertone.web import port as ports
+
+    ports.check_installed("pages to label on")
     from undertone.annotation.choosing import Aim
     from undertone.annotation.learning.learner import Learner
     from undertone.annotation.picking.pick import DEFAULT
     from undertone.annotation.picking.strategies import strategy_of
+    from undertone.annotation.running import serve
     from undertone.annotation.session import Session
 
     chosen = strategy_of(strategy or DEFAULT).name
     who = rater_named(rater)
-    listener = bound(port, USUAL_PORT)
+    listener = ports.open_port(
+        ports.HERE, USUAL_PORT if port is None else port, may_be_another=port is None
+    )
     with contextlib.nullcontext() if quiet else alive("undertone label opens the corpus"):
         found = opened(what)
     _tell(found)
@@ -117,15 +122,21 @@ def label(
             log, found.emotions, features=features or "", cache=cache, chosen=by_strategy
         )
         learner = None if no_learning else learns
-        address = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        address = f"{ports.address_of(listener, ports.HERE)}/"
         as_who = who if rater else f"{who} (who is logged in; --rater NAME changes it)"
-        printing.say(f"label at {address} as {as_who}; Ctrl-C ends it, {log} keeps every label")
-        if open_page:
-            import webbrowser
-
-            webbrowser.open(address)
-        serve(session, learner, listener)
+        told = f"label at {address} as {as_who}; Ctrl-C ends it, {log} keeps every label"
+        serve(session, learner, listener, lambda: _say_where(told, address, open_page=open_page))
     _end(session, learner)
+
+
+def _say_where(told: str, address: str, *, open_page: bool) -> None:
+    """Say where the page is, once it answers."""
+    printing.say(told)
+    sys.stdout.flush()
+    if open_page:
+        import webbrowser
+
+        threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
 
 def _end(session: "Session", learner: "Learner | None") -> None:
@@ -136,7 +147,7 @@ def _end(session: "Session", learner: "Learner | None") -> None:
     printing.say(f"{session.counts()['mine']} labels of {session.rater} in {log}")
     if learner is not None:
         learning = learning_now(session, learner)
-        for line in at_the_end(log, learning, session.n_with_emotion()):
+        for line in at_the_end(log, learning, session.standing()):
             printing.say(line)
 
 

@@ -33,6 +33,13 @@ Cache = Annotated[
     Path | None,
     typer.Option(help="Folder of the frame store.", show_default="~/.cache/undertone/frames"),
 ]
+Device = Annotated[
+    str | None,
+    typer.Option(help="Where networks compute: auto, cpu, cuda or mps.", show_default="auto"),
+]
+Verify = Annotated[
+    bool, typer.Option("--verify", help="Read every audio file, and say what differs.")
+]
 Config = Annotated[Path | None, typer.Option(help="TOML file of settings.")]
 Set = Annotated[
     list[str] | None, typer.Option("--set", help="A setting, section.name=value; repeatable.")

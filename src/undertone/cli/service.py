@@ -48,18 +48,20 @@ def serve(
     max_idle_seconds: Annotated[float, typer.Option(help="Of a stream that sends nothing.")] = 30,
 ) -> None:
     """Serve a model on this machine: recordings, streams, and a page with a microphone."""
-    from undertone.serving.service import running
+    from undertone.web import port as ports
 
-    running.check_installed()
+    ports.check_installed()
     from undertone.features import speech
     from undertone.processes import available_cores
     from undertone.serving.live import LiveConfig
     from undertone.serving.service.app import Service, make_app
     from undertone.serving.service.connections import watched_by
     from undertone.serving.service.limits import Limits
+    from undertone.serving.service.reach import check_host, check_names
     from undertone.serving.service.stream import LARGEST_MESSAGE
+    from undertone.web.guard import is_loopback
 
-    running.check_host(host, is_public=public)
+    check_host(host, is_public=public)
     limits = Limits(
         max_mb=max_mb,
         max_seconds=max_seconds,
@@ -74,17 +76,17 @@ def serve(
     settings = LiveConfig(window_s=window, detector=speech.chosen(detector))
     recogniser, named, card = _loaded(model)
     workers = max(2, available_cores()) if workers is None else workers
-    running.check_names(name or ())
-    names = (*(name or ()), *([] if running.is_loopback(host) else [host]))
+    check_names(name or ())
+    names = (*(name or ()), *([] if is_loopback(host) else [host]))
     service = Service(recogniser, named, workers, limits, settings, names, card)
-    opened = running.open_port(
+    opened = ports.open_port(
         host, DEFAULT_PORT if port is None else port, may_be_another=port is None
     )
-    running.run(
+    ports.run(
         make_app(service),
         opened,
         during=service.running(),
-        ready=lambda _: _say_where(running.address_of(opened, host), named, is_public=public),
+        ready=lambda _: _say_where(ports.address_of(opened, host), named, is_public=public),
         end_s=limits.end_s,
         http=watched_by(service.watch),
         ws_max_size=LARGEST_MESSAGE,

@@ -11,6 +11,7 @@ from undertone.cli.app import app
 from undertone.cli.options import (
     Cache,
     Config,
+    Device,
     Folds,
     Proxy,
     Quiet,
@@ -125,6 +126,7 @@ def teach(
     assignments: Set = None,
     seed: Seed = None,
     workers: Workers = None,
+    device: Device = None,
     cache: Cache = None,
     quiet: Quiet = False,
 ) -> None:
@@ -146,7 +148,7 @@ def teach(
         out,
         unlabelled=unlabelled or (),
         settings=load(FinetuneSettings, values),
-        resources=Resources(cache, workers, not quiet),
+        resources=Resources(cache, workers, not quiet, device=device or ""),
     )
     if measured is not None:
         printing.print_score(measured)
@@ -172,6 +174,7 @@ def distill(
     assignments: Set = None,
     seed: Seed = None,
     workers: Workers = None,
+    device: Device = None,
     cache: Cache = None,
     quiet: Quiet = False,
 ) -> None:
@@ -190,7 +193,7 @@ def distill(
         distilling.DistilSettings, options.settings_of(config, {"seed": seed}, assignments)
     )
     trial = load(KeepSettings, asked | {"seed": settings.seed})
-    resources = Resources(cache, workers, not quiet)
+    resources = Resources(cache, workers, not quiet, device=device or "")
     if corpus is not None:
         check_free(out)
         distilling.check_beside(unlabelled, corpus, trial)

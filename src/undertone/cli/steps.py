@@ -14,6 +14,7 @@ from undertone.cli.options import (
     Cache,
     Config,
     Coverage,
+    Device,
     Disjoint,
     Folds,
     MinProbability,
@@ -29,6 +30,7 @@ from undertone.cli.options import (
     Transcripts,
     Unlabelled,
     Vault,
+    Verify,
     Workers,
 )
 from undertone.config import load
@@ -45,24 +47,57 @@ def extract(
     corpus: Annotated[list[str] | None, typer.Option(help="Corpus, NAME=PATH.")] = None,
     features: Annotated[str, typer.Option(help="Name of the frame extractor.")] = "log_mel",
     as_csv: Annotated[bool, typer.Option("--csv", help="Frames to standard output.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="File of all frames: .parquet, .npz or .csd.")
+    ] = None,
+    form: Annotated[
+        Literal["parquet", "npz", "csd"] | None,
+        typer.Option("--format", help="Of --out, where its ending does not say."),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the file of --out.")
+    ] = False,
+    frames: Annotated[
+        bool, typer.Option("--frames", help="Keep every frame of all layers of an encoder.")
+    ] = False,
+    verify: Verify = False,
     workers: Workers = None,
+    device: Device = None,
     cache: Cache = None,
     quiet: Quiet = False,
 ) -> None:
-    """Waveforms to frames: a corpus into the frame store, or one recording as CSV."""
-    from undertone.pipeline import Resources, extract_corpora
+    """Waveforms to frames: into the frame store, into one file, or one recording as CSV."""
+    from undertone.pipeline import Resources, extract_corpora, extract_to
 
-    if bool(audio) == bool(corpus):
-        raise UndertoneError("extract takes either a recording with --csv or --corpus NAME=PATH")
+    resources = Resources(cache, workers, not quiet, verify=verify, device=device or "")
+    _check_extract(audio or [], corpus or [], as_csv=as_csv, to_file=out is not None)
+    if out is not None:
+        given = audio or (corpus or [])[0]
+        for line in extract_to(out, given, features, resources, form=form, overwrite=overwrite):
+            printing.say(line)
+        return
+    if form or overwrite:
+        raise UndertoneError("--format and --overwrite are of --out FILE, which is missing")
     if audio:
-        if not as_csv or len(audio) > 1:
-            raise UndertoneError(
-                "extract prints the frames of one recording with --csv; for many give --corpus"
-            )
         printing.print_frames(audio[0], features)
         return
-    for line in extract_corpora(corpus or [], features, Resources(cache, workers, not quiet)):
+    for line in extract_corpora(corpus or [], features, resources, every_frame=frames):
         printing.say(line)
+
+
+def _check_extract(audio: list[Path], corpus: list[str], *, as_csv: bool, to_file: bool) -> None:
+    """Refuse what cannot be written where it is asked for."""
+    if bool(audio) == bool(corpus):
+        raise UndertoneError(
+            "extract takes either recordings, with --csv or --out FILE, or --corpus NAME=PATH"
+        )
+    if to_file and (as_csv or len(corpus) > 1):
+        raise UndertoneError("--out writes one corpus, or recordings: leave the rest out")
+    if audio and not to_file and (not as_csv or len(audio) > 1):
+        raise UndertoneError(
+            "extract prints the frames of one recording with --csv; of many it writes them with "
+            "--out FILE; for a corpus give --corpus"
+        )
 
 
 @app.command()
@@ -74,17 +109,23 @@ def pretrain(
     config: Config = None,
     assignments: Set = None,
     seed: Seed = None,
+    processes: Annotated[int, typer.Option(min=1, help="That train the network together.")] = 1,
     workers: Workers = None,
+    device: Device = None,
     cache: Cache = None,
     quiet: Quiet = False,
 ) -> None:
     """Unlabelled speech to a pre-trained encoder; a stopped run goes on where it was."""
     from undertone.pipeline import PretrainSettings, Resources
     from undertone.pipeline import pretrain as run
+    from undertone.training.together import leads
 
     values = options.settings_of(config, {"features": features, "seed": seed}, assignments)
     settings = load(PretrainSettings, values)
-    notes = run(unlabelled, out, settings, Resources(cache, workers, not quiet)).notes
+    resources = Resources(cache, workers, not quiet, device=device or "", processes=processes)
+    notes = run(unlabelled, out, settings, resources).notes
+    if not leads():  # of several processes one tells
+        return
     loss, epoch = notes["held_out_loss"], notes["epoch"]
     printing.say(f"encoder in {out}: held-out loss {loss:.4f}, epoch {epoch}")
     printing.print_references(notes["measured"])
@@ -127,6 +168,7 @@ def finetune(
     assignments: Set = None,
     seed: Seed = None,
     workers: Workers = None,
+    device: Device = None,
     cache: Cache = None,
     quiet: Quiet = False,
 ) -> None:
@@ -149,7 +191,7 @@ def finetune(
         "seed": seed,
     }
     settings = load(FinetuneSettings, options.settings_of(config, given, assignments))
-    resources = Resources(cache, workers, not quiet)
+    resources = Resources(cache, workers, not quiet, device=device or "")
     _, measured = run(
         corpus[0],
         out,

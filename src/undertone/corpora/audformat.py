@@ -9,8 +9,8 @@ header is read as plain values, and pickles are never opened. An utterance that 
 different emotions has none, and that is said.
 """
 
+import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +38,24 @@ def read(path: Path, *, name: str | None = None) -> Corpus:
         UndertoneError: the extra is not installed, the header is not plain, or a table is missing.
     """
     root = Path(path)
-    database = _header(root)
-    frames = {table: _read_table(root, table, database) for table in database.tables}
+    return _read(root, _header(root), root, name)
+
+
+def of_database(database: Any, *, name: str | None = None) -> Corpus:
+    """The corpus of a database in memory; paths start where it was loaded from, or here.
+
+    Raises:
+        UndertoneError: a table tells what this package cannot read.
+    """
+    needs("audformat", extra="audformat", what="audformat databases")
+    with tempfile.TemporaryDirectory() as folder:
+        database.save(folder, storage_format="csv", header_only=False, update_other_formats=False)
+        return _read(Path(folder), database, Path(database.root or Path.cwd()), name)
+
+
+def _read(tables_in: Path, database: Any, root: Path, name: str | None) -> Corpus:
+    """The corpus whose tables lie in one folder and whose recordings start at another."""
+    frames = {table: _read_table(tables_in, table, database) for table in database.tables}
     telling = {table: frame for table, frame in frames.items() if "emotion" in frame}
     rows, notes = _united(telling or frames)
     for column in OF_A_FILE:
@@ -52,8 +68,7 @@ def read(path: Path, *, name: str | None = None) -> Corpus:
         rows["emotion"] = ""
     rows = under_our_names(rows, root / HEADER)
     corpus = csv.from_cells(rows, root / HEADER, name=name or str(database.name), notes=notes)
-    return replace(
-        corpus,
+    return corpus.with_source(
         licence=str(database.license or "unknown"),
         citation=str(database.author or database.source or ""),
     )

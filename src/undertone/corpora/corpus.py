@@ -134,6 +134,10 @@ class Corpus:
         """The same corpus with another table."""
         return replace(self, table=table)
 
+    def with_source(self, *, licence: str, citation: str) -> "Corpus":
+        """The same corpus, of which is known where it comes from."""
+        return replace(self, licence=licence, citation=citation)
+
     def noting(self, *notes: str) -> "Corpus":
         """The same corpus with more that a reader must know; empty notes are none."""
         return replace(self, notes=(*self.notes, *filter(None, notes)))

@@ -7,7 +7,7 @@ Out: ``Corpus`` with one utterance a file, in the order of the names; the speake
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -47,6 +47,19 @@ def read(path: Path, *, name: str | None = None) -> Corpus:
         citation="",
         left_out=left_out([*passed_over(found, root), *unused]),
         notes=tuple(notes),
+    )
+
+
+def of_files(paths: Sequence[Path], *, name: str = "recordings") -> Corpus:
+    """Recordings from anywhere as a corpus without labels, called by their names."""
+    files = [as_text(path.absolute().as_posix()) for path in paths]
+    table = pd.DataFrame({"utterance": name_utterances(files), "file": files})
+    return Corpus(
+        name=name,
+        root=Path("/"),
+        table=table.reindex(columns=list(COLUMNS)),
+        licence="unknown",
+        citation="",
     )
 
 

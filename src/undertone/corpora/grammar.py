@@ -1,7 +1,8 @@
 """Corpora whose file names tell everything.
 
 In:  a folder and a function that tells what a file's name says.
-Out: ``Named``: a table of utterances, named by the stems of their files, and what was left out.
+Out: ``Named``: a table of utterances, named by the stems of their files (or as the corpus names
+     them, where its folders tell something), and what was left out.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -31,16 +32,19 @@ def read(
     *,
     corpus: str,
     example: str,
-    refuse: Callable[[str], str | None] = lambda stem: None,
+    refuse: Callable[[Path], str | None] = lambda path: None,
+    name_of: Callable[[Path], str] = lambda path: path.stem,
 ) -> Named:
     """Read what the names of a folder's audio files tell.
 
     Args:
         root: the folder.
-        read_name: columns by name from a stem; None where the corpus has no such name.
+        read_name: columns by name from a name; None where the corpus has no such name.
         corpus: how the corpus is called, for messages.
         example: a file name of the corpus, for messages.
-        refuse: why an utterance of the corpus is left out; None where it stays.
+        refuse: why a file of an utterance is left out; None where it stays.
+        name_of: what an utterance is called, by its file: the stem, or a name in which folders
+            stand, where stems are the same in several.
 
     Raises:
         UndertoneError: no file below the folder is an utterance to be used, or two folders hold
@@ -51,19 +55,19 @@ def read(
     excluded = passed_over(found, root)
     twins: list[tuple[Path, Path]] = []
     for path in found.audio:
-        described = read_name(path.stem)
-        place = {"utterance": path.stem, "file": relative_name(path, root)}
+        described = read_name(name := name_of(path))
+        place = {"utterance": name, "file": relative_name(path, root)}
         if described is None:
             excluded.append({**place, "reason": f"not a file name of {corpus}"})
         elif is_pointer(path):
             excluded.append({**place, "reason": POINTER})
-        elif first := rows.get(path.stem):
+        elif first := rows.get(name):
             excluded.append({**place, "reason": f"the same utterance as {first['file']}"})
             twins.append((root / str(first["file"]), path))
-        elif reason := refuse(path.stem):
+        elif reason := refuse(path):
             excluded.append({**place, "reason": reason})
         else:
-            rows[path.stem] = {**place, **described}
+            rows[name] = {**place, **described}
     _check_twins(twins, root, corpus)
     if not rows:
         raise UndertoneError(

@@ -18,7 +18,7 @@ from undertone.audio import foreign, kinds
 from undertone.corpora.names import fold_file
 
 NOT_READ = (
-    *(".raw", ".pcm", ".avi", ".mpg", ".mpeg", ".wmv", ".flv", ".ape", ".wv", ".dss", ".ds2"),
+    *(".raw", ".pcm", ".mpg", ".mpeg", ".wmv", ".flv", ".ape", ".wv", ".dss", ".ds2"),
     *(".tta", ".mpc", ".ra", ".rm", ".qcp", ".shn", ".dsf", ".vox", ".gsm", ".ogv", ".m4v", ".m4p"),
 )
 NEEDS_FFMPEG = f"needs ffmpeg to be read: {foreign.INSTALL}"

@@ -8,13 +8,12 @@ out if its file is one of the labelled corpus's, by path or by its bytes, and al
 the labelled one's name or shares its folder and its speaker is tested or unknown.
 """
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
+from undertone.audio import digests
 from undertone.corpora.corpus import Corpus
 from undertone.corpora.folds import Fold
 from undertone.corpora.media import is_file
@@ -112,6 +111,7 @@ class _Guard:
         for path in self.barred_by_path:
             if is_file(path):
                 self.paths_by_size[path.stat().st_size].append(path)
+        self.twins_by_size: dict[int, dict[str, list[Path]]] = {}
 
     def by_audio(self, corpus: Corpus) -> dict[str, str]:
         """The reason to leave an utterance out, where its audio is the labelled corpus's."""
@@ -130,8 +130,13 @@ class _Guard:
             return [path]
         if not is_file(path):
             return []
-        alike = self.paths_by_size.get(path.stat().st_size, [])
-        return [twin for twin in alike if _digest(twin) == _digest(path)]
+        if (size := path.stat().st_size) not in self.paths_by_size:
+            return []
+        if size not in self.twins_by_size:
+            by_digest = self.twins_by_size[size] = defaultdict(list)
+            for twin in self.paths_by_size[size]:
+                by_digest[digests.of_file(twin)].append(twin)
+        return self.twins_by_size[size].get(digests.of_file(path), [])
 
 
 def _saying(corpus: Corpus, sentences: frozenset[str]) -> list[str]:
@@ -178,8 +183,3 @@ def _pairs(corpus: Corpus, column: str) -> list[tuple[str, str | None]]:
 def _paths(corpus: Corpus) -> list[tuple[str, Path]]:
     root = corpus.root.resolve()
     return [(utterance, root / as_path(str(file))) for utterance, file in _pairs(corpus, "file")]
-
-
-@lru_cache(maxsize=100_000)
-def _digest(path: Path) -> bytes:
-    return hashlib.sha256(path.read_bytes()).digest()

@@ -44,7 +44,7 @@ def read(path: Path, *, with_songs: bool = False) -> Corpus:
         read_name,
         corpus="RAVDESS",
         example="03-01-06-01-02-01-12.wav",
-        refuse=_refuse_video if with_songs else _refuse,
+        refuse=lambda path: (_refuse_video if with_songs else _refuse)(path.stem),
     )
     return Corpus(
         name="ravdess",

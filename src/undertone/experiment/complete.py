@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from undertone import atomic
+from undertone import atomic, device
 from undertone.errors import UndertoneError
 from undertone.evaluation.curves import Key
 from undertone.evaluation.predictions import predictions_table
@@ -85,7 +85,7 @@ def run_curve(
     ``announce`` is told how long it will take, from a calibration, before it begins.
     """
     out, resources = Path(out), resources or Resources()
-    with atomic.held(out):
+    with device.using(resources.device), atomic.held(out):
         if settings.picks.asked:
             result = replay_run(settings, out, resources)
             _draw(result, out / "report.html")

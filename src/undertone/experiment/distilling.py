@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from undertone import audio, corpora
+from undertone import audio, corpora, device
 from undertone.atomic import check_free, held
 from undertone.config import check_ranges
 from undertone.corpora.corpus import Corpus
@@ -96,7 +96,7 @@ def distill(
     """
     settings, resources, out = settings or DistilSettings(), resources or Resources(), Path(out)
     check_free(out)
-    with held(_work(out)):
+    with device.using(resources.device), held(_work(out)):
         return _distill(
             name, unlabelled, out, layers=layers, settings=settings, resources=resources
         )

@@ -79,14 +79,14 @@ def forecast(sweep: Sweep, *, n_replicates: int) -> Forecast | None:
     if not any(names for _, names in missing):
         return None
     with one_thread():
-        sample = _Sample(sweep)
+        sample = Sample(sweep)
         pretraining = sample.pretraining()
         fits = sample.fits(missing)
     scoring = _scoring(sweep, n_replicates)
     return Forecast(pretraining, fits, scoring, time.perf_counter() - begin)
 
 
-class _Sample:
+class Sample:
     """Utterances of the first fold's pool, and what they cost."""
 
     def __init__(self, sweep: Sweep) -> None:
@@ -104,7 +104,7 @@ class _Sample:
         sweep = self.sweep
         if not sweep.pretrains:
             return 0.0, 0.0
-        n_sampled, epoch = sum(map(len, self.frames)), self._epoch()
+        n_sampled, epoch = self.n_frames, self.epoch()
         low = high = 0.0
         for number, fold in sweep.plan.folds.items():
             share = sum(t.lengths[n] for t, names in fold.pool for n in names) / n_sampled
@@ -120,14 +120,18 @@ class _Sample:
         """Every missing fit, from one of each system."""
         low = high = 0.0
         timed = _a_batch_of_labels(self.sweep.plan.cells)
-        material = self._material(timed.fold)
+        material = self.material(timed.fold)
         for row in self.sweep.rows:
             if cells := [cell for cell, names in missing if row.name in names]:
                 least, most = self._of_system(row, timed, cells, material)
                 low, high = low + least, high + most
         return low, high
 
-    def _epoch(self) -> float:
+    @property
+    def n_frames(self) -> int:
+        return sum(map(len, self.frames))
+
+    def epoch(self) -> float:
         """Of pre-training on the sample: the second of two, when everything is loaded."""
         settings, ticks = self.sweep.pretraining, list[float]()
         steps = [self.normaliser.apply(frames) for frames in self.frames]
@@ -148,8 +152,8 @@ class _Sample:
             run(replace(settings, objective=ALWAYS_POSSIBLE))
         return ticks[1] - ticks[0]
 
-    def _material(self, fold: int) -> Material:
-        """With random weights in the place of the encoder that is to be pre-trained."""
+    def material(self, fold: int) -> Material:
+        """Of a fold, with random weights in the place of the encoder that is to be pre-trained."""
         plan, shape = self.sweep.plan, self.sweep.plan.shape
         encoder = Encoder(len(self.normaliser.mean), shape.hidden_units, shape.layers).eval()
         return replace(plan.material(fold, self.normaliser, encoder), together={})

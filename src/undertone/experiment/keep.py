@@ -39,7 +39,7 @@ from undertone.reading import read_data, settle, without_frames
 from undertone.systems.layers import Layers
 from undertone.systems.plan import Cell, Data, Draws, Plan
 from undertone.systems.settings import bag_of
-from undertone.systems.table import ENCODER, System, advised, systems_of
+from undertone.systems.table import ENCODER, System, advised, read_frames_of_encoder, systems_of
 from undertone.tasks import Task
 from undertone.training.normalise import unchanged
 
@@ -93,7 +93,9 @@ def choose_layers(encoder: str, corpus: str, settings: KeepSettings, resources: 
     opened = _training_part(corpora.open(corpus), settings.speakers)
     task, features = settle(opened, settings.task, f"upstream:{source.folder}@all")
     check_labels(opened, task, settings)
-    data = read_data(opened, features, task, resources)
+    system = advised(task, ENCODER, pretrained=False)
+    frames = read_frames_of_encoder(task, [system])
+    data = read_data(opened, features, task, resources, frames=frames)
     trial, rows = Trial(data, settings), {}
     sizes = range(1, source.n_layers - 1)
     with Progress(shown=resources.progress) as progress:

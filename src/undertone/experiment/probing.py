@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from undertone import atomic, config
+from undertone import atomic, config, device
 from undertone.config import check_types
 from undertone.corpora.across import AcrossSettings
 from undertone.errors import UndertoneError
@@ -129,8 +129,8 @@ def run_layers(
     """The same; returns what the page shows."""
     resources, began = resources or Resources(), time.monotonic()
     encoder = look_up(settings.features)
-    with atomic.held(Path(out)):
-        run = open_run(settings.of_curve(), out, resources, held=settings.settled)
+    with device.using(resources.device), atomic.held(Path(out)):
+        run = open_run(*(settings.of_curve(), out, resources), held=settings.settled, frames=False)
         return look_into(run, settings.settled(run.settings), encoder, resources, began=began)
 
 

@@ -21,7 +21,7 @@ import pandas as pd
 from undertone import config, corpora
 from undertone.corpora import across, emobox
 from undertone.corpora.audit import Finding, audit_fold, check, refuse
-from undertone.corpora.corpus import Corpus, Member
+from undertone.corpora.corpus import Corpus
 from undertone.corpora.disjoint import SENTENCE, Parting, describe
 from undertone.corpora.folds import Fold, draw_labels, largest_budget
 from undertone.corpora.official import folds_of, parts_of
@@ -42,6 +42,7 @@ from undertone.experiment.opened import (
     as_named_at_home,
     of_vault,
     open_corpora,
+    role_of,
     with_absolute_paths,
 )
 from undertone.experiment.pool_notes import (
@@ -69,7 +70,12 @@ from undertone.reading import (
 )
 from undertone.systems.plan import Cell, Data, Draws, Plan
 from undertone.systems.settings import makes_copies
-from undertone.systems.table import SIMPLEST_FIRST, pairs_among, systems_of
+from undertone.systems.table import (
+    SIMPLEST_FIRST,
+    pairs_among,
+    read_frames_of_encoder,
+    systems_of,
+)
 from undertone.tasks import Task
 
 BY_VIDEO = (
@@ -84,6 +90,7 @@ def open_run(
     resources: Resources,
     *,
     held: Callable[[CurveSettings], object] = lambda settled: settled,
+    frames: bool | None = None,
 ) -> "Run":
     """Read the corpora and their frames; nothing is trained and nothing written to the folder.
 
@@ -92,6 +99,8 @@ def open_run(
         out: its folder.
         resources: of the machine.
         held: the settings, once all is settled, to those that the folder holds.
+        frames: whether an encoder's frames are read, and not only means over time; by default as
+            the systems of the settings say.
 
     Raises:
         UndertoneError: as ``curve``.
@@ -121,6 +130,7 @@ def open_run(
         others=[corpora.open(name) for name in settings.unlabelled],
         text=settings.text,
         guard=Guard(settings.allow, settings.disjoint, frozen, settings.transductive),
+        frames=read_frames_of_encoder(task, settings.systems) if frames is None else frames,
     )
     if makes_copies(settings.of_systems):
         data = with_copies(data, features, resources)
@@ -277,7 +287,8 @@ class Run:
         systems = self.settings.systems
         bag = self.settings.bag(self.task, systems)
         voiced = self.settings.voiced(self.task)
-        return Sweep(plan, systems, bag, self.settings.pretrain, self.out, voiced=voiced)
+        own = tuple(row for row in systems_of(self.task).values() if row.stands_alone)
+        return Sweep(plan, systems, bag, self.settings.pretrain, self.out, own=own, voiced=voiced)
 
     def predictions(
         self, sweep: Sweep, systems: Sequence[str] | None = None
@@ -408,7 +419,11 @@ class Run:
             audit=tuple(self.findings),
             transductive=settings.transductive,
             notes=(
-                *(f"{corpus.name}: {note}" for corpus in self._corpora() for note in corpus.notes),
+                *(
+                    f"{corpus.name}: {note}"
+                    for corpus in [self.corpus, *(corpus for corpus, _ in self.unlabelled)]
+                    for note in corpus.notes
+                ),
                 *self._across_note(),
                 *self._budget_note(),
                 *([BY_VIDEO] if self.corpus.unit == "video" else []),
@@ -471,14 +486,11 @@ class Run:
                 n_speakers=len(corpus.speakers),
             )
 
-    def _corpora(self) -> list[Corpus]:
-        return [self.corpus, *(corpus for corpus, _ in self.unlabelled)]
-
     def _left_out(self) -> pd.DataFrame:
         """One row a corpus and reason; a pool's exclusions are counted over the folds."""
         rows = [
             (corpus.name, reason, count)
-            for corpus in self._corpora()
+            for corpus in [self.corpus, *(corpus for corpus, _ in self.unlabelled)]
             for reason, count in corpus.reasons().items()
         ]
         counts = Counter(
@@ -489,10 +501,3 @@ class Run:
         )
         rows += [(name, f"{why} (sum over folds)", n) for (name, why), n in counts.items()]
         return pd.DataFrame(rows, columns=["corpus", "reason", "utterances"])
-
-
-def role_of(member: Member) -> str:
-    """What a corpus of several was there for."""
-    if member.trains and member.tested:
-        return "tested by the others"
-    return "learned from" if member.trains else "tested"

@@ -99,6 +99,7 @@ class Sweep:
             "seed": self.plan.seed,
             "pretraining": self._pretrainings[cell.fold] if row.pretrains else None,
             "data": self._data,
+            **({"reads": row.reads} if row.reads else {}),
             **self._computed_by,
         }
 

@@ -42,6 +42,7 @@ from undertone.recogniser.folder import PretrainedEncoder, Recogniser, load
 from undertone.recogniser.settings import FinetuneSettings
 from undertone.seals import UnsoundError
 from undertone.systems.problem import PRETRAINED
+from undertone.systems.table import system_of
 from undertone.training.identity import computed_by
 
 JSON, PAGE, KEPT = "stress.json", "stress.html", "predictions"
@@ -184,8 +185,12 @@ def _fitted_again(
         nothing: dict[str, list[str]] = {"pool": [], "pool_audio": []}
         encoder = recogniser.encoders[PRETRAINED]
         pretrained = PretrainedEncoder(recogniser.inputs, recogniser.shape, encoder, nothing)
+    system = system_of(recogniser.task, given.system, features, pretrained=pretrained is not None)
     data = read_data(
-        *(corpus, features, recogniser.task, resources), teacher=given.teacher, text=given.text
+        *(corpus, features, recogniser.task, resources),
+        teacher=given.teacher,
+        text=given.text,
+        frames=not system.reads_means,
     )
     build = Build(data, features, pretrained, given)
     if build.makes_copies:

@@ -8,7 +8,7 @@ are not finite are written as 0, which is what readers of the published files do
 """
 
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,7 @@ def write(
     _check(path, frames, columns)
     csd.write(
         path,
-        _entries(frames, starts_s or {}, frames_per_second),
+        entries(frames.items(), starts_s=starts_s, frames_per_second=frames_per_second),
         root=name,
         metadata={**metadata_of(columns), **(metadata or {})},
     )
@@ -71,12 +71,16 @@ def _check(path: Path, frames: Mapping[str, np.ndarray], columns: tuple[str, ...
             raise UndertoneError(f"HDF5 cannot name an entry {identifier!r}: it holds a slash")
 
 
-def _entries(
-    frames: Mapping[str, np.ndarray], starts_s: Mapping[str, float], frames_per_second: float
+def entries(
+    frames: Iterable[tuple[str, np.ndarray]],
+    *,
+    starts_s: Mapping[str, float] | None = None,
+    frames_per_second: float,
 ) -> Iterator[tuple[str, csd.Entry]]:
     """Features and intervals, one identifier in memory at a time."""
-    for identifier, rows in frames.items():
-        edges_s = np.arange(len(rows) + 1) / frames_per_second + starts_s.get(identifier, 0.0)
+    for identifier, rows in frames:
+        edges_s = np.arange(len(rows) + 1) / frames_per_second
+        edges_s += (starts_s or {}).get(identifier, 0.0)
         finite = np.nan_to_num(np.asarray(rows, dtype=np.float32), nan=0, posinf=0, neginf=0)
         yield identifier, csd.Entry(finite, np.column_stack([edges_s[:-1], edges_s[1:]]))
 

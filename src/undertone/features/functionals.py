@@ -18,11 +18,14 @@ from undertone.features import formants
 PERCENTILES = (5, 25, 50, 75, 95)
 STATISTICS = ("mean", "sd", *(f"p{percent:02d}" for percent in PERCENTILES), "change")
 OVER_VOICED = ("log_f0", *formants.COLUMNS)
+OF_THE_WHOLE = "equivalentSoundLevel_dBp"  # a column of eGeMAPS's functionals, which are described
 
 
 def functionals(frames: np.ndarray, columns: Sequence[str] = ()) -> np.ndarray:
-    """Describe the frames of one utterance."""
+    """Describe the frames of one utterance; eGeMAPS's one frame describes it already."""
     frames = np.asarray(frames, dtype=np.float64)
+    if OF_THE_WHOLE in columns:
+        return np.asarray(frames[0], dtype=np.float32)
     if np.isfinite(frames).all():
         described = _describe(frames)
     else:

@@ -3,7 +3,8 @@
 In:  text: a row of ``EXTRACTORS`` (``log_mel``), or ``upstream:MODEL@LAYER`` for a pre-trained
      encoder. MODEL is a folder or a name on the hub; LAYER a number, several as ``2-4``, ``all``,
      or ``auto`` where a learning curve chooses one on labels. ``+padded``, ``+bare`` and
-     ``+bfloat16`` may follow. ``text:MODEL`` is an encoder of transcripts.
+     ``+bfloat16`` may follow. ``text:MODEL`` is an encoder of transcripts, ``given:FOLDER`` a
+     folder of arrays, ``own:NAME`` a function that was added from Python.
 Out: ``FeatureName``; its text is the one it came from.
 
 No file of the model is looked at here. The last ``@`` ends the model, so that a folder may hold
@@ -18,8 +19,9 @@ from dataclasses import dataclass, fields, replace
 from undertone.config import expanded
 from undertone.errors import UndertoneError
 
-UPSTREAM, TEXT = "upstream", "text"
+UPSTREAM, TEXT, GIVEN, OWN = "upstream", "text", "given", "own"
 PREFIX, TEXT_PREFIX = f"{UPSTREAM}:", f"{TEXT}:"
+GIVEN_PREFIX, OWN_PREFIX = f"{GIVEN}:", f"{OWN}:"
 EVERY, CHOSEN = "all", "auto"
 LAYERS = re.compile(rf"[0-9-]+|{EVERY}|{CHOSEN}")  # which numbers there are, the model's files say
 EXAMPLE = f"{PREFIX}openai/whisper-base@{EVERY}"
@@ -43,8 +45,9 @@ class FeatureName:
     """Which frames are meant; made by ``parse``.
 
     Attributes:
-        extractor: a row of ``EXTRACTORS``; ``upstream`` for an encoder, ``text`` for one of text.
-        model: of an encoder, its folder or its name on the hub.
+        extractor: a row of ``EXTRACTORS``; ``upstream`` for an encoder, ``text`` for one of text,
+            ``given`` for a folder of arrays, ``own`` for a function of the user's.
+        model: of an encoder, its folder or its name on the hub; the folder, or the function's name.
         layers: of an encoder, as in the text: ``6``, ``2-4``, ``all``, ``auto``.
         options: of an encoder, in the order of the text.
     """
@@ -60,8 +63,8 @@ class FeatureName:
         >>> str(FeatureName("upstream", "models/whisper", "6", ("padded",)))
         'upstream:models/whisper@6+padded'
         """
-        if self.is_text:
-            return f"{TEXT_PREFIX}{self.model}"
+        if self.is_text or self.is_given or self.is_own:
+            return f"{self.extractor}:{self.model}"
         if not self.is_upstream:
             return self.extractor
         return f"{PREFIX}{self.model}@{'+'.join([self.layers, *self.options])}"
@@ -75,6 +78,16 @@ class FeatureName:
     def is_text(self) -> bool:
         """Whether it is an encoder of transcripts."""
         return self.extractor == TEXT
+
+    @property
+    def is_given(self) -> bool:
+        """Whether it is a folder of arrays."""
+        return self.extractor == GIVEN
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is a function that was added from Python."""
+        return self.extractor == OWN
 
     @property
     def chooses_layer(self) -> bool:
@@ -98,7 +111,7 @@ class FeatureName:
     def settled(self) -> "FeatureName":
         """The same features from any folder: the path of a folder that is there is absolute."""
         folder = expanded(self.model)
-        if not ((self.is_upstream or self.is_text) and folder.is_dir()):
+        if not ((self.is_upstream or self.is_text or self.is_given) and folder.is_dir()):
             return self
         return replace(self, model=os.path.abspath(folder))
 
@@ -116,8 +129,8 @@ def parse(text: str | FeatureName) -> FeatureName:
     if isinstance(text, FeatureName):
         return text
     extractor, _, rest = text.partition(":")
-    if extractor == TEXT and rest:
-        return FeatureName(TEXT, rest)
+    if extractor in (TEXT, GIVEN, OWN) and rest:
+        return FeatureName(extractor, rest)
     if extractor != UPSTREAM:
         return FeatureName(text)
     model, behind = _split(rest)

@@ -35,7 +35,7 @@ THREADS = 4  # that read arrays to check them
 _sound: set[tuple[Any, ...]] = set()  # states of arrays whose digest this process has checked
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Place:
     """Where frames lie.
 
@@ -44,12 +44,14 @@ class Place:
         first: row.
         n_frames: rows; of each layer where there are several, one layer after the other.
         n_layers: layers that are read side by side.
+        told: what was told of them when they were written.
     """
 
     shard: Path
     first: int
     n_frames: int
     n_layers: int = 1
+    told: str = ""
 
     def layers(self, layers: range, n_layers: int) -> "Place":
         """Where some neighbouring ones of a key's ``n_layers`` layers lie."""
@@ -57,12 +59,15 @@ class Place:
         return Place(self.shard, self.first + layers.start * size, size, len(layers))
 
 
-def write(folder: Path, frames: Mapping[str, np.ndarray]) -> None:
+def write(
+    folder: Path, frames: Mapping[str, np.ndarray], told: Mapping[str, str] | None = None
+) -> None:
     """Add a shard.
 
     Args:
         folder: of shards.
         frames: key to (n_frames, n_features).
+        told: by key, what its ``Place`` tells.
     """
     name = uuid.uuid4().hex
     lengths = [len(rows) for rows in frames.values()]
@@ -76,6 +81,8 @@ def write(folder: Path, frames: Mapping[str, np.ndarray]) -> None:
         "array": hashlib.sha256(content.getbuffer()).hexdigest(),
         "keys": dict(zip(frames, zip(firsts, lengths, strict=True), strict=True)),
     }
+    if told:
+        index["told"] = dict(told)
     sealed = json.dumps(seals.seal(index)).encode()
     atomic.write_together(
         {folder / f"{name}.npy": content.getvalue(), folder / f"{name}.json": sealed}
@@ -151,7 +158,11 @@ def _places(path: Path, array: Path, n_features: int) -> tuple[dict[str, Place],
     if (content := seals.read(path)) is None:  # another process has set it aside
         return {}, ""
     index = seals.unseal(content)
-    keys = {key: Place(array, int(a), int(n)) for key, (a, n) in index["keys"].items()}
+    told = index.get("told", {})
+    keys = {
+        key: Place(array, int(first), int(n), told=told.get(key, ""))
+        for key, (first, n) in index["keys"].items()
+    }
     if index["shape"] != [sum(place.n_frames for place in keys.values()), n_features]:
         raise UnsoundError(f"it is of the shape {index['shape']}")
     try:

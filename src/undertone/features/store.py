@@ -12,18 +12,19 @@ import functools
 import hashlib
 import json
 import math
-from collections.abc import Collection, Container, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
 from undertone import audio
+from undertone.audio import digests
 from undertone.config import cache_folder
 from undertone.corpora.corpus import Corpus
-from undertone.errors import UndertoneError, as_path, printable, raise_if_exhausted
-from undertone.features import extractors, shards
+from undertone.errors import UndertoneError, as_path, printable, tell
+from undertone.features import extractors, shards, stacks, vectors
 from undertone.features.altered import VERSION as ALTERATIONS
 from undertone.features.extractors import Extractor
 from undertone.features.name import FeatureName, parse
@@ -31,8 +32,8 @@ from undertone.features.workers import Recording, compute, fill
 from undertone.processes import available_cores
 from undertone.progress import Progress
 
-MANY_FILES = 500  # more than can be hashed while nobody waits
-LOOKED_AT = 64  # frames of an utterance that tell it from others
+MANY_FILES = 500  # more than can be read while nobody waits
+Source: TypeAlias = shards.Place | np.ndarray | vectors.Unkept
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,18 +45,21 @@ class FrameTable:
         version: of the extractor.
         frames_per_second: of the frames.
         columns: names of the features.
-        source: by utterance, in the order of the corpus: where the frames lie, or the frames.
+        source: by utterance, in the order of the corpus: where the frames lie, or the frames, or
+            what is told of frames that were not kept.
         keys: by utterance: names its audio, segment and extractor, so that a change is seen.
         failures: the reason by utterance that has no frames.
+        means: by utterance, where the vectors of an encoder's layers lie (``vectors``).
     """
 
     extractor: str
     version: int
     frames_per_second: float
     columns: tuple[str, ...]
-    source: Mapping[str, shards.Place | np.ndarray]
+    source: Mapping[str, Source]
     failures: Mapping[str, str] = field(default_factory=dict)
     keys: Mapping[str, str] = field(default_factory=dict)
+    means: Mapping[str, shards.Place] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.source)
@@ -97,28 +101,32 @@ class FrameTable:
                 f"utterance {utterance!r} has no {self.extractor} frames: {reason}"
             )
         place = self.source[utterance]
+        if isinstance(place, vectors.Unkept):
+            raise UndertoneError(
+                f"of {utterance!r} the store keeps means over time of {self.extractor} and no "
+                "frames: read them with `undertone.extract(corpus, features, frames=True)`"
+            )
         frames = place if isinstance(place, np.ndarray) else shards.read(place)
         return frames.astype(np.float32) if frames.dtype == np.float16 else frames
 
     def with_others(self, others: Mapping[str, "FrameTable"]) -> "FrameTable":
         """The same with the utterances of other tables of this extractor, each behind a prefix."""
-        source, keys = dict(self.source), dict(self.keys)
+        source, keys, means = dict(self.source), dict(self.keys), dict(self.means)
         for prefix, table in others.items():
             assert table.columns == self.columns, "frames of one extractor"
             source |= {f"{prefix}{name}": place for name, place in table.source.items()}
             keys |= {f"{prefix}{name}": key for name, key in table.keys.items()}
-        return replace(self, source=source, keys=keys)
+            means |= {f"{prefix}{name}": place for name, place in table.means.items()}
+        return replace(self, source=source, keys=keys, means=means)
 
 
-def _looked_at(place: shards.Place | np.ndarray) -> str:
+def _looked_at(place: Source) -> str:
     """The digest of frames that lie evenly in a recording; empty where they tell nothing."""
+    if isinstance(place, vectors.Unkept):
+        return place.content
     if isinstance(place, np.ndarray) or place.n_frames == 0:
         return ""
-    rows = shards.read(replace(place, n_layers=1))
-    some = rows[np.linspace(0, len(rows) - 1, LOOKED_AT).astype(int)]
-    if (some == some[0]).all():
-        return ""
-    return f"{len(rows)} {hashlib.sha256(some.tobytes()).hexdigest()}"
+    return vectors.looked_at(shards.read(replace(place, n_layers=1)))
 
 
 def extract(
@@ -129,6 +137,8 @@ def extract(
     workers: int | None = None,
     progress: bool = True,
     altered: str = "",
+    frames: bool = True,
+    verify: bool = False,
 ) -> FrameTable:
     """Compute the frames that are missing, and return all of them.
 
@@ -139,21 +149,24 @@ def extract(
         workers: processes; one a core by default.
         progress: whether to show it on standard error.
         altered: a row of ``features.altered``; recordings as they are by default.
+        frames: whether an encoder's frames are kept, or means over time of its layers alone.
+        verify: whether every audio file is read, also one that nothing speaks of a change of.
 
     Raises:
         UndertoneError: nothing could be read, the folder cannot be written, or the disk is full.
     """
     extractor = parse(extractor)
-    chosen = extractors.get(extractor)
-    home = Path(folder or default_folder()) / _home_name(extractor, chosen)
+    chosen, folder = extractors.get(extractor), Path(folder or default_folder())
+    home = folder / _home_name(extractor, chosen)
     recordings = {
         name: replace(recording, altered=altered)
         for name, recording in recordings_of(corpus).items()
     }
     with Progress(shown=progress) as shown:
-        keys, unreadable = keys_of(recordings, shown)
+        told = corpus.name if verify else ""
+        keys, unreadable = keys_of(recordings, shown, folder=folder, verify=told)
         by_key = {key: recordings[u] for u, key in keys.items()}
-        known = _find(home, chosen, by_key)
+        known, stored = _find(home, chosen, by_key, frames=frames)
         missing = {key: recording for key, recording in by_key.items() if key not in known}
         failed = {}
         if missing:
@@ -164,10 +177,11 @@ def extract(
                 by_key,
                 chosen,
                 missing=missing.keys(),
-                workers=workers or available_cores(),
+                workers=1 if chosen.in_this_process else workers or available_cores(),
                 advance=lambda count: shown.advance(name, count),
+                stored=stored,
             )
-            known = _find(home, chosen, by_key)
+            known, stored = _find(home, chosen, by_key, frames=frames)
             _check_none_lost(home, by_key.keys() - known.keys() - failed.keys())
     failures = {
         utterance: printable(
@@ -177,15 +191,17 @@ def extract(
         for utterance, recording in recordings.items()
         if keys.get(utterance) not in known
     }
+    there = {u: key for u, key in keys.items() if key in known}
     _check_some_worked(corpus, failures)
     return FrameTable(
         extractor=str(extractor),
         version=chosen.version,
         frames_per_second=chosen.frames_per_second,
         columns=chosen.columns,
-        source={u: known[key] for u, key in keys.items() if key in known},
+        source={u: known[key] for u, key in there.items()},
         failures=failures,
-        keys={u: f"{home.name} {key}" for u, key in keys.items() if key in known},
+        keys={u: f"{home.name} {key}" for u, key in there.items()},
+        means={} if stored is None else {u: stored.means[key] for u, key in there.items()},
     )
 
 
@@ -225,12 +241,38 @@ def recordings_of(corpus: Corpus) -> dict[str, Recording]:
 
 
 def keys_of(
-    recordings: Mapping[str, Recording], shown: Progress
+    recordings: Mapping[str, Recording],
+    shown: Progress,
+    *,
+    folder: Path | str | None = None,
+    verify: str = "",
 ) -> tuple[dict[str, str], dict[Path, str]]:
-    """What names the audio of each utterance: bytes and segment; reasons of unreadable files."""
-    hashes, reasons = _hash_files({r.path for r in recordings.values()}, shown)
+    """What names the audio of each utterance: bytes and segment; reasons of unreadable files.
+
+    Args:
+        recordings: by utterance.
+        shown: where progress is told.
+        folder: of the store, where digests of files are remembered; without it all are read.
+        verify: the name of a corpus whose files are all read; what differs from what is remembered
+            is told.
+
+    Raises:
+        ExhaustedError: no file can be read any more.
+    """
+    paths = {recording.path for recording in recordings.values()}
+    if many := len(paths) >= MANY_FILES:
+        shown.add("files looked at", len(paths))
+    done = digests.read(
+        paths,
+        None if folder is None else Path(folder) / digests.FOLDER,
+        verify=bool(verify),
+        advance=lambda: shown.advance("files looked at") if many else None,
+    )
+    if verify:
+        tell(digests.told(done, verify))
+    hashes = done.digests
     keys = {u: _key(r, hashes[r.path]) for u, r in recordings.items() if r.path in hashes}
-    return keys, reasons
+    return keys, done.reasons
 
 
 def _home_name(name: FeatureName, extractor: Extractor) -> str:
@@ -245,15 +287,21 @@ def _home_name(name: FeatureName, extractor: Extractor) -> str:
         "shards": shards.VERSION,
     }
     digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
-    return f"{name if stack is None else stack.name}-v{extractor.version}-{digest[:12]}"
+    called = str(name).replace(":", "-") if stack is None else stack.name
+    return f"{called}-v{extractor.version}-{digest[:12]}"
 
 
-def _find(home: Path, extractor: Extractor, keys: Container[str]) -> dict[str, shards.Place]:
-    """Where the stored frames lie; of a stack, those of the extractor's layers."""
-    known, stack = shards.find(home, extractor.stored_width, keys), extractor.stack
+def _find(
+    home: Path, extractor: Extractor, keys: Collection[str], *, frames: bool
+) -> tuple[Mapping[str, shards.Place | vectors.Unkept], stacks.Stored | None]:
+    """By key the stored frames, or what is told of them; of an encoder all that lies there."""
+    stack = extractor.stack
     if stack is None:
-        return known
-    return {key: place.layers(stack.layers, stack.n_layers) for key, place in known.items()}
+        return shards.find(home, extractor.stored_width, keys), None
+    shape = stacks.Shape(stack.n_layers, stack.width)
+    wanted = stack.layers if frames else stacks.NOTHING
+    stored = stacks.find(home, shape, keys, wanted=wanted)
+    return stored.whole, stored
 
 
 def _key(recording: Recording, content: str) -> str:
@@ -261,35 +309,6 @@ def _key(recording: Recording, content: str) -> str:
     if recording.altered:
         segment += f" {recording.altered} {ALTERATIONS}"
     return hashlib.sha256(segment.encode()).hexdigest()[:32]
-
-
-def _hash_files(paths: set[Path], shown: Progress) -> tuple[dict[Path, str], dict[Path, str]]:
-    """Return the hashes of files, and the reasons for those that cannot be read.
-
-    Raises:
-        ExhaustedError: none can be read any more.
-    """
-    hashes, reasons = {}, {}
-    if many := len(paths) >= MANY_FILES:
-        shown.add("files read", len(paths))
-    with ThreadPoolExecutor() as threads:
-        for path, (content, reason) in zip(paths, threads.map(_hash_file, paths), strict=True):
-            if reason:
-                reasons[path] = reason
-            else:
-                hashes[path] = content
-            if many:
-                shown.advance("files read")
-    return hashes, reasons
-
-
-def _hash_file(path: Path) -> tuple[str, str]:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest(), ""
-    except OSError as error:
-        raise_if_exhausted(error)
-        return "", f"{path} cannot be read: {error.strerror}; is the corpus complete?"
 
 
 def _check_none_lost(home: Path, lost: Collection[str]) -> None:

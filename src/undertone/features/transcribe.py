@@ -94,16 +94,17 @@ def transcribe(
     path = out or default_path(corpus, asr, folder=folder or default_folder(), language=language)
     _check_own(path)
     with atomic.held_file(path):
-        return _transcribe(corpus, asr, path, language, progress=progress)
+        store = Path(folder or default_folder())
+        return _transcribe(corpus, asr, path, language, store=store, progress=progress)
 
 
 def _transcribe(
-    corpus: Corpus, asr: Asr, path: Path, language: str | None, *, progress: bool
+    corpus: Corpus, asr: Asr, path: Path, language: str | None, *, store: Path, progress: bool
 ) -> Transcribed:
     """With the table held."""
     partial, recordings = path.with_name(path.name + ".partial"), recordings_of(corpus)
     with Progress(shown=progress) as shown:
-        keys, unreadable = keys_of(recordings, shown)
+        keys, unreadable = keys_of(recordings, shown, folder=store)
         rows = _known([path, partial], keys, model=asr.digest, language=language)
         missing = [utterance for utterance in keys if utterance not in rows]
         failures = {u: unreadable[r.path] for u, r in recordings.items() if u not in keys}

@@ -18,7 +18,7 @@ import numpy as np
 
 from undertone import audio
 from undertone.errors import ExhaustedError, UndertoneError
-from undertone.features import shards
+from undertone.features import shards, stacks
 from undertone.features.altered import ALTERED
 from undertone.features.extractors import Extractor, Stack
 from undertone.processes import one_thread, process_pool
@@ -49,6 +49,7 @@ class Chunk:
     extractor: Extractor
     recordings: Mapping[str, Recording]
     n_chunks: int  # that were missing when the work began
+    lacking: stacks.Lacking | None = None  # of an encoder, what is to be kept
 
 
 def compute(recording: Recording, extractor: Extractor) -> np.ndarray:
@@ -73,6 +74,7 @@ def fill(
     missing: Container[str],
     workers: int,
     advance: Callable[[int], None],
+    stored: stacks.Stored | None = None,
 ) -> dict[str, str]:
     """Add the frames of recordings to a folder of shards.
 
@@ -84,6 +86,7 @@ def fill(
         missing: keys that have no frames yet.
         workers: processes; with 1 everything happens in this one.
         advance: called with the number of recordings done since the last call.
+        stored: of an encoder, what lies in the folder.
 
     Returns:
         Reasons by the keys that have no frames.
@@ -99,7 +102,13 @@ def fill(
         for group in _group(recordings)
     )
     grouped = [group for group in groups if group]
-    chunks = [Chunk(folder, extractor, group, len(grouped)) for group in grouped]
+    chunks = [
+        Chunk(
+            *(folder, extractor, group, len(grouped)),
+            lacking=None if stored is None else stored.lacking(group),
+        )
+        for group in grouped
+    ]
     failures: dict[str, str] = {}
     began = time.monotonic()
     while chunks and (workers == 1 or time.monotonic() - began < SECONDS_ALONE):
@@ -117,14 +126,18 @@ def fill(
 
 
 def fill_chunk(chunk: Chunk) -> dict[str, str]:
-    """Write one shard; return the reasons by the keys that are not in it."""
+    """Write what comes of a chunk; return the reasons by the keys that are not in it."""
     stack = chunk.extractor.stack
     if stack is None:
         frames, failures = _each(chunk.recordings, lambda r: compute(r, chunk.extractor))
-    else:
-        frames, failures = _compute_stack(chunk.recordings, stack)
-    if frames:
-        _write(chunk, frames)
+        with _told_how_much(chunk, sum(rows.nbytes for rows in frames.values())):
+            if frames:
+                shards.write(chunk.folder, frames)
+        return failures
+    layers, failures = _compute_stack(chunk.recordings, stack)
+    assert chunk.lacking is not None, "of an encoder it is said what is to be kept"
+    with _told_how_much(chunk, stacks.n_bytes(layers, chunk.lacking)):
+        stacks.write(chunk.folder, layers, chunk.lacking)
     return failures
 
 
@@ -148,7 +161,7 @@ def _each(
 def _compute_stack(
     recordings: Mapping[str, Recording], stack: Stack
 ) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """All layers, one after the other, (n_layers * n_frames, width): as a batch if it can be."""
+    """All layers, (n_layers, n_frames, width): as a batch if it can be."""
     waveforms, failures = _each(recordings, read)
     try:
         layers = dict(zip(waveforms, stack.compute(list(waveforms.values())), strict=True))
@@ -158,7 +171,7 @@ def _compute_stack(
         alone = {key: recordings[key] for key in waveforms}
         layers, others = _each(alone, lambda recording: stack.compute([read(recording)])[0])
         failures |= others
-    return {key: value.reshape(-1, stack.width) for key, value in layers.items()}, failures
+    return layers, failures
 
 
 def read(recording: Recording) -> np.ndarray:
@@ -166,11 +179,13 @@ def read(recording: Recording) -> np.ndarray:
     return ALTERED[recording.altered](waveform) if recording.altered else waveform
 
 
-def _write(chunk: Chunk, frames: Mapping[str, np.ndarray]) -> None:
+@contextlib.contextmanager
+def _told_how_much(chunk: Chunk, n_bytes: int) -> Iterator[None]:
+    """Where something cannot be written, say what the whole run needs."""
     try:
-        shards.write(chunk.folder, frames)
+        yield
     except UndertoneError as error:
-        megabytes = sum(rows.nbytes for rows in frames.values()) * chunk.n_chunks / 1e6
+        megabytes = n_bytes * chunk.n_chunks / 1e6
         raise UndertoneError(
             f"{error}. This run needs about {megabytes:.0f} MB in {chunk.folder}; {OTHER_FOLDER}"
         ) from error

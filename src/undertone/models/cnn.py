@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from undertone import device
 from undertone.config import check_ranges
 from undertone.errors import UndertoneError
 from undertone.models import padding
@@ -77,7 +78,7 @@ class Block(nn.Module):
             lengths: (batch,) real steps.
         """
         convolved = self.convolution(steps.transpose(1, 2)).transpose(1, 2)
-        real = is_real(lengths, steps.shape[1]).bool()
+        real = is_real(lengths, steps.shape[1]).bool().to(steps.device)
         rows = self._normalise(convolved[real]).relu()
         filled = convolved.new_zeros(convolved.shape).masked_scatter(real[:, :, None], rows)
         halved = nn.functional.max_pool1d(filled.transpose(1, 2), 2, ceil_mode=True)
@@ -120,8 +121,10 @@ class Cnn(nn.Module):
     def of_segments(self, segments: Sequence[np.ndarray]) -> torch.Tensor:
         """(n_segments, n_outputs) float32; products are rounded while training, never else."""
         rounds = self.rounds and self.training
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=rounds):
-            return self(*padding.pad(segments)).float()
+        where = device.place_of(self)
+        steps, lengths = padding.pad(segments)
+        with torch.autocast(where.type, dtype=torch.bfloat16, enabled=rounds):
+            return self(steps.to(where), lengths).float()
 
     @staticmethod
     def plan(
@@ -146,6 +149,8 @@ def cut(steps: np.ndarray, size: int, overlap: float) -> list[np.ndarray]:
 
 
 def multiplies_bfloat16() -> bool:
-    """Whether the processor has products of bfloat16; elsewhere they would be the slower ones."""
+    """Whether GPU or processor have products of bfloat16; elsewhere they are the slower ones."""
+    if device.current() != device.CPU:
+        return device.current() == device.CUDA
     probe = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
     return probe is not None and bool(probe())

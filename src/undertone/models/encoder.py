@@ -35,15 +35,16 @@ class Encoder(nn.Module):
 
 def pool_mean(hidden: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
     """(batch, hidden_units) mean over the real steps."""
-    real = is_real(lengths, hidden.shape[1])[:, :, None]
-    return (hidden * real).sum(1) / lengths[:, None]
+    real = is_real(lengths, hidden.shape[1]).to(hidden.device)[:, :, None]
+    return (hidden * real).sum(1) / lengths.to(hidden.device)[:, None]
 
 
 def pool_mean_sd(hidden: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
     """(batch, 2 * hidden_units) mean and standard deviation over the real steps."""
-    real = is_real(lengths, hidden.shape[1])[:, :, None]
+    real = is_real(lengths, hidden.shape[1]).to(hidden.device)[:, :, None]
     mean = pool_mean(hidden, lengths)
-    variance = ((hidden - mean[:, None, :]) ** 2 * real).sum(1) / lengths[:, None]
+    variance = ((hidden - mean[:, None, :]) ** 2 * real).sum(1)
+    variance = variance / lengths.to(hidden.device)[:, None]
     return torch.cat([mean, (variance + 1e-6).sqrt()], dim=1)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from undertone import device
 from undertone.models import padding
 from undertone.models.encoder import POOLINGS, Encoder, pooled_size
 
@@ -65,7 +66,8 @@ def predict(
 ) -> np.ndarray:
     """Predictions, (n_utterances, n_outputs), of a network of (steps, lengths)."""
     model.eval()
-    return _of_all(utterances, lambda *batch: activation(model(*batch)), batch_size)
+    where = device.place_of(model)
+    return _of_all(utterances, lambda x, n: activation(model(x.to(where), n)), batch_size)
 
 
 @torch.no_grad()
@@ -73,8 +75,8 @@ def encode(
     encoder: Encoder, utterances: Sequence[np.ndarray], pooling: str, batch_size: int = 32
 ) -> np.ndarray:
     """Pooled outputs of the encoder, (n_utterances, pooled_size)."""
-    encoder.eval()
-    return _of_all(utterances, lambda steps, n: POOLINGS[pooling](encoder(steps, n), n), batch_size)
+    where, pool = device.place(encoder.eval()), POOLINGS[pooling]
+    return _of_all(utterances, lambda x, n: pool(encoder(x.to(where), n), n), batch_size)
 
 
 def _of_all(
@@ -85,5 +87,5 @@ def _of_all(
     """(n_utterances, width) what ``compute`` makes of batches of steps and their lengths."""
     order = padding.in_order([len(steps) for steps in utterances], batch_size)
     batches = (padding.pad([utterances[i] for i in positions]) for positions in order)
-    rows = np.concatenate([compute(*batch).numpy() for batch in batches])
+    rows = np.concatenate([compute(*batch).cpu().numpy() for batch in batches])
     return rows[np.argsort(np.concatenate(order))]

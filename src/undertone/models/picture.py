@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from undertone import device
 from undertone.config import expanded
 from undertone.errors import UndertoneError, needs
 from undertone.models import padding
@@ -58,7 +59,8 @@ class PictureNetwork(nn.Module):
 
     def of_segments(self, segments: Sequence[np.ndarray]) -> torch.Tensor:
         """(n_segments, n_outputs) of bands (n_frames, n_bands), their pictures of one width."""
-        return self(torch.from_numpy(np.stack([picture(bands) for bands in segments])))
+        pictures = torch.from_numpy(np.stack([picture(bands) for bands in segments]))
+        return self(pictures.to(device.place_of(self)))
 
     @staticmethod
     def plan(

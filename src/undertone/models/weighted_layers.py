@@ -36,11 +36,11 @@ class WeightedLayers(nn.Module):
     @property
     def weights(self) -> np.ndarray:
         """(n_layers,) that sum to 1."""
-        return self.scores.detach().softmax(0).numpy().astype(np.float64)
+        return self.scores.detach().softmax(0).cpu().numpy().astype(np.float64)
 
     def as_one_product(self) -> tuple[np.ndarray, np.ndarray]:
         """(n_layers * width, n_outputs) and (n_outputs,): the same, of all layers side by side."""
-        dense = self.dense.weight.detach().numpy().astype(np.float64).T
-        return np.kron(self.weights[:, None], dense), self.dense.bias.detach().numpy().astype(
+        dense = self.dense.weight.detach().cpu().numpy().astype(np.float64).T
+        return np.kron(self.weights[:, None], dense), self.dense.bias.detach().cpu().numpy().astype(
             np.float64
         )

@@ -45,13 +45,11 @@ from undertone.systems.plan import Cell, Data, Draws, Plan
 from undertone.systems.problem import Material, Problem
 from undertone.systems.settings import bag_of, makes_copies
 from undertone.systems.table import (
-    ENCODER,
-    FRAMES,
     System,
-    advised,
     check_frames,
     check_teacher,
     check_words,
+    system_of,
     systems_of,
 )
 from undertone.tasks import CHOICE
@@ -103,6 +101,11 @@ class Build:
             )
 
     def _check_teacher(self) -> None:
+        if self.row.stands_alone:
+            raise UndertoneError(
+                f"the row {self.row.name} hears frames that no model folder can hold, and is for "
+                "curves: train with --features, as features='own:NAME' from Python"
+            )
         teacher = self.settings.teacher
         check_teacher((self.row.name,), "" if teacher is None else str(teacher))
         if self.row.hears_teacher:
@@ -146,18 +149,11 @@ class Build:
     @cached_property
     def row(self) -> System:
         """The system."""
-        rows = systems_of(self.data.task)
-        frames = ENCODER if self.features.is_upstream else FRAMES
-        given = self.pretrained is not None
-        name = self.settings.system or advised(
-            self.data.task, frames, pretrained=given, words=self.data.words is not None
+        return system_of(
+            *(self.data.task, self.settings.system, self.features),
+            pretrained=self.pretrained is not None,
+            words=self.data.words is not None,
         )
-        if name not in rows:
-            raise UndertoneError(
-                f"there is no system {name!r} for {self.data.task.name}; there are "
-                f"{', '.join(rows)}"
-            )
-        return rows[name]
 
     @property
     def makes_copies(self) -> bool:

@@ -21,6 +21,7 @@ from safetensors.numpy import save as save_tensors
 
 from undertone import atomic, seals
 from undertone.errors import UndertoneError
+from undertone.recogniser.front_matter import without
 from undertone.seals import UnsoundError
 
 FORMAT = 3
@@ -29,20 +30,35 @@ OF_WEIGHTS = "weights_sha256"
 RECOGNISER, ENCODER = "recogniser", "encoder"
 COMMANDS = {RECOGNISER: "finetune", ENCODER: "pretrain"}
 LARGEST_CONFIG = 64 * 2**20  # bytes
+LARGEST_CARD = 2**20
 DEVIATION, LIMITS = "sd", "range"  # infinite of a value that is constant, and where there are none
 
 
 def write(
-    folder: Path, config: Mapping[str, Any], tensors: Mapping[str, np.ndarray], *, card: str
+    folder: Path,
+    config: Mapping[str, Any],
+    tensors: Mapping[str, np.ndarray],
+    *,
+    card: str,
+    beside: Mapping[str, bytes] | None = None,
 ) -> None:
-    """Create or replace a model; no file is touched before all are on the disk."""
+    """Create or replace a model; no file is touched before all are on the disk.
+
+    Args:
+        folder: of the model.
+        config: what JSON can hold.
+        tensors: by name.
+        card: Markdown.
+        beside: more files, by name.
+    """
     weights = save_tensors({n: np.asarray(array, order="C") for n, array in tensors.items()})
     whole = {"format": FORMAT, **config, OF_WEIGHTS: hashlib.sha256(weights).hexdigest()}
     atomic.write_together(
         {
             folder / WEIGHTS: weights,
             folder / CARD: card.encode("utf-8", "backslashreplace"),
-            folder / CONFIG: f"{_json(seals.seal(whole))}\n".encode(),
+            **{folder / name: content for name, content in (beside or {}).items()},
+            folder / CONFIG: as_json(seals.seal(whole)),
         }
     )
 
@@ -151,11 +167,18 @@ def _is_sound(name: str, array: np.ndarray) -> bool:
     return not np.isnan(array).any() if name == LIMITS else bool(np.isfinite(array).all())
 
 
-def _json(values: Mapping[str, Any]) -> str:
+def read_card(folder: Path) -> str:
+    """The card of a model without the hub's front matter; "" where there is none, or no card."""
+    with contextlib.suppress(OSError):
+        path = folder / CARD
+        if path.stat().st_size <= LARGEST_CARD:
+            return without(path.read_text(encoding="utf-8", errors="backslashreplace"))
+    return ""
+
+
+def as_json(values: Mapping[str, Any]) -> bytes:
     """Readable, and escaped only where a path is no text."""
-    text = json.dumps(values, indent=2, ensure_ascii=False)
     try:
-        text.encode()
+        return f"{json.dumps(values, indent=2, ensure_ascii=False)}\n".encode()
     except UnicodeEncodeError:
-        return json.dumps(values, indent=2)
-    return text
+        return f"{json.dumps(values, indent=2)}\n".encode()

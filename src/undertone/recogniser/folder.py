@@ -22,6 +22,7 @@ from undertone.models.familiar import UNLIKE, Familiar, distance
 from undertone.models.shape import EncoderConfig
 from undertone.recogniser import files
 from undertone.recogniser.files import COMMANDS, ENCODER, RECOGNISER, damage_told
+from undertone.recogniser.hub import OnTheHub
 from undertone.recogniser.starter import folder_of
 from undertone.systems import fitted as systems
 from undertone.systems.fitted import Fitted, arrays, filled
@@ -89,7 +90,7 @@ class PretrainedEncoder:
 
 
 @dataclass(frozen=True, repr=False)
-class Recogniser:
+class Recogniser(OnTheHub):
     """A system that was fitted, with what it expects and what it predicts.
 
     Attributes:
@@ -104,6 +105,7 @@ class Recogniser:
         held_out: how strange the truth looked to fits that did not know the speaker; None of a
             model that was held against nobody.
         familiar: how far from training speech a recording may be; None where nobody knows.
+        card: its model card, Markdown; "" where it has none.
     """
 
     inputs: Inputs
@@ -116,6 +118,7 @@ class Recogniser:
     reader: "Reader | None" = None
     held_out: HeldOut | None = None
     familiar: Familiar | None = None
+    card: str = field(default="", compare=False, repr=False)
 
     def __repr__(self) -> str:
         outputs = ", ".join(self.task.outputs)
@@ -188,9 +191,24 @@ class Recogniser:
 
         return "" if holds_words(transcript) else systems.without_words(self.fitted)
 
-    def save(self, folder: Path, card: str) -> None:
-        """Write the folder; ``load`` reads it."""
+    def save(
+        self,
+        folder: Path,
+        card: str,
+        *,
+        told: Mapping[str, Any] | None = None,
+        beside: Mapping[str, bytes] | None = None,
+    ) -> None:
+        """Write the folder; ``load`` reads it.
+
+        Args:
+            folder: of the model.
+            card: Markdown.
+            told: more fields of the config, for other programs.
+            beside: more files, by name.
+        """
         config = {
+            **(told or {}),
             "kind": RECOGNISER,
             "task": {"name": self.task.name, **asdict(self.task)},
             "system": self.system,
@@ -207,7 +225,7 @@ class Recogniser:
             config["reader"] = {n: getattr(self.reader, n) for n in ("name", "digest", "width")}
             scorer = self.reader.scorer
             tensors |= _prefixed("scorer", scorer.tensors() if scorer is not None else {})
-        _write(folder, self, config, tensors, card=card)
+        _write(folder, self, config, tensors, card=card, beside=beside)
 
 
 def load(folder: Path | str) -> Recogniser:
@@ -231,6 +249,7 @@ def load(folder: Path | str) -> Recogniser:
             reader=_reader(config, tensors),
             held_out=_held_out(task, tensors),
             familiar=_familiar(fitted, tensors),
+            card=files.read_card(folder),
         )
         if _is_of_today(inputs):  # who serves it refuses features of another day by their version
             _probe(recogniser)
@@ -348,6 +367,7 @@ def _write(
     tensors: Mapping[str, np.ndarray],
     *,
     card: str,
+    beside: Mapping[str, bytes] | None = None,
 ) -> None:
     inputs = model.inputs
     whole = {
@@ -361,7 +381,8 @@ def _write(
         "stride": inputs.normaliser.stride,
     }
     normaliser = {"mean": inputs.normaliser.mean, "sd": inputs.normaliser.sd}
-    files.write(folder, whole, {**tensors, **_prefixed("normaliser", normaliser)}, card=card)
+    tensors = {**tensors, **_prefixed("normaliser", normaliser)}
+    files.write(folder, whole, tensors, card=card, beside=beside)
 
 
 def _prefixed(prefix: str, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -133,12 +133,17 @@ def fit_combined(
     start: str = "",
     block: str = DESCRIPTORS,
     lesson: Lesson | None = None,
+    view: View | None = None,
 ) -> OnVectors:
-    """A discriminant analysis, self-trained, on a block and the outputs of an encoder."""
+    """A discriminant analysis, self-trained, on a block and the outputs of an encoder.
+
+    With a view it reads that, and every value counts the same.
+    """
     blocks, pooling = ((block, "pooled"), POOLING) if start else ((block,), "")
-    view = View(blocks, start, pooling, centring=settings.centring)
+    own, view = view, view or View(blocks, start, pooling, centring=settings.centring)
     lesson = lesson or _given(problem, weight=settings.label_weight)
-    labelled, of_block = vectors_of(problem, view, lesson.utterances), _emphasis(problem, block)
+    labelled = vectors_of(problem, view, lesson.utterances)
+    of_block = np.ones(labelled.shape[1]) if own else _emphasis(problem, block)
     of_encoder = np.full(labelled.shape[1] - len(of_block), settings.encoder_emphasis)
     discriminant, verdict = fit_and_judge(
         labelled,
@@ -167,16 +172,18 @@ def fit_ridge_in_crowd(
     *,
     block: str = DESCRIPTORS,
     lesson: Lesson | None = None,
+    view: View | None = None,
 ) -> OnVectors:
-    """A ridge regression on a block, z-scored by the crowd; its spread may be matched."""
-    view = View((block,), centring=settings.centring)
+    """A ridge regression on a block or a view, z-scored by the crowd; its spread may be matched."""
+    own, view = view, view or View((block,), centring=settings.centring)
     lesson = lesson or _given(problem)
+    labelled = vectors_of(problem, view, lesson.utterances)
     ridge = fit_crowd_ridge(
-        vectors_of(problem, view, lesson.utterances),
+        labelled,
         lesson.truth,
         crowd=crowd_of(problem, view, lesson),
         settings=settings,
-        emphasis=_emphasis(problem, block),
+        emphasis=np.ones(labelled.shape[1]) if own else _emphasis(problem, block),
         limits=limits_of(problem.task),
         weights=lesson.weights,
     )

@@ -417,7 +417,7 @@ def restore(config: Mapping[str, Any], tensors: Tensors, task: Task, material: M
 
 def arrays(module: "nn.Module") -> dict[str, np.ndarray]:
     """All weights of a network by name."""
-    return {name: tensor.detach().numpy() for name, tensor in module.state_dict().items()}
+    return {name: tensor.detach().cpu().numpy() for name, tensor in module.state_dict().items()}
 
 
 def filled(make: Callable[[], Any], tensors: Tensors) -> Any:

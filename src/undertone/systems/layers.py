@@ -23,11 +23,13 @@ class Layers:
     """All layers of one corpus.
 
     Attributes:
-        table: frames of all layers.
+        table: frames of all layers, or what is told of them.
         vectors: (n_layers, n_values) of each utterance, in place of frames.
         n_layers: of the encoder.
         candidates: the one asked for, or those that each fit chooses from.
         n_original: of the encoder that this one was cut from; 0 where it is whole.
+        spoken: frames of neighbouring layers from ``first`` on, where ``table`` holds none.
+        first: of the layers in ``spoken``.
     """
 
     table: "FrameTable"
@@ -35,6 +37,8 @@ class Layers:
     n_layers: int
     candidates: range
     n_original: int = 0
+    spoken: "FrameTable | None" = None
+    first: int = 0
 
     @property
     def n_layers_of_whole(self) -> int:
@@ -43,9 +47,10 @@ class Layers:
 
     def frames(self, layer: int, utterance: str) -> np.ndarray:
         """(n_frames, width) of one layer."""
-        place = self.table.source[utterance]
-        assert isinstance(place, shards.Place)
-        first = place.first + layer * place.n_frames
+        place = (self.spoken or self.table).source[utterance]
+        assert isinstance(place, shards.Place), "who reads frames of an encoder says so in its row"
+        assert 0 <= layer - self.first < place.n_layers, "frames of the candidates are kept"
+        first = place.first + (layer - self.first) * place.n_frames
         return np.asarray(shards.read(replace(place, first=first, n_layers=1)), dtype=np.float32)
 
     def of(self, layer: int, utterances: Sequence[str]) -> np.ndarray:
@@ -77,11 +82,13 @@ class Layers:
     def with_others(self, others: Mapping[str, "Layers"]) -> "Layers":
         """The same with the utterances of other corpora, each behind a prefix."""
         tables = {prefix: of_one.table for prefix, of_one in others.items()}
+        spoken = {prefix: of_one.spoken for prefix, of_one in others.items() if of_one.spoken}
         vectors = {prefix: of_one.vectors for prefix, of_one in others.items()}
         return replace(
             self,
             table=self.table.with_others(tables),
             vectors=self.vectors.with_others(vectors),
+            spoken=self.spoken and self.spoken.with_others(spoken),
         )
 
 

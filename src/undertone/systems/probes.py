@@ -55,6 +55,7 @@ def probes(task: Task, layers: range) -> tuple[System, ...]:
             f"The mean over time of layer {layer} in {head}.",
             partial(FITS[task.kind], layer=layer),
             settings,
+            reads_means=True,
         )
         for layer in layers
     )
@@ -131,5 +132,6 @@ _WEIGHTED = System(
     "the labels.",
     fit_weighted,
     FINETUNE,
+    reads_means=True,
     least_labels=LEAST_LABELS,
 )

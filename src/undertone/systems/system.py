@@ -51,8 +51,12 @@ class System(Compared):
         needs_teacher: whether an encoder beside the frames teaches it.
         hears_teacher: whether it hears that encoder to predict, too.
         reads_words: whether it is fitted on transcripts.
+        reads_means: whether of an encoder's frames it reads means over time alone, so that no frame
+            need be kept.
         adapts: whether its fits can be adapted to a voice, by recordings without labels.
         least_labels: of a budget; with fewer it says nothing and is left out.
+        stands_alone: whether it hears what no model folder can hold: it is for curves.
+        reads: digest of what it hears beside the frames of the curve; "" where it hears nothing.
     """
 
     fit: Fit
@@ -66,8 +70,11 @@ class System(Compared):
     needs_teacher: bool = False
     hears_teacher: bool = False
     reads_words: bool = False
+    reads_means: bool = False
     adapts: bool = False
     least_labels: int = 0
+    stands_alone: bool = False
+    reads: str = ""
 
     def __post_init__(self) -> None:
         assert self.kind in KINDS, f"system {self.name} is of kind {self.kind!r}, none of {KINDS}"
@@ -76,3 +83,16 @@ class System(Compared):
     def own(self, bag: Mapping[str, Any]) -> Any:
         """What its fit is given of settings by section; None where it has no settings."""
         return None if self.settings is None else bag[self.settings.name]
+
+
+_own: dict[str, tuple[System, ...]] = {}
+
+
+def own_rows() -> tuple[System, ...]:
+    """Rows that the user added to this process, by ``own_rows.add_row``."""
+    return tuple(row for rows in _own.values() for row in rows)
+
+
+def put_own_rows(name: str, rows: tuple[System, ...]) -> None:
+    """Add rows of one name, a row a kind of task, or put them in the place of such rows."""
+    _own[name] = rows

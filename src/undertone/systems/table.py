@@ -28,6 +28,7 @@ from undertone.systems.system import (
     RIDGE,
     Section,
     System,
+    own_rows,
 )
 from undertone.systems.view import View
 from undertone.tasks import AMOUNTS, CHOICE, TASKS, Dimensions, Task
@@ -75,6 +76,7 @@ ROWS: tuple[System, ...] = (
         tasks=(CHOICE,),
         hears_others=True,
         adapts=True,
+        reads_means=True,
     ),
     System(
         "pretrained_frozen",
@@ -152,6 +154,7 @@ ROWS: tuple[System, ...] = (
         hears_others=True,
         recommended=True,
         adapts=True,
+        reads_means=True,
     ),
     System(
         "layers",
@@ -166,6 +169,7 @@ ROWS: tuple[System, ...] = (
         usual=(ENCODER,),
         recommended=True,
         adapts=True,
+        reads_means=True,
     ),
     System(
         "layers",
@@ -181,6 +185,7 @@ ROWS: tuple[System, ...] = (
         recommended=True,
         hears_others=True,
         adapts=True,
+        reads_means=True,
     ),
     System(
         "labels_alone",
@@ -193,6 +198,7 @@ ROWS: tuple[System, ...] = (
         tasks=(CHOICE,),
         usual=(FRAMES, ENCODER),
         hears_others=True,
+        reads_means=True,
     ),
     System(
         "linear",
@@ -202,6 +208,7 @@ ROWS: tuple[System, ...] = (
         partial(fits.fit_linear, block="mean_sd"),
         usual=(ENCODER,),
         one_layer=True,
+        reads_means=True,
     ),
     System(
         "svm",
@@ -212,6 +219,7 @@ ROWS: tuple[System, ...] = (
         tasks=(CHOICE,),
         usual=(ENCODER,),
         one_layer=True,
+        reads_means=True,
     ),
     System(
         "cnn",
@@ -287,18 +295,23 @@ ALONGSIDE = {  # no row without its control, where the task has it
 def systems_of(task: Task) -> dict[str, System]:
     """The rows that can do a task, then its floors."""
     floors = (
-        System(name, floor.label, "floor", floor.description, fit, usual=(FRAMES, ENCODER))
+        System(
+            *(name, floor.label, "floor", floor.description, fit),
+            usual=(FRAMES, ENCODER),
+            reads_means=True,
+        )
         for name, floor in task.floors.items()
         for fit in [partial(fit_floor, floor=name)]
     )
-    rows = (row for row in ROWS if {task.kind, task.name} & set(row.tasks))
+    rows = (row for row in (*ROWS, *own_rows()) if {task.kind, task.name} & set(row.tasks))
     return {row.name: row for row in (*rows, *floors)}
 
 
 def known_names() -> tuple[str, ...]:
     """Of all rows, whatever they can do, and of all floors."""
     floors = (name for kind in TASKS.values() for name in kind.floors)
-    return tuple(dict.fromkeys((*(row.name for row in ROWS), *floors)))
+    names = (row.name for row in (*ROWS, *own_rows()))
+    return tuple(dict.fromkeys((*names, *floors)))
 
 
 def who_sees_pool() -> tuple[str, ...]:
@@ -314,9 +327,16 @@ def usual_systems(
         name
         for name, row in systems_of(task).items()
         if frames in row.usual
+        and not row.stands_alone
         and (taught or not row.needs_teacher)
         and (words or not row.reads_words)
     )
+
+
+def read_frames_of_encoder(task: Task, names: Sequence[str]) -> bool:
+    """Whether one of these systems reads an encoder's frames, and not only means over time."""
+    rows = systems_of(task)
+    return any(not rows[name].reads_means for name in names)
 
 
 def advised(task: Task, frames: str, *, pretrained: bool, words: bool = False) -> str:
@@ -328,6 +348,7 @@ def advised(task: Task, frames: str, *, pretrained: bool, words: bool = False) -
         row
         for row in systems_of(task).values()
         if frames in row.usual
+        and not row.stands_alone
         and row.pretrains == pretrained
         and not row.needs_teacher
         and (words or not row.reads_words)
@@ -335,6 +356,23 @@ def advised(task: Task, frames: str, *, pretrained: bool, words: bool = False) -
     ]
     best = [row for row in rows if row.recommended] or [r for r in rows if r.kind == "classic"]
     return (best or rows)[0].name
+
+
+def system_of(
+    task: Task, name: str, features: FeatureName, *, pretrained: bool, words: bool = False
+) -> System:
+    """The row of a system that is trained alone; of none the advised one.
+
+    Raises:
+        UndertoneError: there is no such system for the task.
+    """
+    rows, frames = systems_of(task), ENCODER if features.is_upstream else FRAMES
+    name = name or advised(task, frames, pretrained=pretrained, words=words)
+    if name not in rows:
+        raise UndertoneError(
+            f"there is no system {name!r} for {task.name}; there are {', '.join(rows)}"
+        )
+    return rows[name]
 
 
 def check_frames(task: Task, names: Sequence[str], features: FeatureName) -> None:

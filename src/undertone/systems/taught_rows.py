@@ -48,6 +48,7 @@ def of_teaching(kind: str) -> tuple[System, ...]:
             usual=(FRAMES, ENCODER),
             hears_others=True,
             needs_teacher=True,
+            reads_means=True,
         )
         for row in rows
     )

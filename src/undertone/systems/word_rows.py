@@ -14,7 +14,7 @@ def _reading(
     name: str, label: str, kind: str, description: str, *, classes: Fit, amounts: Fit, **flags: Any
 ) -> tuple[System, System]:
     """Rows of a system that reads transcripts: of classes, and of amounts."""
-    flags |= {"usual": (FRAMES, ENCODER), "reads_words": True}
+    flags |= {"usual": (FRAMES, ENCODER), "reads_words": True, "reads_means": True}
     return (
         System(
             *(name, label, kind, description),
@@ -66,5 +66,6 @@ ROWS: tuple[System, ...] = (
         tasks=(AMOUNTS,),
         usual=(FRAMES, ENCODER),
         reads_words=True,
+        reads_means=True,
     ),
 )

@@ -39,7 +39,7 @@ def write(
     """Replace the checkpoint of ``folder``."""
     from safetensors.torch import save as save_tensors  # it brings torch
 
-    whole = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
+    whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     about = json.dumps({"notes": notes, "identity": identity}, sort_keys=True)
     metadata = {"about": about, seals.SEAL: _digest(whole, about)}
     atomic.write_bytes(folder / NAME, save_tensors(whole, metadata=metadata))

@@ -29,10 +29,12 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from undertone import device
 from undertone.config import check_ranges
 from undertone.errors import UndertoneError
 from undertone.models import padding
 from undertone.training import checkpoint
+from undertone.training.denormals import flushed
 from undertone.training.identity import computed_by
 from undertone.training.seeds import generator, seed_torch
 
@@ -158,7 +160,8 @@ def distil(
     run.resume(folder)
     tell(len(run.losses), len(run.batches))
     for batch in run.batches[len(run.losses) :]:
-        run.step(batch)
+        with flushed():
+            run.step(batch)
         tell(len(run.losses), len(run.batches))
         if len(run.losses) % settings.steps_a_checkpoint == 0:
             run.keep(folder)
@@ -181,6 +184,7 @@ class _Run:
         self.heads = Heads(_width(module), n_targets, target_width)
         for name, parameter in module.named_parameters():
             parameter.requires_grad_(settings.trains_stem or not name.startswith(STEM))
+        self.where = device.place(self.heads, module)
         self.trained = [p for p in module.parameters() if p.requires_grad]
         self.trained += list(self.heads.parameters())
         self.optimiser = torch.optim.AdamW(
@@ -221,8 +225,9 @@ class _Run:
 
     def _loss(self, batch: Sequence[int] | np.ndarray) -> torch.Tensor:
         pieces = [self._piece(i) for i in batch]
-        states = [layers[-1] for layers in self.encoder.run(pieces)]
-        targets = [torch.from_numpy(self.crops.target(i)) for i in batch]
+        with device.autocast():
+            states = [layers[-1] for layers in self.encoder.run(pieces)]
+        targets = [torch.from_numpy(self.crops.target(i)).to(self.where) for i in batch]
         prediction = self.heads(torch.cat(states))
         return distance(
             prediction, torch.cat(targets, dim=1), cosine_weight=self.settings.cosine_weight

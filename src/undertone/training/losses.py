@@ -37,6 +37,10 @@ class View:
         centroids: (N_CLUSTERS, n_features) of the steps; empty where no objective asks for them.
         distance: between a prediction and a target.
         speakers: (batch,) numbers of the speakers; where one is unknown, a number of its own.
+        share: of the hidden steps, those of this view among those of the batch, where processes
+            share one; ``owners`` and ``speakers`` are then of all its sequences.
+        n_sequences: of such a batch; 0 where it is not shared.
+        of_all: makes (n_sequences, width) of the rows of this view.
     """
 
     steps: torch.Tensor
@@ -46,6 +50,9 @@ class View:
     centroids: torch.Tensor
     distance: Distance = DISTANCES["l1"]
     speakers: torch.Tensor | None = None
+    share: float = 1.0
+    n_sequences: int = 0
+    of_all: Callable[[torch.Tensor], torch.Tensor] = lambda rows: rows
 
 
 def masked_reconstruction(prediction: torch.Tensor, view: View) -> torch.Tensor:
@@ -101,9 +108,10 @@ def speaker_contrast(outputs: torch.Tensor, view: View) -> torch.Tensor:
 
 def _contrast(outputs: torch.Tensor, view: View, groups: torch.Tensor) -> torch.Tensor:
     """The contrast of each part with the others of its group."""
-    real = is_real(view.lengths, outputs.shape[1])[:, :, None]
-    parts = functional.normalize((outputs * real).sum(1) / view.lengths[:, None], dim=1)
-    itself = torch.eye(len(parts), dtype=torch.bool)
+    real = is_real(view.lengths, outputs.shape[1]).to(outputs.device)[:, :, None]
+    lengths = view.lengths.to(outputs.device)
+    parts = view.of_all(functional.normalize((outputs * real).sum(1) / lengths[:, None], dim=1))
+    itself = torch.eye(len(parts), dtype=torch.bool, device=parts.device)
     strange = groups[:, None] != groups[None, :]
     scores = (parts @ parts.T / TEMPERATURE).masked_fill(itself | strange, -torch.inf)
     partner = (view.owners[:, None] == view.owners[None, :]) & ~itself

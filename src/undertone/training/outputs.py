@@ -104,13 +104,16 @@ def scaled_outputs(labels: np.ndarray, *, distance: str = "ccc") -> Outputs:
 
     def settle(network: Any) -> None:
         with torch.no_grad():
-            network.last.weight.mul_(of_sd[:, None])
-            network.last.bias.mul_(of_sd).add_(of_mean)
+            sd, mean = (of.to(network.last.weight.device) for of in (of_sd, of_mean))
+            network.last.weight.mul_(sd[:, None])
+            network.last.bias.mul_(sd).add_(mean)
 
     return Outputs(
         labels.shape[1],
-        loss=lambda outputs, truth: loss(outputs, (truth - of_mean) / of_sd),
-        activation=lambda outputs: outputs * of_sd + of_mean,
+        loss=lambda outputs, truth: loss(
+            outputs, (truth - of_mean.to(truth.device)) / of_sd.to(truth.device)
+        ),
+        activation=lambda outputs: outputs * of_sd.to(outputs.device) + of_mean.to(outputs.device),
         validation_loss=lambda prediction, truth: float(
             loss(
                 *(

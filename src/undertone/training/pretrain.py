@@ -20,17 +20,19 @@ import numpy as np
 import torch
 from torch import nn
 
+from undertone import device
 from undertone.config import check_ranges
 from undertone.errors import UndertoneError
-from undertone.models import padding
 from undertone.models.encoder import Encoder, EncoderConfig
 from undertone.training import checkpoint, cropping, references
 from undertone.training.cropping import Crop
+from undertone.training.denormals import flushed
 from undertone.training.identity import digest_of_arrays, identity_of
 from undertone.training.losses import DISTANCES, N_CLUSTERS, OBJECTIVES, Objective, View
-from undertone.training.masking import draw_hidden
 from undertone.training.references import Measured
 from undertone.training.seeds import generator, seed_torch
+from undertone.training.team import ALONE, Team
+from undertone.training.views import Asks, Seen, moved, views
 
 UTTERANCES_TO_CLUSTER = 2000  # enough for stable centroids, little enough for any memory
 STEPS_FOR_CONSTANTS = 50_000  # enough for a median, little enough for any memory
@@ -122,6 +124,7 @@ class Pretext(nn.Module):
         rows = objectives.values()
         clustered = any(objective.clustered for objective in rows)
         self.register_buffer("centroids", torch.zeros(N_CLUSTERS * clustered, n_features))
+        self.team = ALONE
         self.in_parts = any(objective.in_parts for objective in rows)
         self.by_speaker = any(objective.by_speaker for objective in rows)
 
@@ -133,9 +136,28 @@ class Pretext(nn.Module):
         return torch.stack([losses[name] * o.weight for name, o in self.objectives.items()]).sum()
 
     def losses(self, view: View) -> dict[str, torch.Tensor]:
-        """By objective, before weights; the encoder sees 0 where a step is hidden."""
+        """By objective, before weights; the encoder sees 0 where a step is hidden.
+
+        Of a team they are this process's part: those of all processes add up to the batch's.
+        """
         states = self.encoder(view.steps * (1 - view.hidden[:, :, None]), view.lengths)
-        return {name: o.loss(self.dense[name](states), view) for name, o in self.objectives.items()}
+        losses = {
+            name: o.loss(self.dense[name](states), view) for name, o in self.objectives.items()
+        }
+        if self.team.size == 1:
+            return losses
+        return {name: self._part(losses[name], o, view) for name, o in self.objectives.items()}
+
+    def _part(self, loss: torch.Tensor, objective: Objective, view: View) -> torch.Tensor:
+        """What a loss counts in a batch that several processes share."""
+        if not self.team.works_on(view.n_sequences):
+            return loss * 0
+        if view.n_sequences < self.team.size:
+            return loss
+        if objective.targets is not None:
+            return loss * view.share
+        counts = loss.detach() / self.team.size  # every process has the loss of the whole batch,
+        return counts + loss - loss.detach()  # and the gradients of its own sequences
 
 
 @dataclass
@@ -163,6 +185,7 @@ def pretrain(
     speech: str = "",
     folder: Path | None = None,
     report: Callable[[Epoch], None] = lambda epoch: None,
+    team: Team = ALONE,
 ) -> Pretraining:
     """Pre-train an encoder.
 
@@ -175,6 +198,8 @@ def pretrain(
         speech: names what the utterances are, as ``identity.speech_of``; their own digest if empty.
         folder: where the checkpoint lies; a run that was stopped there goes on.
         report: called after each epoch.
+        team: the processes that train it together, each of which calls this with the same arguments
+            but for ``folder`` and ``report``, which are the leader's.
 
     Raises:
         UndertoneError: fewer than two utterances, no two of one speaker where an objective asks for
@@ -190,17 +215,21 @@ def pretrain(
         )
     fixed = cropping.cut(held_out, settings.crop_steps, generator(seed, "held-out crops"))
     state = _start(train, shape, settings, seed)
-    identity = {}
+    state.model.team = team
+    identity, stored = {}, None
     if folder is not None:
         speech = speech or digest_of_arrays(utterances)
         identity = identity_of(speech, speakers, shape=shape, settings=settings, seed=seed)
-        _restore(state, folder, identity)
+        stored = _stored(folder, identity)
+    _restore(state, team.hand_out(stored))
     while len(state.history) < settings.max_epochs:
         if state.epochs_without_gain() >= settings.patience:
             break
         number = len(state.history)
         rng = generator(seed, "epoch", number)
-        loss = _train_epoch(state, cropping.cut(train, settings.crop_steps, rng), settings, rng)
+        crops = cropping.cut(train, settings.crop_steps, rng)
+        with flushed():
+            loss = _train_epoch(state, crops, settings, rng)
         epoch = Epoch(number, loss, _held_out_loss(state.model, fixed, settings, seed))
         state.history.append(epoch)
         if state.epochs_without_gain() == 0:
@@ -208,7 +237,7 @@ def pretrain(
         _store(state, folder, identity)
         report(epoch)
     state.model.load_state_dict(state.best)
-    if not state.measured:
+    if not state.measured and team.leads:
         state.measured = _measure(state.model, fixed, settings, seed)
         _store(state, folder, identity)
     return Pretraining(state.model.encoder.eval(), tuple(state.history), state.measured)
@@ -256,15 +285,16 @@ def _train_epoch(
     state: _State, crops: list[Crop], settings: PretrainConfig, rng: np.random.Generator
 ) -> float:
     state.model.train()
-    total = 0.0
-    for view, n_crops in _views(state.model, crops, settings, rng):
+    total, team, parameters = 0.0, state.model.team, list(state.model.parameters())
+    for view, n_crops in _views(state.model, crops, settings, rng, team=team):
         loss = state.model(view)
         state.optimiser.zero_grad()
         loss.backward()
-        nn.utils.clip_grad_norm_(state.model.parameters(), settings.clip_norm)
+        team.add_gradients(parameters)
+        nn.utils.clip_grad_norm_(parameters, settings.clip_norm)
         state.optimiser.step()
         total += float(loss.detach()) * n_crops
-    return total / len(crops)
+    return team.total(total) / len(crops)
 
 
 @torch.no_grad()
@@ -272,8 +302,9 @@ def _held_out_loss(model: Pretext, crops: list[Crop], settings: PretrainConfig, 
     """The loss on the same crops behind the same masks every time."""
     model.eval()
     rng = generator(seed, "held-out masks")
-    views = _views(model, crops, settings, rng)
-    return sum(float(model(view)) * n_crops for view, n_crops in views) / len(crops)
+    seen = _views(model, crops, settings, rng, team=model.team)
+    total = sum(float(model(view)) * n_crops for view, n_crops in seen)
+    return model.team.total(total) / len(crops)
 
 
 @torch.no_grad()
@@ -281,60 +312,33 @@ def _measure(
     model: Pretext, held_out: list[Crop], settings: PretrainConfig, seed: int
 ) -> tuple[Measured, ...]:
     """The loss on the held-out crops beside what takes no training, behind the same masks."""
-    model.eval()
+    model.eval().team = ALONE
 
-    def views() -> Iterator[tuple[View, int]]:
+    def seen() -> Iterator[tuple[View, int]]:
         return _views(model, held_out, settings, generator(seed, "held-out masks"))
 
     n_hidden = settings.mask_share * sum(len(crop.steps) for crop in held_out)
     constants = references.fit_constants(
         model.objectives,
-        (view for view, _ in views()),
+        (view for view, _ in seen()),
         settings.distance,
         every=1 + int(n_hidden / STEPS_FOR_CONSTANTS),
     )
-    return references.measure(model.objectives, model.losses, views(), constants)
+    return references.measure(model.objectives, model.losses, seen(), constants)
 
 
 def _views(
-    model: Pretext, crops: list[Crop], settings: PretrainConfig, rng: np.random.Generator
-) -> Iterator[tuple[View, int]]:
-    """Batches as the objectives see them, each with its number of crops."""
-    for positions in _plan(model, crops, settings.batch_size, rng):
-        yield _view(model, cropping.pick(crops, positions), settings, rng), len(positions)
-
-
-def _plan(
-    model: Pretext, crops: list[Crop], batch_size: int, rng: np.random.Generator
-) -> list[np.ndarray]:
-    """Positions of batches; by length without chance while the model is not trained."""
-    if model.by_speaker:
-        return padding.plan_by_speaker([crop.speaker for crop in crops], batch_size, rng)
-    lengths = [len(crop.steps) for crop in crops]
-    if model.training:
-        return padding.plan_batches(lengths, batch_size, rng)
-    return padding.in_order(lengths, batch_size)
-
-
-def _view(
-    model: Pretext, crops: list[Crop], settings: PretrainConfig, rng: np.random.Generator
-) -> View:
-    owners = np.arange(len(crops))
-    if model.in_parts:
-        crops, owners = cropping.in_parts(crops, rng)
-    steps, lengths = padding.pad([crop.steps for crop in crops])
-    hidden = draw_hidden(
-        lengths.tolist(), share=settings.mask_share, spans=settings.mask_spans, rng=rng
-    )
-    return View(
-        steps=steps,
-        hidden=torch.from_numpy(hidden),
-        lengths=lengths,
-        owners=torch.from_numpy(owners),
-        centroids=model.centroids,
-        distance=DISTANCES[settings.distance],
-        speakers=torch.tensor([crop.speaker for crop in crops]),
-    )
+    model: Pretext,
+    crops: list[Crop],
+    settings: PretrainConfig,
+    rng: np.random.Generator,
+    *,
+    team: Team = ALONE,
+) -> Iterator[Seen]:
+    """Batches as the objectives see them, where the model is."""
+    asks = Asks(model.in_parts, model.by_speaker, model.centroids)
+    made = views(asks, crops, settings, rng, training=model.training, team=team)
+    return device.ahead(made, device.place_of(model), moved)
 
 
 def _start(train: list[Crop], shape: EncoderConfig, settings: PretrainConfig, seed: int) -> _State:
@@ -342,6 +346,7 @@ def _start(train: list[Crop], shape: EncoderConfig, settings: PretrainConfig, se
     model = Pretext(train[0].steps.shape[1], shape, settings.objectives)
     if len(model.centroids):
         model.centroids.copy_(torch.from_numpy(_centroids(train, seed)))
+    device.place(model)
     optimiser = torch.optim.Adam(model.parameters(), lr=settings.learning_rate)
     return _State(model, optimiser, copy.deepcopy(model.state_dict()))
 
@@ -373,14 +378,21 @@ def _store(state: _State, folder: Path | None, identity: Mapping[str, Any]) -> N
     checkpoint.write(folder, tensors, {"history": history, "measured": measured}, identity)
 
 
-def _restore(state: _State, folder: Path, identity: Mapping[str, Any]) -> None:
+def _stored(folder: Path, identity: Mapping[str, Any]) -> checkpoint.Checkpoint | None:
+    """What a run that was stopped left in its folder."""
     if (stored := checkpoint.read(folder, "pre-training begins again")) is None:
-        return
+        return None
     if others := checkpoint.differences(stored.identity, identity):
         raise UndertoneError(
             f"{folder} holds a pre-training with another {', another '.join(others)}; choose "
             f"another folder, or delete {folder / checkpoint.NAME} to train anew"
         )
+    return stored
+
+
+def _restore(state: _State, stored: checkpoint.Checkpoint | None) -> None:
+    if stored is None:
+        return
     state.model.load_state_dict(checkpoint.section(stored.tensors, "model."))
     state.best = checkpoint.section(stored.tensors, "best.")
     checkpoint.restore_optimiser(state.optimiser, stored.tensors)

@@ -161,13 +161,13 @@ def interpolate(view: View) -> torch.Tensor:
 
     A sequence without any visible step is 0, the mean of normalised frames.
     """
-    filled = view.steps.numpy().copy()
+    filled = view.steps.cpu().numpy().copy()
     for row, length in enumerate(view.lengths.tolist()):
-        gone = view.hidden[row, :length].numpy().astype(bool)
+        gone = view.hidden[row, :length].cpu().numpy().astype(bool)
         seen = np.flatnonzero(~gone)
         if not len(seen):
             filled[row] = 0
             continue
         for column in filled[row, :length].T:
             column[gone] = np.interp(np.flatnonzero(gone), seen, column[seen])
-    return torch.from_numpy(filled)
+    return torch.from_numpy(filled).to(view.steps.device)

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
+from undertone import device
 from undertone.models.cnn import Cnn, CnnConfig, cut
 from undertone.models.picture import PictureConfig, PictureNetwork
 from undertone.models.schedule import SegmentSchedule
@@ -97,7 +98,7 @@ def predict_segments(
     sums = np.zeros((len(utterances), model.head.out_features))
     for positions in model.plan([len(segment) for segment in segments], batch_size, None):
         predicted = activation(model.of_segments([segments[i] for i in positions]))
-        np.add.at(sums, owner[positions], predicted.double().numpy())
+        np.add.at(sums, owner[positions], predicted.cpu().double().numpy())
     return (sums / np.bincount(owner)[:, None]).astype(np.float32)
 
 
@@ -111,13 +112,14 @@ def _fit(
     settings: SegmentSchedule,
     rng_of: Callable[[int], np.random.Generator],
 ) -> SegmentNetwork:
+    device.place(model)
     segments, owner = _cut_all(train.steps, steps_per_second, settings)
     lengths, truth = [len(segment) for segment in segments], train.truth[owner]
 
     def losses(epoch: int) -> Iterator[torch.Tensor]:
         for positions in model.plan(lengths, settings.batch_size, rng_of(epoch)):
             scores = model.of_segments([segments[i] for i in positions])
-            yield outputs.loss(scores, torch.from_numpy(truth[positions]))
+            yield outputs.loss(scores, torch.from_numpy(truth[positions]).to(scores.device))
 
     def validation_loss() -> float:
         predicted = predict_segments(

@@ -17,17 +17,20 @@ import numpy as np
 import torch
 from torch import nn
 
+from undertone import device
 from undertone.config import check_ranges
 from undertone.errors import UndertoneError
 from undertone.models import padding
 from undertone.models.encoder import Encoder
 from undertone.models.network import GruNetwork, predict
 from undertone.models.schedule import Schedule
+from undertone.training.denormals import flushed
 from undertone.training.losses import AMOUNT_LOSSES
 from undertone.training.outputs import Outputs
 from undertone.training.seeds import generator, seed_torch
 
 Network = TypeVar("Network", bound=nn.Module)
+Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # steps, lengths, truth
 
 
 @dataclass(frozen=True)
@@ -103,14 +106,18 @@ def fit(
     seed: int,
 ) -> Network:
     """Train a network of (steps, lengths) in place; ``validation`` may be empty."""
-    sizes = [len(steps) for steps in train.steps]
+    sizes, where = [len(steps) for steps in train.steps], device.place(model)
 
-    def losses(epoch: int) -> Iterator[torch.Tensor]:
+    def batches(epoch: int) -> Iterator[Batch]:
         rng = generator(seed, "epoch", epoch)
         for positions in padding.plan_batches(sizes, schedule.batch_size, rng):
             positions = padding.longest_first(positions, sizes)
             steps, lengths = padding.pad([train.steps[i] for i in positions])
-            yield outputs.loss(model(steps, lengths), torch.from_numpy(train.truth[positions]))
+            yield steps, lengths, torch.from_numpy(train.truth[positions])
+
+    def losses(epoch: int) -> Iterator[torch.Tensor]:
+        for steps, lengths, truth in device.ahead(batches(epoch), where, _moved):
+            yield outputs.loss(model(steps, lengths), truth)
 
     def validation_loss() -> float:
         predicted = predict(model, validation.steps, outputs.activation)
@@ -124,6 +131,12 @@ def fit(
     )
     outputs.settle(model)
     return model
+
+
+def _moved(batch: Batch, move: Callable[[torch.Tensor], torch.Tensor]) -> Batch:
+    """Steps and truth on the device; lengths stay, where the GRU asks for them."""
+    steps, lengths, truth = batch
+    return move(steps), lengths, move(truth)
 
 
 def train_epochs(
@@ -147,11 +160,12 @@ def train_epochs(
     best, best_loss, best_epoch = model.state_dict(), np.inf, 0
     for epoch in range(n_epochs):
         model.train()
-        for loss in losses(epoch):
-            optimiser.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), schedule.clip_norm)
-            optimiser.step()
+        with flushed():
+            for loss in losses(epoch):
+                optimiser.zero_grad()
+                loss.backward()
+                nn.utils.clip_grad_norm_(model.parameters(), schedule.clip_norm)
+                optimiser.step()
         now = validation_loss() if validation_loss else -epoch
         if now < best_loss:
             best, best_loss, best_epoch = copy.deepcopy(model.state_dict()), now, epoch

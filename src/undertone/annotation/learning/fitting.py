@@ -30,6 +30,7 @@ from undertone.recogniser.build import Build
 from undertone.recogniser.card import write_card
 from undertone.recogniser.settings import FinetuneSettings
 from undertone.systems.plan import Data
+from undertone.systems.table import system_of
 from undertone.tasks.classes import Classes
 
 MOST_FOLDS = 5
@@ -50,6 +51,7 @@ class Learned:
         chosen: whether a strategy chose the clips.
         nothing: whether there is nothing to learn yet, as the counts alone tell.
         n_given: utterances with an emotion in the log, whether it could learn from them or not.
+        said: digest of what their labels say.
         assumed: whether speakers are known only as every recording is said to be another person.
     """
 
@@ -64,6 +66,7 @@ class Learned:
     assumed: bool = False
     nothing: bool = False
     n_given: int = 0
+    said: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON, as the page shows it."""
@@ -139,6 +142,7 @@ def learn(
     rows = corpus.labelled.table
     counts = Counter(rows["emotion"])
     by_emotion = {name: counts.get(name, 0) for name in (*lesson.emotions, *counts)}
+    labels = reader.all_labels(read, log)
     known = rows[np.array([knows(who) for who in rows["speaker"]], dtype=bool)]
     learned = Learned(
         len(rows),
@@ -146,7 +150,8 @@ def learn(
         by_emotion,
         chosen=lesson.chosen,
         assumed=reader.speakers_assumed(log),
-        n_given=reader.n_with_emotion(read, log),
+        n_given=reader.n_with_emotion(labels),
+        said=reader.digest_of(labels),
     )
     if (why := told.why_nothing(counts, Counter(known["emotion"]))) is not None:
         return replace(learned, cannot=(why,), nothing=True)
@@ -163,7 +168,9 @@ def _fitted(corpus: Corpus, learned: Learned, lesson: Lesson, out: Path) -> tupl
     n_folds = min(MOST_FOLDS, learned.n_speakers) if learned.n_speakers > 1 else 0
     settings = replace(lesson.settings, folds=n_folds, features=lesson.features)
     task, features = settle(corpus, Classes.name, lesson.features)
-    data = read_data(corpus, features, task, lesson.resources)
+    system = system_of(task, settings.system, features, pretrained=False)
+    frames = not system.reads_means
+    data = read_data(corpus, features, task, lesson.resources, frames=frames)
     data = _with_known(data, lesson)
     build = Build(data, features, None, settings)
     if build.makes_copies:

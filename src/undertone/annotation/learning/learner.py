@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ import filelock
 import numpy as np
 
 from undertone import atomic
-from undertone.annotation.learning.places import ASKED, FAILED, JOURNAL, STATE, TRIED, VECTORS
+from undertone.annotation.learning.places import ASKED, FAILED, JOURNAL, STATE, VECTORS
 from undertone.corpora.label_log.reader import kept_of
 
 EVERY = 5  # labels, before it learns again
@@ -93,33 +94,33 @@ class Learner:
 
     def tell(self, n_labels: int) -> None:
         """Learn again, if there are enough new labels, or some were taken back."""
-        if abs(n_labels - self._told) >= EVERY:
-            self._ask(n_labels)
+        if abs(n_labels - self._told) >= EVERY and self._ask():
+            self._told = n_labels
 
-    def finish(self, n_labels: int, patience_s: float = PATIENCE_S) -> None:
-        """Learn once more where labels are newer than the last round, and wait for it."""
-        if self._process is None or self.state().get(TRIED, 0) == n_labels:
-            return
-        self._ask(n_labels)
+    def finish(self, patience_s: float = PATIENCE_S) -> None:
+        """Learn once more, and wait for it."""
+        asked = self._ask()
         deadline = time.monotonic() + patience_s
-        while self.is_at_work() and time.monotonic() < deadline:
-            if self.state().get(ASKED) == n_labels:
+        while asked and self.is_at_work() and time.monotonic() < deadline:
+            if self.state().get(ASKED) == asked:
                 return
             time.sleep(LOOK_S)
 
-    def _ask(self, n_labels: int) -> None:
+    def _ask(self) -> str:
+        """The name of a round that was asked for; "" where nobody is at work."""
         if self._process is None:
             self.start()  # the other server may have ended
         if not self.is_at_work():
-            return
+            return ""
         assert self._process is not None
         assert self._process.stdin is not None
+        asked = uuid.uuid4().hex
         try:
-            self._process.stdin.write(b"%d\n" % n_labels)
+            self._process.stdin.write(f"{asked}\n".encode())
             self._process.stdin.flush()
-            self._told = n_labels
         except OSError:
-            return
+            return ""
+        return asked
 
     def state(self) -> dict[str, Any]:
         """What the page shows of it."""

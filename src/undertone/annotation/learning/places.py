@@ -3,5 +3,6 @@
 VECTORS, STATE, MODEL, JOURNAL = "vectors.npz", "learning.json", "model", "learning.log"
 LISTENING, LEARNING, READY, FAILED = "listening", "learning", "ready", "failed"
 OFF = "off"  # nothing learns
-# Labels: when a round was asked for, when it read the log, of the model that lies there.
-ASKED, TRIED, HOLDS = "asked", "tried", "holds"
+ASKED = "asked"  # which round was the last
+# How many labels it read, and how many the model that lies there holds; digests of what they say.
+TRIED, HOLDS, TRIED_OF, HOLDS_OF = "tried", "holds", "tried_of", "holds_of"

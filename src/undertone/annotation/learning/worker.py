@@ -26,12 +26,14 @@ from undertone.annotation.learning.places import (
     ASKED,
     FAILED,
     HOLDS,
+    HOLDS_OF,
     LEARNING,
     LISTENING,
     MODEL,
     READY,
     STATE,
     TRIED,
+    TRIED_OF,
     VECTORS,
 )
 from undertone.annotation.log import now
@@ -69,13 +71,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         work.learn(_latest(rounds))
 
 
-def _latest(rounds: "queue.Queue[str]") -> int:
-    """How many labels there are, as the last of the lines that wait tells it."""
+def _latest(rounds: "queue.Queue[str]") -> str:
+    """Which round is asked for, as the last of the lines that wait tells it."""
     line = rounds.get()
     while not rounds.empty():
         line = rounds.get()
-    told = line.strip()
-    return int(told) if told.isdecimal() else 0
+    return line.strip()
 
 
 def _rounds() -> "queue.Queue[str]":
@@ -95,7 +96,7 @@ class _Work:
     def __init__(self, log: Path, kept: Path, lesson: Lesson) -> None:
         self.log, self.kept, self.lesson = log, kept, lesson
         self.last: dict[str, Any] = _last(kept / STATE)
-        self._asked = 0
+        self._asked = ""
 
     def listen(self) -> None:
         """Vectors of all clips, by which the next ones are chosen."""
@@ -116,29 +117,33 @@ class _Work:
         except UndertoneError as error:
             self._fail(error)
 
-    def learn(self, n_labels: int) -> None:
+    def learn(self, asked: str) -> None:
         """A round.
 
         Args:
-            n_labels: utterances with an emotion when it was asked for.
+            asked: what it is called.
         """
-        self._asked = n_labels
+        self._asked = asked
         self._tell(LEARNING)
         try:
             done = learn(self.log, self.lesson, self.kept / MODEL, self._report)
             learned = done.to_dict()
             history = self._history(learned)
             self.last = {**learned, "at": now(), "history": history, **self._holds(done)}
+            self.last[ASKED] = asked
             self._tell(READY)
         except UndertoneError as error:
-            self.last[ASKED] = n_labels
+            self.last[ASKED] = asked
             self._fail(error)
 
-    def _holds(self, learned: Learned) -> dict[str, int]:
-        """Of how many labels this round was, and the model that lies there."""
-        before = self.last.get(HOLDS, 0) if (self.kept / MODEL).is_dir() else 0
-        holds = learned.n_given if learned.model else before
-        return {ASKED: self._asked, TRIED: learned.n_given, HOLDS: holds}
+    def _holds(self, learned: Learned) -> dict[str, Any]:
+        """Of which labels this round was, and the model that lies there."""
+        now = {HOLDS: learned.n_given, HOLDS_OF: learned.said}
+        before = {HOLDS: 0, HOLDS_OF: ""}
+        if (self.kept / MODEL).is_dir():
+            before = {key: self.last.get(key, nothing) for key, nothing in before.items()}
+        holds = now if learned.model else before
+        return {TRIED: learned.n_given, TRIED_OF: learned.said, **holds}
 
     def _report(self, learned: Learned) -> None:
         """Model and score, with what was said ahead in the round before."""

@@ -13,16 +13,19 @@ const tab = `tab-${fresh()}`;
 let about = null;
 let current = null; // { clip, why, url, sound }
 let queue = [];
+let stale = false; // whether the server serves another session by now
 let pending = null; // a request that was not answered yet, to be sent again as it is
 let busy = false;
 let asking = false;
 let ended = false;
 let counts = null;
 let parts = {}; // of a mixed answer, by emotion
+let saved = 0; // answers and undoings
 let choosing = null; // "mixed" or "second"
 let second = null;
 let chosen = null; // an emotion that waits for Enter, where sliders are asked
 let began = 0;
+let waiting = ""; // what was said of the last answer, while the next clip is still on its way
 
 function fresh() {
   if (crypto.randomUUID) return crypto.randomUUID();
@@ -44,6 +47,9 @@ async function ask(path, body) {
   return told;
 }
 
+// To the session that this page was opened on, and to no other.
+const asks = (path, body) => ask(path, { ...body, tab, of: about.of });
+
 const held = () => [...(current ? [current.clip] : []), ...queue.map((one) => one.clip)];
 const say = (text) => { get("status").textContent = text; };
 
@@ -54,7 +60,7 @@ async function fill() {
   asking = true;
   try {
     while (held().length < 1 + AHEAD) {
-      const { clips } = await ask("/api/next", { tab, have: held(), n: 1 });
+      const { clips } = await asks("/api/next", { have: held(), n: 1 });
       if (!clips.length) { ended = true; break; }
       const loaded = await load(clips[0]);
       if (loaded) queue.push(loaded);
@@ -89,7 +95,9 @@ async function load(choice) {
 function advance(said = "") {
   if (current) URL.revokeObjectURL(current.url);
   current = queue.shift() || null;
-  show(said);
+  const told = said || waiting;
+  waiting = current ? "" : told;
+  show(told);
   fill();
 }
 
@@ -101,12 +109,13 @@ async function show(said) {
   where();
   began = performance.now();
   if (!current) { if (!ended) say(`${said}${said ? " " : ""}Loading the next clip …`); return; }
-  const next = `Clip of ${player.seconds.toFixed(1)} s.`;
-  say(said ? `${said} Now a clip of ${player.seconds.toFixed(1)} s.` : next);
+  const next = `${said ? `${said} Now a clip` : "Clip"} of ${player.seconds.toFixed(1)} s.`;
+  say(next);
   if (get("at-once").checked && !(await player.start())) say(`${next} Press Space to play it.`);
 }
 
 function finish() {
+  waiting = "";
   say(counts && counts.unplayed ? `That was the last clip; ${counts.unplayed} could not be played.` : "That was the last clip. Thank you!");
   get("why").textContent = "–";
 }
@@ -180,7 +189,7 @@ async function save(answer) {
   pending = {
     path: "/api/labels", text,
     body: {
-      id: fresh(), tab, clip: current.clip, answer, shares: told, ...amounts, plays: player.plays,
+      id: fresh(), clip: current.clip, answer, shares: told, ...amounts, plays: player.plays,
       seconds: (performance.now() - began) / 1000, speed: player.speed, width: innerWidth,
     },
   };
@@ -191,10 +200,11 @@ async function send() {
   busy = true;
   const { path, body, text } = pending;
   try {
-    const told = await ask(path, body);
+    const told = await asks(path, body);
     pending = null;
     get("problem").hidden = true;
     counts = told.counts;
+    saved += 1;
     busy = false;
     if (path === "/api/labels") advance(`Saved: ${text}.${told.why.startsWith("between ") ? ` The model was ${told.why}.` : ""}`);
     else await taken(told.label);
@@ -206,7 +216,7 @@ async function send() {
 
 async function undo() {
   if (busy) return;
-  pending = { path: "/api/undo", text: "", body: { id: fresh(), tab } };
+  pending = { path: "/api/undo", text: "", body: { id: fresh() } };
   await send();
 }
 
@@ -223,6 +233,7 @@ async function taken(label) {
     current = loaded;
   }
   ended = false;
+  waiting = "";
   show(`Taken back: ${was}.`);
 }
 
@@ -230,6 +241,7 @@ async function taken(label) {
 
 function trouble(error) {
   const gone = error.status === undefined;
+  stale = error.status === 409;
   get("problem-text").textContent = gone
     ? "The server does not answer. Start it again with the same command; what was saved is in the log, and this answer is kept here."
     : pending && pending.path === "/api/labels" ? `Not saved: ${error.message}` : error.message;
@@ -237,7 +249,7 @@ function trouble(error) {
 }
 
 async function again() {
-  if (!about) { location.reload(); return; }
+  if (!about || stale) { location.reload(); return; }
   get("problem").hidden = true;
   if (pending) await send();
   await poll();
@@ -246,17 +258,29 @@ async function again() {
 
 // ---- state ----
 
+// What others answered, or took, while it waited here; what is heard now stays.
+function letGo(gone) {
+  const kept = queue.filter((one) => !gone.includes(one.clip));
+  for (const one of queue) if (!kept.includes(one)) URL.revokeObjectURL(one.url);
+  if (kept.length === queue.length) return;
+  queue = kept;
+  fill();
+}
+
 async function poll() {
+  const asked = held(), answered = saved;
   try {
-    const told = await ask("/api/state", { tab, have: held() });
+    const told = await asks("/api/state", { have: asked });
+    if (saved !== answered || pending) return; // it is older than what was said meanwhile
     counts = told.counts;
+    letGo(told.gone);
     where();
     showLearning(told.learning, counts, about.assumed);
     showRaters(told.raters, about.rater);
     if (!pending && !get("problem").hidden) { get("problem").hidden = true; fill(); }
     if (ended && !current && counts.everyone < counts.clips) { ended = false; fill(); }
   } catch (error) {
-    if (error.status === undefined) trouble(error);
+    if (error.status === undefined || error.status === 409) trouble(error);
   }
 }
 
@@ -332,7 +356,7 @@ async function begin() {
   remember("keys-on");
   remember("at-once");
   addEventListener("keydown", onKey);
-  addEventListener("pagehide", () => navigator.sendBeacon("/api/leave", new Blob([JSON.stringify({ tab })], { type: "application/json" })));
+  addEventListener("pagehide", () => navigator.sendBeacon("/api/leave", new Blob([JSON.stringify({ tab, of: about && about.of })], { type: "application/json" })));
   about = await ask("/api/about");
   about.emotions.forEach((name, i) => {
     const button = document.createElement("button");

@@ -36,8 +36,10 @@ export function showLearning(learning, counts, assumed) {
     off: "Nothing learns in this session (--no-learning); clips are drawn at random.",
   }[learning.state];
   if (sentences.length) {
-    const newer = learning.newer ? `; ${labels(learning.newer)} came since, and it learns again after every five` : "";
-    parts.push(element("h3", `As of ${labels(learning.of)}${newer}`));
+    const since = learning.newer ? `; ${labels(learning.newer)} came since, and it learns again after every five`
+      : learning.gone ? `; ${labels(learning.gone)} of these ${learning.gone === 1 ? "was" : "were"} taken back since`
+      : learning.behind ? "; some of these were changed since, and it learns again at the end" : "";
+    parts.push(element("h3", `As of ${labels(learning.of)}${since}`));
   } else if (!now.length && !doing) parts.push(element("p", "Nothing yet: it learns after every five labels.", "muted"));
   parts.push(...sentences.filter((one) => one.kind !== "stop").map((one) => element("p", signs(one.text))));
   if (doing) parts.push(element("p", doing, "muted"));

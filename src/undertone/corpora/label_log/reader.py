@@ -5,6 +5,7 @@ In:  a log of labels, and the utterances that lie beside it, in the folder that 
 Out: ``Corpus``: a row an utterance, the shares of its emotions and the ratings.
 """
 
+import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -127,10 +128,25 @@ def _kept(path: Path) -> dict[str, Any]:
     return kept if isinstance(kept, dict) else {}
 
 
-def n_with_emotion(log: Log, path: Path) -> int:
-    """Utterances that somebody, or their own corpus, says an emotion of."""
-    given = {str(clip["utterance"]) for clip in known_clips(path) if clip.get("emotion")}
-    return len(given | {label.utterance for label in log.in_force() if label.shares})
+def all_labels(log: Log, path: Path) -> list[Label]:
+    """Those that the utterances' own corpus says, and those in force."""
+    given = (given_label(clip) for clip in known_clips(path))
+    return [*(one for one in given if one is not None), *log.in_force()]
+
+
+def n_with_emotion(labels: Iterable[Label]) -> int:
+    """Utterances that somebody says an emotion of."""
+    return len({label.utterance for label in labels if label.shares})
+
+
+def digest_of(labels: Iterable[Label]) -> str:
+    """Of what a model would learn from labels: who heard what, in whatever order."""
+    said = sorted(
+        [one.utterance, one.rater, one.answer, *map(list, sorted(one.shares.items()))]
+        for one in labels
+        if one.shares or one.answer == NOT_SPEECH
+    )
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16]
 
 
 def _facts(heard: Mapping[str, Any]) -> dict[str, Any]:

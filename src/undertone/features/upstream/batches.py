@@ -19,6 +19,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
+from undertone import device
 from undertone.errors import UndertoneError
 from undertone.features.hub import check_size, damage_told
 from undertone.features.upstream import int8, whisper_layers
@@ -29,6 +30,7 @@ from undertone.features.upstream.whisper import WhisperEncoder
 PIECE_FRAMES = 1000  # 20 seconds
 MARGIN_FRAMES = 100  # 2 seconds; the convolution over positions sees 1.3
 BATCH_FRAMES = 1000  # padding included
+ON_GPU = 16  # times as many there
 WASTE = 1.15  # longest over shortest in a batch
 HALF_MAX = float(np.finfo(np.float16).max)
 MAY_BE_MISSING = {"masked_spec_embed"}  # of the pre-training
@@ -38,6 +40,7 @@ class Encoder(Protocol):
     """What the two kinds of encoders have in common."""
 
     equal_lengths_only: bool
+    hop_length: int
     module: Any
 
     def prepare(self, waveform: np.ndarray) -> np.ndarray: ...
@@ -89,7 +92,7 @@ def compute_layers(waveforms: Sequence[np.ndarray], source: Upstream) -> list[np
             outputs = encoder.run([encoder.cut(prepared[p.recording], *p.seen) for p in batch])
             for piece, layers in zip(batch, outputs, strict=True):
                 first, last = (frame - piece.seen[0] for frame in piece.kept)
-                kept = layers[:, first:last].clamp(-HALF_MAX, HALF_MAX)
+                kept = layers[:, first:last].clamp(-HALF_MAX, HALF_MAX).cpu()
                 results[piece.recording][:, slice(*piece.kept)] = kept.numpy()
     return results
 
@@ -109,12 +112,13 @@ def plan_pieces(recording: int, n_frames: int) -> Iterator[Piece]:
 
 
 def plan_batches(pieces: Sequence[Piece], *, equal_only: bool) -> Iterator[list[Piece]]:
-    """Pieces of like length, or of equal length only, as many as ``BATCH_FRAMES`` hold."""
+    """Pieces of like length, or of equal length only, as many as a batch holds frames."""
+    most = BATCH_FRAMES * (1 if device.current() == device.CPU else ON_GPU)
     batch: list[Piece] = []
     for piece in sorted(pieces, key=lambda piece: -piece.size):
         if batch:
             longest = batch[0].size
-            fits = (len(batch) + 1) * longest <= BATCH_FRAMES
+            fits = (len(batch) + 1) * longest <= most
             alike = longest == piece.size if equal_only else longest <= WASTE * piece.size
             if not (fits and alike):
                 yield batch
@@ -124,9 +128,13 @@ def plan_batches(pieces: Sequence[Piece], *, equal_only: bool) -> Iterator[list[
         yield batch
 
 
-@functools.lru_cache(maxsize=2)
 def load(source: Upstream) -> Encoder:
-    """The encoder, loaded once a process and set of options."""
+    """The encoder, loaded once a process, device and set of options."""
+    return _loaded(source, device.current())
+
+
+@functools.lru_cache(maxsize=2)
+def _loaded(source: Upstream, where: str) -> Encoder:
     return build(source)
 
 
@@ -134,11 +142,17 @@ def build(source: Upstream) -> Encoder:
     """The encoder, whose module nobody else has."""
     module = read_module(source).eval()
     if source.raw_last_state:
-        _keep_last_state_raw(module, source)
-    if source.int8:
-        module = int8.quantise(module)
-    elif source.options.bfloat16:
+        keep_last_state_raw(module, source)
+    if source.int8:  # whose products no GPU of torch has
+        return dressed(source, int8.quantise(module))
+    device.place(module)
+    if source.options.bfloat16:
         module = module.to(torch.bfloat16)
+    return dressed(source, module)
+
+
+def dressed(source: Upstream, module: Any) -> Encoder:
+    """The network with what prepares its inputs and runs it."""
     kind = WhisperEncoder if source.family == "whisper" else WaveformEncoder
     return kind(source, module)
 
@@ -174,7 +188,7 @@ def read_module(source: Upstream) -> torch.nn.Module:
     return model
 
 
-def _keep_last_state_raw(module: Any, source: Upstream) -> None:
+def keep_last_state_raw(module: Any, source: Upstream) -> None:
     """Take away the normalisation behind the last layer, where the family has one there."""
     if source.family == "whisper":
         module.layer_norm = torch.nn.Identity()

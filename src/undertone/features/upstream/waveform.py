@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from undertone import device
 from undertone.features.upstream.source import Upstream, n_frames
 
 VARIANCE_FLOOR = 1e-7
@@ -54,15 +55,20 @@ class WaveformEncoder:
         """All layers of a batch of pieces."""
         lengths = torch.tensor([len(piece) for piece in pieces])
         longest = int(lengths.max())
+        where = device.place_of(self.module)
         samples = torch.zeros(len(pieces), longest, dtype=self.module.dtype)
         for row, piece in enumerate(pieces):
             samples[row, : len(piece)] = torch.from_numpy(piece)
         options: dict[str, Any] = {}
         if int(lengths.min()) < longest:
-            options["attention_mask"] = (torch.arange(longest)[None] < lengths[:, None]).long()
+            options["attention_mask"] = (
+                (torch.arange(longest)[None] < lengths[:, None]).long().to(where)
+            )
         with warnings.catch_warnings():  # WavLM hands torch a mask in the older of two forms
             warnings.filterwarnings("ignore", "Support for mismatched key_padding_mask")
-            states = self.module(samples, output_hidden_states=True, **options).hidden_states
+            states = self.module(
+                samples.to(where), output_hidden_states=True, **options
+            ).hidden_states
         layers = torch.stack(states, dim=1).float()
         sizes = [n_frames(vars(self.config), len(piece)) for piece in pieces]
         return [layers[row, :, :size] for row, size in enumerate(sizes)]

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from undertone import device
 from undertone.features.upstream import mel
 from undertone.features.upstream.source import Upstream
 from undertone.features.upstream.waveform import standardise
@@ -80,17 +81,18 @@ class WhisperEncoder:
         convolved = self._convolve(columns[:, : COLUMNS_A_FRAME * window])
         kept, positions = n + near, self.module.embed_positions.weight
         embedded = convolved[:kept] + positions[:kept]
-        bias = torch.zeros(kept, dtype=embedded.dtype)
+        bias = torch.zeros(kept, dtype=embedded.dtype, device=embedded.device)
         if near and (rest := window - kept):
             far = positions[kept + min(THINNING, rest) // 2 :: THINNING]
             embedded = torch.cat([embedded, convolved[kept] + far])
             weight = float(np.log(rest / len(far)))
-            bias = torch.cat([bias, torch.full([len(far)], weight, dtype=bias.dtype)])
+            bias = torch.cat([bias, bias.new_full([len(far)], weight)])
         return embedded, bias
 
     def _convolve(self, columns: np.ndarray) -> torch.Tensor:
         """(n_frames, width)."""
-        inputs = torch.from_numpy(np.ascontiguousarray(columns)).to(self.module.dtype)[None]
+        where = device.place_of(self.module)
+        inputs = torch.from_numpy(np.ascontiguousarray(columns)).to(where, self.module.dtype)[None]
         inputs = functional.gelu(self.module.conv1(inputs))
         return functional.gelu(self.module.conv2(inputs))[0].T
 

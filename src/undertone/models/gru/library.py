@@ -34,6 +34,7 @@ from stat import S_ISVTX, S_IWGRP, S_IWOTH
 
 import torch
 
+from undertone import device
 from undertone.config import cache_folder
 from undertone.errors import UndertoneError
 
@@ -66,7 +67,9 @@ def available(precision: str = "float32") -> bool:
 
 
 def in_use() -> str:
-    """What trains a GRU here: ``torch``, or the precision of the kernel's products."""
+    """What trains a GRU here: the GPU, ``torch``, or the precision of the kernel's products."""
+    if device.current() != device.CPU:
+        return device.current()
     kernel = load()
     return "torch" if kernel is None else permitted("bfloat16", kernel)
 

@@ -1,6 +1,6 @@
 """The GRU layer: ``torch.nn.GRU`` with its parameters, its maths and, where possible, a kernel.
 
-In:  x (batch, n_frames, n_features) float32 on the CPU, padded at the end; lengths (batch,).
+In:  x (batch, n_frames, n_features) float32, padded at the end; lengths (batch,).
 Out: output (batch, n_frames, n_hidden), 0 beyond each length; last hidden (n_layers, batch,
      n_hidden), each sequence's own state at its own last frame.
 
@@ -8,11 +8,13 @@ A sequence's result does not depend on the other sequences of the batch nor on p
 ``precision="bfloat16"``, the default, rounds the operands of the products (weights, inputs, state,
 gradients of gates) to bfloat16 while gradients are recorded, on processors that multiply it. Sums,
 gates, state and parameters stay float32, and so does everything under ``torch.no_grad``. With
-``precision="float32"`` training equals ``torch.nn.GRU`` too (docs/decisions/0006).
+``precision="float32"`` training equals ``torch.nn.GRU`` too (docs/decisions/0006). On a GPU it is
+the GRU of cuDNN, whose products PyTorch lets round to TF32.
 """
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from undertone.errors import UndertoneError
 from undertone.models.gru import library
@@ -56,6 +58,8 @@ class GRU(nn.GRU):
             return self._forward_compiled(x, lengths, hidden, kernel)
         if lengths is None:
             return super().forward(x, hidden)
+        if x.is_cuda:
+            return self._forward_packed(x, lengths, hidden)
         return self._forward_eager(x, lengths, hidden)
 
     def _forward_compiled(
@@ -73,6 +77,15 @@ class GRU(nn.GRU):
             rows = Layer.apply(rows, start, *self.all_weights[layer], call)
             last.append(rows.index_select(0, layout.last_rows))
         return layout.unpack(rows), torch.stack(last)
+
+    def _forward_packed(
+        self, x: Tensor, lengths: Tensor, hidden: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """All layers of cuDNN's own GRU, which skips padding and knows each sequence's end."""
+        packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+        output, last = super().forward(packed, hidden)
+        padded, _ = pad_packed_sequence(output, batch_first=True, total_length=x.shape[1])
+        return padded, last
 
     def _forward_eager(
         self, x: Tensor, lengths: Tensor, hidden: Tensor | None

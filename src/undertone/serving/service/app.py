@@ -26,7 +26,6 @@ from undertone.serving.service.admission import Admission
 from undertone.serving.service.card_page import card_page
 from undertone.serving.service.connections import Watch
 from undertone.serving.service.docs_page import docs_page
-from undertone.serving.service.guard import Guard
 from undertone.serving.service.jobs import Job, OneAnswer, OverTime
 from undertone.serving.service.limits import Limits
 from undertone.serving.service.refusals import BROKEN, TITLES, UNUSABLE, Refusal
@@ -34,6 +33,7 @@ from undertone.serving.service.stream import serve_stream
 from undertone.serving.service.uploads import received
 from undertone.serving.service.workers import Workers
 from undertone.serving.sureness import Terms
+from undertone.web import guard
 
 if TYPE_CHECKING:
     from undertone.recogniser.folder import Recogniser
@@ -186,7 +186,7 @@ async def _is_gone(request: Request) -> None:
         pass
 
 
-def make_app(service: Service) -> Guard:
+def make_app(service: Service) -> guard.Guard:
     """The application, with its guard before it."""
     app = FastAPI(
         title="Undertone",
@@ -198,7 +198,7 @@ def make_app(service: Service) -> Guard:
     _add_answers(app, service)
     _add_pages(app, service)
     _add_refusals(app)
-    return Guard(app, service.names)
+    return guard.Guard(app, guard.Terms(service.names, microphone=True))
 
 
 def _add_answers(app: FastAPI, service: Service) -> None:

@@ -11,6 +11,8 @@ from itertools import groupby
 
 from markupsafe import Markup, escape
 
+from undertone.recogniser.front_matter import without
+
 HEADING = re.compile(r"(#{1,6})\s+(.*)")
 APART = 0xE000  # where Unicode has no signs: those behind a backslash, until marks are found
 PAGE = """<!DOCTYPE html>
@@ -39,7 +41,7 @@ def card_page(card: str, model: str) -> str:
         card: Markdown; may be empty.
         model: what the service calls it.
     """
-    lines = (card.strip() or "This model has no card.").splitlines()
+    lines = (without(card).strip() or "This model has no card.").splitlines()
     title = next((found[2] for line in lines if (found := HEADING.match(line))), f"Card of {model}")
     body = "\n".join(_blocks(lines))
     return PAGE.format(title=escape(_bare(title)), model=escape(model), body=body)

@@ -6,7 +6,7 @@ from typing import Any
 from undertone.errors import printable
 
 TOO_SLOW, TOO_LARGE, NO_SOUND, UNUSABLE, TOO_OFTEN = 408, 413, 415, 422, 429
-BROKEN, UNAVAILABLE, FORBIDDEN = 500, 503, 403
+BROKEN, UNAVAILABLE = 500, 503
 TITLES = {  # of the statuses that a client must expect
     TOO_SLOW: "the body did not come in time",
     TOO_LARGE: "more bytes, or a longer recording, than is taken",

@@ -1,73 +1,28 @@
-"""Opening a port of this machine, and ending gracefully: for every page that the package serves.
+"""A port of this machine, opened and served until somebody ends it: for every page of the package.
 
-In:  an ASGI application, a host, a port.
-Out: nothing, when it was told to end: what was under way is finished, sockets and processes are
-     closed.
+In:  a host, a port; an ASGI application.
+Out: nothing, when it was told to end: what was under way is finished, the socket is closed.
 """
 
 import contextlib
 import errno
-import ipaddress
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
-from undertone.errors import UndertoneError, needs
-from undertone.serving.service.guard import host_of
+from undertone.errors import UndertoneError, needs, tell
 
 BACKLOG = 512  # connections that wait to be taken
+HERE = "127.0.0.1"
 
 
 def check_installed(what: str = "services and pages") -> None:
     """Refuse to go on without what serves; ``what`` is in the plural."""
     for package in ("fastapi", "uvicorn", "python_multipart"):
         needs(package, extra="serve", what=what)
-
-
-def check_host(host: str, *, is_public: bool) -> None:
-    """Refuse to be reached by other machines unless that was asked for.
-
-    Raises:
-        UndertoneError: the host is none of this machine's own.
-    """
-    if is_public or is_loopback(host):
-        return
-    raise UndertoneError(
-        f"--host {host} lets other machines in: there is no password, and speech travels "
-        "unencrypted. Leave --host out to serve this machine alone, or add --public where that is "
-        "meant"
-    )
-
-
-def check_names(names: Sequence[str]) -> None:
-    """Refuse names by which no browser can call this machine.
-
-    Raises:
-        UndertoneError: a name is none.
-    """
-    for name in names:
-        if host_of(name) != name.casefold():
-            raise UndertoneError(
-                f"--name takes what stands between http:// and the port, as my-machine.local; "
-                f"found {name!r}"
-            )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine, and reached from it alone.
-
-    >>> is_loopback("localhost"), is_loopback("::1"), is_loopback("0.0.0.0"), is_loopback("pc")
-    (True, True, False, False)
-    """
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def open_port(host: str, port: int, *, may_be_another: bool = False) -> socket.socket:
@@ -85,6 +40,7 @@ def open_port(host: str, port: int, *, may_be_another: bool = False) -> socket.s
         return _bound(host, port)
     except OSError as error:
         if may_be_another and error.errno == errno.EADDRINUSE:
+            tell(f"port {port} is in use: another one is taken")
             return open_port(host, 0)
         raise UndertoneError(_no_port(host, port, error)) from None
 
@@ -99,7 +55,7 @@ def run(
     app: Any,
     opened: socket.socket,
     *,
-    during: contextlib.AbstractAsyncContextManager[Any],
+    during: contextlib.AbstractAsyncContextManager[Any] | None = None,
     ready: Callable[[Callable[[], None]], None],
     end_s: int,
     **settings: Any,
@@ -118,7 +74,7 @@ def run(
 
     class Server(uvicorn.Server):
         async def serve(self, sockets: list[socket.socket] | None = None) -> None:
-            async with during:
+            async with during or contextlib.nullcontext():
                 await super().serve(sockets)
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
