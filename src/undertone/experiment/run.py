@@ -39,6 +39,7 @@ from undertone.experiment import folder
 from undertone.experiment.distilling import refuse_heard
 from undertone.experiment.heard import chosen_on_tested, encoders_of, teacher_note
 from undertone.experiment.opened import (
+    BY_VIDEO,
     as_named_at_home,
     of_vault,
     open_corpora,
@@ -77,11 +78,6 @@ from undertone.systems.table import (
     systems_of,
 )
 from undertone.tasks import Task
-
-BY_VIDEO = (
-    "The corpus does not say who speaks: videos are resampled, and one person in several videos "
-    "would make the intervals too narrow."
-)
 
 
 def open_run(
