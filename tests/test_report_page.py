@@ -107,6 +107,8 @@ def test_in_print_every_part_is_open_and_nothing_is_cut(page, browser):
     assert shown.evaluate(hidden) == shown.evaluate(f"{tables}.length") > 3
     shown.emulate_media(media="print")
     assert shown.evaluate(hidden) == 0
+    cut = f"{tables}.filter(e => e.getBoundingClientRect().right > 720).length"
+    assert shown.evaluate(cut) == 0
     assert shown.locator(".curve svg:visible").count() == 2  # three systems, and all
     assert shown.locator("audio:visible").count() == 0
     heads = "e => getComputedStyle(e.querySelector('thead')).display"

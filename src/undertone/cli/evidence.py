@@ -168,8 +168,8 @@ def curve(
     values = merge(quick_values() if quick else options.beneath_picks(picks), told)
     if "budgets" not in told and picks is None:  # nobody asked for these very numbers
         values["fit_budgets"] = True
-    resources = Resources(cache, workers, not quiet, device=device or "")
     settings = load(CurveSettings, values)
+    resources = Resources(cache, workers, not quiet, device=device or "")
     printing.show_curve(run(settings, out, resources, sounds=sounds).report)
 
 

@@ -31,7 +31,10 @@ TextPrior = Annotated[
     Path | None, typer.Option("--text-prior", help="Table of rated sentences, as emobank.csv.")
 ]
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes.", show_default="one a core")]
-Device = Annotated[str | None, typer.Option(help="Where networks compute: auto, cpu, cuda or mps.")]
+Device = Annotated[
+    str | None,
+    typer.Option(help="Where networks compute: auto, cpu, cuda or mps.", show_default="auto"),
+]
 Cluster = Annotated[
     str | None, typer.Option(help="Ray cluster that does the jobs: auto, or HOST:PORT.")
 ]

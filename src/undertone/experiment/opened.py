@@ -12,7 +12,7 @@ from pathlib import Path
 from undertone import corpora
 from undertone.config import expanded
 from undertone.corpora import across
-from undertone.corpora.corpus import Corpus
+from undertone.corpora.corpus import Corpus, Member
 from undertone.corpora.proxy import with_proxy
 from undertone.corpora.transcripts import with_transcripts
 from undertone.errors import UndertoneError
@@ -21,6 +21,10 @@ from undertone.evaluation.vault import Vault, open_vault
 from undertone.experiment.settings import CurveSettings
 from undertone.features import mosei
 
+BY_VIDEO = (
+    "The corpus does not say who speaks: videos are resampled, and one person in several videos "
+    "would make the intervals too narrow."
+)
 NOT_FROZEN = "of a speaker outside the vault: neither tested nor learned from"
 
 
@@ -112,3 +116,10 @@ def _vault(settings: CurveSettings) -> Vault | None:
         n_folds=settings.folds,
         seed=settings.seed,
     )
+
+
+def role_of(member: Member) -> str:
+    """What a corpus of several was there for."""
+    if member.trains and member.tested:
+        return "tested by the others"
+    return "learned from" if member.trains else "tested"

@@ -21,7 +21,7 @@ import pandas as pd
 from undertone import config, corpora
 from undertone.corpora import across, emobox
 from undertone.corpora.audit import Finding, audit_fold, check, refuse
-from undertone.corpora.corpus import Corpus, Member
+from undertone.corpora.corpus import Corpus
 from undertone.corpora.disjoint import SENTENCE, Parting, describe
 from undertone.corpora.folds import Fold, draw_labels, largest_budget
 from undertone.corpora.official import folds_of, parts_of
@@ -39,9 +39,11 @@ from undertone.experiment import folder
 from undertone.experiment.distilling import refuse_heard
 from undertone.experiment.heard import chosen_on_tested, encoders_of, teacher_note
 from undertone.experiment.opened import (
+    BY_VIDEO,
     as_named_at_home,
     of_vault,
     open_corpora,
+    role_of,
     with_absolute_paths,
 )
 from undertone.experiment.pool_notes import (
@@ -77,11 +79,6 @@ from undertone.systems.table import (
     systems_of,
 )
 from undertone.tasks import Task
-
-BY_VIDEO = (
-    "The corpus does not say who speaks: videos are resampled, and one person in several videos "
-    "would make the intervals too narrow."
-)
 
 
 def open_run(
@@ -408,7 +405,11 @@ class Run:
             audit=tuple(self.findings),
             transductive=settings.transductive,
             notes=(
-                *(f"{corpus.name}: {note}" for corpus in self._corpora() for note in corpus.notes),
+                *(
+                    f"{corpus.name}: {note}"
+                    for corpus in [self.corpus, *(corpus for corpus, _ in self.unlabelled)]
+                    for note in corpus.notes
+                ),
                 *self._across_note(),
                 *self._budget_note(),
                 *([BY_VIDEO] if self.corpus.unit == "video" else []),
@@ -472,14 +473,11 @@ class Run:
                 n_speakers=len(corpus.speakers),
             )
 
-    def _corpora(self) -> list[Corpus]:
-        return [self.corpus, *(corpus for corpus, _ in self.unlabelled)]
-
     def _left_out(self) -> pd.DataFrame:
         """One row a corpus and reason; a pool's exclusions are counted over the folds."""
         rows = [
             (corpus.name, reason, count)
-            for corpus in self._corpora()
+            for corpus in [self.corpus, *(corpus for corpus, _ in self.unlabelled)]
             for reason, count in corpus.reasons().items()
         ]
         counts = Counter(
@@ -490,10 +488,3 @@ class Run:
         )
         rows += [(name, f"{why} (sum over folds)", n) for (name, why), n in counts.items()]
         return pd.DataFrame(rows, columns=["corpus", "reason", "utterances"])
-
-
-def role_of(member: Member) -> str:
-    """What a corpus of several was there for."""
-    if member.trains and member.tested:
-        return "tested by the others"
-    return "learned from" if member.trains else "tested"

@@ -28,23 +28,18 @@ def headline(result: CurveResult) -> str:
 
 
 def outlook(result: CurveResult) -> Iterator[str]:
-    """Whether the curve still rises, and what more labels would bring."""
+    """Whether the curve still rises, and what more labels and more speakers would bring."""
     if result.advice is None:
         return
-    budgets = result.curves.budgets_of(result.advice.system)
-    if len(budgets) < 2:
-        return
-    risen = _risen(result, result.advice.system, budgets)
-    between = f"From {budgets[-2]} to {budgets[-1]} labels it gains {risen.signed()}"
-    ahead = gain_of_next(
-        result.curves, result.advice.system, budgets, n_labels=budgets[-1], more=NEXT
-    )
-    assert ahead is not None, "there are two budgets"
-    more = (
-        f"{number(NEXT, capital=True)} more labels would bring about {ahead.signed()}, if it went "
-        "on like this; curves flatten out, so hardly more."
-    )
-    yield f"{between}: {_is_rising(result, risen)}. {more}"
+    system, budgets = result.advice.system, result.curves.budgets_of(result.advice.system)
+    ahead = gain_of_next(result.curves, system, budgets, n_labels=budgets[-1], more=NEXT)
+    if ahead is not None:
+        risen = _risen(result, system, budgets)
+        yield (
+            f"From {budgets[-2]} to {budgets[-1]} labels it gains {risen.signed()}: "
+            f"{_is_rising(result, risen)}. {number(NEXT, capital=True)} more labels would bring "
+            f"about {ahead.signed()}, if it went on like this; curves flatten out, so hardly more."
+        )
     if result.more_speakers is not None:
         yield (
             "Two more speakers, with no label more, would bring about "
