@@ -296,7 +296,8 @@ def _check_draws(table: pd.DataFrame) -> None:
     fits = table[["budget", "system", "draw"]].drop_duplicates().astype({"system": str})
     for budget, at_budget in fits.groupby("budget"):
         drawn = {
-            system: sorted(of_system["draw"]) for system, of_system in at_budget.groupby("system")
+            str(system): sorted(of_system["draw"])
+            for system, of_system in at_budget.groupby("system")
         }
         longest = max(drawn.values(), key=len)
         if any(numbers != longest[: len(numbers)] for numbers in drawn.values()):

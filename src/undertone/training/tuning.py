@@ -46,12 +46,12 @@ class TuningConfig:
     """Settings of fine-tuning an encoder."""
 
     learning_rates: tuple[float, ...] = (5e-5, 3e-4)  # tried; the first where nothing can choose
-    batch_size: int = 8
-    clip_norm: float = 1.0
-    max_epochs: int = 10
+    batch_size: int = 8  # recordings of a step
+    clip_norm: float = 1.0  # of the gradients
+    max_epochs: int = 10  # at most
     patience: int = 3  # epochs without a better validation loss
-    epochs_without_validation: int = 5
-    head_dropout: float = 0.1
+    epochs_without_validation: int = 5  # where no label can be held out
+    head_dropout: float = 0.1  # share of the inputs of the head that is left out
     label_smoothing: float = 0.05  # of a choice
     crop_s: float = 6.0  # of a longer recording a piece is seen an epoch, another each time
     compile: bool = False  # torch.compile: pays on a GPU with many labels, if anywhere
@@ -90,8 +90,8 @@ class TuningConfig:
 class LoraTuningConfig(TuningConfig):
     """The same by low-rank changes to the weights."""
 
-    learning_rates: tuple[float, ...] = (5e-4, 3e-3)
-    rank: int = 8
+    learning_rates: tuple[float, ...] = (5e-4, 3e-3)  # tried; the first where nothing can choose
+    rank: int = 8  # of the changes
     alpha: int = 16  # a change counts alpha / rank
 
     def __post_init__(self) -> None:
