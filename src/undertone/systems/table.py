@@ -255,6 +255,7 @@ ROWS: tuple[System, ...] = (
         TUNING,
         usual=(),
         hears_audio=True,
+        trains_all=True,
         reads_means=True,
     ),
     System(
@@ -266,6 +267,7 @@ ROWS: tuple[System, ...] = (
         LORA,
         usual=(),
         hears_audio=True,
+        trains_all=True,
         reads_means=True,
     ),
     *taught_rows.of_teaching(CHOICE),
