@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from undertone import audio, corpora
+from undertone import audio, corpora, device
 from undertone.features.hub import weights_in
 from undertone.features.upstream import batches
 from undertone.features.upstream.shrink import find_whole, shrink
@@ -128,7 +128,7 @@ class _Loaded:
     """An encoder that stays in memory, run one utterance at a time."""
 
     def __init__(self, source: Upstream) -> None:
-        self.encoder: Any = batches.load.__wrapped__(source)
+        self.encoder: Any = batches._loaded.__wrapped__(source, device.current())
         state = batches.read_module(source).parameters()
         self.n_parameters = sum(parameter.numel() for parameter in state)
 

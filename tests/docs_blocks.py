@@ -34,6 +34,7 @@ WHY_NOT = {  # the one list of reasons why a block may be read and not run
     "needs a server",
     "needs an account",
     "needs corpora",
+    "needs other machines",
     "takes long",
 }
 FITS = """

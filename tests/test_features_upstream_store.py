@@ -205,7 +205,7 @@ def test_a_model_is_loaded_once(encoder, monkeypatch, rng):
 
 
 def test_an_unknown_extractor_is_refused():
-    with pytest.raises(UndertoneError, match="log_mel, and upstream:MODEL@LAYER"):
+    with pytest.raises(UndertoneError, match="log_mel, waveform, upstream:MODEL@LAYER"):
         extractors.get("nothing")
 
 

@@ -43,7 +43,9 @@ def test_twice_the_draws_take_twice_the_fits(tmp_path, monkeypatch):
     timed(monkeypatch, 1.0)
     systems = ("scratch", "constant")
     few, many = (
-        forecast(sweep_of(tmp_path / str(n), draws=n, systems=systems), n_replicates=10)
+        forecast(
+            sweep_of(tmp_path / str(n), draws=n, full_draws=0, systems=systems), n_replicates=10
+        )
         for n in (2, 4)
     )
     assert many.fits == pytest.approx([2 * end for end in few.fits], rel=0.1)

@@ -101,7 +101,7 @@ def test_mixed_labels_are_learned_from_in_parts(labelled, lesson, tmp_path):
     task, features = settle(corpus, "classes", "")
     data = read_data(corpus, features, task, lesson.resources)
     build = Build(data, parse("log_mel").settled(), None, replace(lesson.settings, folds=0))
-    problem = build._of_everybody
+    problem = build.problem(build.plan.cells[-1])
     assert list(problem.shares) == [names[7]]
     given = _given(problem, weight=3.0)
     of_mixed = [i for i, name in enumerate(given.utterances) if name == names[7]]

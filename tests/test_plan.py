@@ -187,7 +187,7 @@ def test_who_validates_officially_neither_trains_nor_is_tested():
 def official(tmp_path, monkeypatch) -> Data:
     corpus = official_corpus()
     frames = frames_of(corpus)
-    monkeypatch.setattr("undertone.reading.read_frames", lambda c, f, r: (c, frames))
+    monkeypatch.setattr("undertone.reading.read_frames", lambda c, f, r, **_: (c, frames))
     return read_data(corpus, parse("log_mel"), task_of(corpus.table, "fake"), Resources(tmp_path))
 
 

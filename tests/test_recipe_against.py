@@ -15,6 +15,7 @@ from undertone.evaluation.report.paper import NO, OPEN, YES
 from undertone.experiment import CurveSettings, open_run
 from undertone.experiment.served import recogniser_of, waveforms_tested
 from undertone.pipeline import Resources
+from undertone.reading import extract
 from undertone.recipes import RECIPES, against
 from undertone.recogniser.cost import Cost, cost_of
 from undertone.recogniser.folder import load
@@ -82,7 +83,8 @@ def test_what_is_timed_and_weighed_is_what_was_scored(run, resources, rival, tmp
     names = sorted(fit["utterance"])[:3]
     columns = [f"p_{output}" for output in of_run.task.outputs]
     expected = fit.set_index("utterance").loc[names, columns].to_numpy()
-    frames = [np.asarray(of_run.data.frames.frames(name)) for name in names]
+    heard = extract(of_run.corpus, of_run.settings.features, resources)  # with its frames
+    frames = [np.asarray(heard.frames(name)) for name in names]
     found = np.stack([recogniser.predict(of_one) for of_one in frames])
     np.testing.assert_allclose(found, expected, atol=2e-3)
     recogniser.save(tmp_path, card="")

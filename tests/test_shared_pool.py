@@ -2,15 +2,16 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from queue import SimpleQueue
 
 import numpy as np
 import pytest
 import torch
 from plan_fakes import curve_run, data_of, everyone, spying
 
+from undertone import jobs
 from undertone.errors import UndertoneError
 from undertone.experiment import sweep as sweeps
+from undertone.experiment.order import jobs_of
 from undertone.experiment.pool_notes import crowd_notes
 from undertone.experiment.shared import outside
 from undertone.experiment.sweep import run as run_sweep
@@ -19,6 +20,7 @@ from undertone.pipeline import PretrainSettings, pretrain
 from undertone.progress import Progress
 from undertone.systems import table
 from undertone.systems.system import FINETUNE
+from undertone.training.identity import computed_by
 from undertone.training.pretrain import PretrainConfig
 
 SHARED = {
@@ -113,9 +115,12 @@ def test_jobs_of_many_folds_share_one_pretraining(given, trained, tmp_path):
             run_sweep(sweep, workers=1, progress=Progress(shown=False))
         else:
             trained.clear()
-            sweeps._begin(sweep, SimpleQueue())
-            with ThreadPoolExecutor(1) as executor:
-                sweeps._run_in(executor, sweep, list(sweep.plan.cells), lambda: None)
+            jobs.begin_worker(lambda news: None, sweeps._begin, (sweep, computed_by()))
+            items = sweeps._with_folds(jobs_of(sweep), shared=True)
+            with ThreadPoolExecutor(1) as pool:
+                sweeps._run_in(
+                    *(pool, items, 4), listen=lambda: None, fitted=lambda cell, names: None
+                )
         fits = [sweep.fit("pretrained_frozen", cell).values for cell in sweep.plan.cells]
         results.append(np.concatenate(fits))
     np.testing.assert_array_equal(results[0], results[1])

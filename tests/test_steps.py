@@ -136,7 +136,9 @@ def test_one_recording_may_stand_alone(recording):
 
 
 def test_what_is_no_corpus_is_refused(tmp_path):
-    with pytest.raises(UndertoneError, match="a corpus is a text such as emodb=PATH, a path or a"):
+    with pytest.raises(
+        UndertoneError, match="a corpus is a text such as emodb=PATH, a path, a Corpus"
+    ):
         finetune(3, tmp_path / "model")
 
 

@@ -236,13 +236,15 @@ class _Worker:
         self.tell(PRETRAINING, sweep.pretraining.max_epochs - n_told)  # stopped early
 
     def fit(self, job: Job) -> None:
-        """Fit the systems of a job, and keep what they predict."""
-        sweep, cell = self.sweep, job.cell
+        """Fit the systems of a job, and keep what they predict; not what a dead worker kept."""
+        sweep, cell, names = self.sweep, job.cell, set(job.systems)
+        if jobs.is_again():
+            names &= {row.name for row in sweep.missing(cell)}
         material = self.material_of(cell.fold, sees_pool=job.sees_pool)
         problem = sweep.plan.problem(cell, material)
         fits: dict[str, Fitted] = {}  # one that is adapted is the same fit
         for row in sweep.rows_in(cell):
-            if row.name not in job.systems:
+            if row.name not in names:
                 continue
             name = row.of if isinstance(row, ByVoice) else row.name
             if name not in fits:

@@ -249,8 +249,7 @@ ROWS: tuple[System, ...] = (
         "encoder_full",
         "encoder, fine-tuned",
         "classic",
-        "The pre-trained encoder itself and a dense layer on the mean of its last state, all "
-        "weights behind the convolutions trained on the labels.",
+        "The encoder itself under a dense layer, all behind its convolutions trained on labels.",
         tuned.fit_encoder,
         TUNING,
         usual=(),
