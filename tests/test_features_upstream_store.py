@@ -237,7 +237,7 @@ def _probe(table, folder):
     """Share of right answers of a linear probe on layer 3, on speakers it did not know."""
     spoken = slice(round(0.9 * audio.SAMPLE_RATE), round(2.6 * audio.SAMPLE_RATE))
     waveforms = [audio.read(path)[spoken] for path in table["path"]]
-    layers = upstream.compute(waveforms, model=upstream.find(f"upstream:{folder}@3+bfloat16"))
+    layers = upstream.compute(waveforms, model=upstream.find(f"upstream:{folder}@3"))
     vectors = np.stack([layer[3].astype(np.float32).mean(axis=0) for layer in layers])
     known = (table["speaker"].astype(int) <= 4).to_numpy()
     probe = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=1000))
