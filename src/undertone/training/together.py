@@ -24,6 +24,7 @@ from torch import distributed
 
 from undertone import device
 from undertone.errors import UndertoneError
+from undertone.features.upstream.batches import one_thread
 from undertone.processes import CONTEXT, end_with_parent, start_alone
 from undertone.training.team import ALONE, LostError, Team
 
@@ -96,7 +97,7 @@ class _Other(NamedTuple):
 @contextlib.contextmanager
 def _led_here(size: int, run: Run, arguments: tuple[Any, ...]) -> Iterator[Team]:
     others: list[_Other] = []
-    with _on_loopback(), _one_thread():
+    with _on_loopback(), one_thread():
         listener = socket.create_server((LOOPBACK, 0))
         port = listener.getsockname()[1]
         store = distributed.TCPStore(
@@ -214,14 +215,3 @@ def _on_loopback() -> Iterator[None]:
             del os.environ[INTERFACE]
         else:
             os.environ[INTERFACE] = before
-
-
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """Torch on one thread: processes share the cores."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
