@@ -6,10 +6,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from undertone.systems import system
+
 
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)
+
+
+@pytest.fixture(autouse=True)
+def _no_own_rows_stay():
+    """Rows of one's own are of a process, in which many tests run."""
+    yield
+    system._own.clear()
 
 
 @pytest.fixture(scope="session")

@@ -37,12 +37,6 @@ def resources(tmp_path_factory):
     return undertone.Resources(tmp_path_factory.mktemp("cache"), workers=1, progress=False)
 
 
-@pytest.fixture(autouse=True)
-def _no_rows_stay():
-    yield
-    system._own.clear()
-
-
 def test_the_page_puts_an_encoder_beside_the_baselines(corpus, tmp_path, monkeypatch):
     """The ten lines of the page, as they stand there."""
     monkeypatch.chdir(corpus.parent)
