@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+os.environ.setdefault("UNDERTONE_WORKERS", "1")  # starting processes costs more than most tests
+
 from undertone.systems import system
 
 

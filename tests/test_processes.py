@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from undertone import processes
 from undertone.errors import UndertoneError
 from undertone.processes import process_pool
 
@@ -121,3 +122,15 @@ def test_an_error_does_not_wait_for_what_others_are_at():
 def test_a_killed_worker_is_told():
     with pytest.raises(UndertoneError, match="a worker process died"), process_pool(1) as pool:
         pool.submit(os.kill, pool.submit(os.getpid).result(), signal.SIGKILL).result()
+
+
+def test_the_environment_says_how_many_where_nobody_asks(monkeypatch):
+    monkeypatch.delenv("UNDERTONE_WORKERS", raising=False)
+    assert processes.how_many(0) == processes.how_many(None) == processes.available_cores()
+    monkeypatch.setenv("UNDERTONE_WORKERS", "3")
+    assert (processes.how_many(0), processes.how_many(2)) == (3, 2)
+    for nonsense in ("0", "-1", "many", "1.5"):
+        monkeypatch.setenv("UNDERTONE_WORKERS", nonsense)
+        assert processes.how_many(2) == 2
+        with pytest.raises(UndertoneError, match=f"UNDERTONE_WORKERS is '{nonsense}'"):
+            processes.how_many(0)

@@ -33,6 +33,11 @@ from undertone.tasks import CHOICE, task_of
 GOOD, BAD = ("happy", "fine"), ("sad", "angry")
 N_SPEAKERS, N_EACH = 6, 12
 MISSING = ("s0-03", "s2-05", "s4-07")
+BRIEF = {  # the networks are not what is tested here
+    "encoder": {"hidden_units": 8, "stride": 8},
+    "pretrain": {"max_epochs": 1},
+    "finetune": {"max_epochs": 1, "epochs_without_validation": 1},
+}
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +90,7 @@ def test_a_curve_weighs_voice_and_words_by_dimension_and_says_so(home):
     folder, encoder = home
     text = {"model": str(encoder)}
     values = {"corpus": f"w={folder / 'labels.csv'}", "text": text, "budgets": (24,), "draws": 2}
-    settings = config.load(CurveSettings, values | {"folds": 3, "replicates": 100})
+    settings = config.load(CurveSettings, BRIEF | values | {"folds": 3, "replicates": 100})
     resources = Resources(folder / "cache", 1, progress=False)
     result = run_curve(settings, folder / "run", resources)
     curves = result.curves

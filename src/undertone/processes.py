@@ -36,6 +36,23 @@ def available_cores() -> int:
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
+def how_many(asked: int | None) -> int:
+    """Processes for a job: as many as asked for, or as ``UNDERTONE_WORKERS`` says, or one a core.
+
+    Raises:
+        UndertoneError: the environment variable is no number from 1 on.
+    """
+    told = os.environ.get("UNDERTONE_WORKERS", "")
+    if asked or not told:
+        return asked or available_cores()
+    if not told.isdecimal() or not int(told):
+        raise UndertoneError(
+            f"the environment variable UNDERTONE_WORKERS is {told!r}, not a number of processes "
+            "from 1 on; type export UNDERTONE_WORKERS=1, or unset UNDERTONE_WORKERS"
+        )
+    return int(told)
+
+
 @contextlib.contextmanager
 def process_pool(
     workers: int, begin: Callable[..., None] | None = None, *arguments: Any

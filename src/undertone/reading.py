@@ -44,7 +44,7 @@ class Resources:
     """What a step may use of the machine; workers never change a number."""
 
     cache: Path | None = None  # folder of the frame store; the user's cache folder by default
-    workers: int | None = None  # processes; one a core by default
+    workers: int | None = None  # processes; by default as ``processes.how_many`` says
     progress: bool = True
     _: KW_ONLY
     verify: bool = False  # read every audio file, also those whose digest is remembered

@@ -44,7 +44,7 @@ def audit(
     from undertone import atomic, corpora
     from undertone.corpora.across import AcrossSettings, join
     from undertone.evaluation.audit import audit as run
-    from undertone.processes import available_cores
+    from undertone.processes import how_many
     from undertone.progress import Progress
 
     settings = load(
@@ -64,7 +64,7 @@ def audit(
             features=features,
             n_folds=folds,
             seed=seed,
-            workers=workers or available_cores(),
+            workers=how_many(workers),
             advance=lambda n: progress.advance("recordings heard", n),
         )
     text = json.dumps(found.to_dict(), indent=2, ensure_ascii=False)

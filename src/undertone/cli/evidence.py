@@ -296,7 +296,7 @@ def compare(
     """Systems of several runs with the same draws, of any task, and paired differences."""
     from undertone.evaluation.compare import compare as run
     from undertone.evaluation.compare import parse
-    from undertone.processes import available_cores
+    from undertone.processes import how_many
     from undertone.tasks import MEAN
 
     comparison = run(
@@ -305,7 +305,7 @@ def compare(
         metric,
         output=output or MEAN,
         part=part,
-        workers=workers or available_cores(),
+        workers=how_many(workers),
     )
     budgets = [str(budget) for budget in comparison.budgets]
     lower = ", lower is better" if comparison.lower_is_better else ""

@@ -30,7 +30,10 @@ Transcripts = Annotated[
 TextPrior = Annotated[
     Path | None, typer.Option("--text-prior", help="Table of rated sentences, as emobank.csv.")
 ]
-Workers = Annotated[int | None, typer.Option(min=1, help="Processes.", show_default="one a core")]
+Workers = Annotated[
+    int | None,
+    typer.Option(min=1, help="Processes.", show_default="UNDERTONE_WORKERS, else one a core"),
+]
 Device = Annotated[
     str | None,
     typer.Option(help="Where networks compute: auto, cpu, cuda or mps.", show_default="auto"),

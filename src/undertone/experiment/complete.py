@@ -39,7 +39,7 @@ from undertone.experiment.so_far import SoFar
 from undertone.experiment.stored import Sweep
 from undertone.experiment.sweep import run as run_sweep
 from undertone.pipeline import Resources
-from undertone.processes import available_cores
+from undertone.processes import how_many
 from undertone.progress import Progress
 
 SCORING = "scores"
@@ -105,7 +105,7 @@ class _Told(NamedTuple):
 
 def _run(settings: CurveSettings, out: Path, resources: Resources, told: _Told) -> CurveResult:
     """Everything that is written is written while the folder is held."""
-    moments, workers = [time.monotonic()], resources.workers or available_cores()
+    moments, workers = [time.monotonic()], how_many(resources.workers)
     run = open_run(settings, out, resources)
     moments.append(time.monotonic())
     plan = run.plan()

@@ -37,7 +37,7 @@ from undertone.experiment.sweep import run as run_sweep
 from undertone.features.name import EVERY, FeatureName, parse, parse_encoder
 from undertone.features.upstream.source import find
 from undertone.pipeline import Resources
-from undertone.processes import available_cores
+from undertone.processes import how_many
 from undertone.progress import Progress
 from undertone.systems import probes
 from undertone.systems.plan import Plan
@@ -152,7 +152,7 @@ def look_into(
         began: when the corpus was opened, by ``time.monotonic``.
     """
     moments = [began or time.monotonic(), time.monotonic()]
-    workers = resources.workers or available_cores()
+    workers = how_many(resources.workers)
     plan = run.plan()
     sweep = sweep_of(run, plan, settings)
     folder.claim(run.out, settings, plan.digest())

@@ -33,7 +33,7 @@ from undertone.features.name import parse
 from undertone.features.store import keys_of, recordings_of
 from undertone.features.workers import Recording, compute_waveform
 from undertone.pipeline import Resources
-from undertone.processes import available_cores, process_pool
+from undertone.processes import how_many, process_pool
 from undertone.progress import Progress
 from undertone.reading import read_data, usable, with_copies
 from undertone.recogniser import files
@@ -245,7 +245,7 @@ class _Run:
 
     def _predicted(self, condition: Condition, progress: Progress) -> Iterator[np.ndarray]:
         jobs = list(self._jobs(condition))
-        workers = min(self.resources.workers or available_cores(), len(jobs))
+        workers = min(how_many(self.resources.workers), len(jobs))
         if workers == 1:
             for job in jobs:
                 yield from predict(job)

@@ -29,7 +29,7 @@ from undertone.features.altered import VERSION as ALTERATIONS
 from undertone.features.extractors import Extractor
 from undertone.features.name import FeatureName, parse
 from undertone.features.workers import Recording, compute, fill
-from undertone.processes import available_cores
+from undertone.processes import how_many
 from undertone.progress import Progress
 
 MANY_FILES = 500  # more than can be read while nobody waits
@@ -146,7 +146,7 @@ def extract(
         corpus: whose utterances are read.
         extractor: its name, as in ``features.name``.
         folder: of the store; ``default_folder()`` by default.
-        workers: processes; one a core by default.
+        workers: processes; by default as ``processes.how_many`` says.
         progress: whether to show it on standard error.
         altered: a row of ``features.altered``; recordings as they are by default.
         frames: whether an encoder's frames are kept, or means over time of its layers alone.
@@ -177,7 +177,7 @@ def extract(
                 by_key,
                 chosen,
                 missing=missing.keys(),
-                workers=1 if chosen.in_this_process else workers or available_cores(),
+                workers=1 if chosen.in_this_process else how_many(workers),
                 advance=lambda count: shown.advance(name, count),
                 stored=stored,
             )

@@ -22,7 +22,7 @@ from undertone.experiment import CurveSettings, open_run, run_curve
 from undertone.experiment.served import recogniser_of, waveforms_tested
 from undertone.features.name import parse_encoder
 from undertone.pipeline import Resources
-from undertone.processes import available_cores
+from undertone.processes import how_many
 from undertone.recipes import masked_gru
 from undertone.recipes.command import command_of
 from undertone.recipes.reproduction import Reproduction, publish
@@ -75,7 +75,7 @@ def reproduce(
     settings = _settings(values, against, quick=quick)
     results = {name: run_curve(one, out / name, resources) for name, one in settings.items()}
     contestants = [Contestant(r.label, out / r.run, r.system) for r in (*RIVALS, CONSTANT)]
-    curves = compare(contestants, LAYERS, workers=resources.workers or available_cores()).curves
+    curves = compare(contestants, LAYERS, workers=how_many(resources.workers)).curves
     costs = _costs(settings, out, resources)
     labels = [rival.label for rival in (*RIVALS, CONSTANT)]
     others = [metric for metric in curves.task.metrics if metric != curves.task.headline]

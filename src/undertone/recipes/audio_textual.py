@@ -26,7 +26,7 @@ from undertone.experiment.probing import PAGE, LayersSettings, run_layers
 from undertone.features.name import EVERY, FeatureName, parse_encoder
 from undertone.features.upstream.source import Upstream, find
 from undertone.pipeline import Resources
-from undertone.processes import available_cores
+from undertone.processes import how_many
 from undertone.recipes import audio_textual_page as page
 from undertone.recipes.audio_textual_lines import WHOLE, folder_of, lines_of
 from undertone.recipes.audio_textual_page import Found
@@ -202,7 +202,7 @@ class Run:
         whole = self.results[WHOLE]
         analyses = {self.analysis.curve.part: self.analysis, **dict(self.analysis.of_elsewhere())}
         contestants = [Contestant(one.label, self.out / one.folder, one.system) for one in lines]
-        workers = self.resources.workers or available_cores()
+        workers = how_many(self.resources.workers)
         return [
             Found(
                 part,

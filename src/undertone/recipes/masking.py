@@ -24,7 +24,7 @@ from undertone.evaluation.report.side_by_side import all_in_one, is_better, lead
 from undertone.evaluation.report.study import Study
 from undertone.experiment import run_curve
 from undertone.pipeline import Resources
-from undertone.processes import available_cores
+from undertone.processes import how_many
 from undertone.recipes import masked_gru
 from undertone.recipes.command import command_of
 from undertone.recipes.reproduction import Reproduction, publish
@@ -81,7 +81,7 @@ def reproduce(
         *(Contestant(m.label, out / m.folder, SYSTEM) for m in MASKINGS),
         *_others(results[PUBLISHED], out / PUBLISHED.folder),
     ]
-    workers = resources.workers or available_cores()
+    workers = how_many(resources.workers)
     curves = compare(contestants, PUBLISHED.label, workers=workers).curves
     labels = [contestant.label for contestant in contestants]
     result = results[PUBLISHED]

@@ -23,7 +23,7 @@ from undertone.evaluation.report.side_by_side import all_in_one, is_better, lead
 from undertone.evaluation.report.study import Study
 from undertone.experiment import CurveSettings, run_curve
 from undertone.pipeline import Resources
-from undertone.processes import available_cores
+from undertone.processes import how_many
 from undertone.recipes import wav2vec_cnn
 from undertone.recipes.command import command_of
 from undertone.recipes.reproduction import Reproduction, publish
@@ -47,7 +47,7 @@ def reproduce(
     results = {name: run_curve(one, out / name, resources) for name, one in settings.items()}
     contestants = list(_contestants(settings, out))
     labels = [contestant.label for contestant in contestants]
-    workers = resources.workers or available_cores()
+    workers = how_many(resources.workers)
     curves = compare(contestants, RIVAL, workers=workers).curves
     result = results[ON_LOG_MEL]
     study = Study(

@@ -31,7 +31,7 @@ from undertone.evaluation.report.tables import Row, Table
 from undertone.experiment import ALL, CurveSettings, run_curve
 from undertone.features.name import parse_encoder
 from undertone.pipeline import Resources
-from undertone.processes import available_cores
+from undertone.processes import how_many
 from undertone.recipes.command import command_of
 from undertone.recipes.reproduction import Reproduction, publish
 
@@ -147,7 +147,7 @@ def _side_by_side(
         for label, (run, system) in CONTESTANTS.items()
         if system in {s.name for s in results[run].systems}
     ]
-    return compare(contestants, OURS, workers=resources.workers or available_cores())
+    return compare(contestants, OURS, workers=how_many(resources.workers))
 
 
 def _verdict(curves: Curves) -> str:

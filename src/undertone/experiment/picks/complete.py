@@ -31,7 +31,7 @@ from undertone.experiment.run import Run, open_run
 from undertone.experiment.settings import CurveSettings
 from undertone.features.name import parse
 from undertone.pipeline import Resources
-from undertone.processes import available_cores
+from undertone.processes import how_many
 from undertone.progress import Progress
 from undertone.systems.plan import Plan
 from undertone.systems.settings import bag_of
@@ -50,7 +50,7 @@ OF_TRUTH = Compared(
 
 def replay_run(settings: CurveSettings, out: Path, resources: Resources) -> CurveResult:
     """Replay labelling by every strategy; everything is written while the folder is held."""
-    moments, workers = [time.monotonic()], resources.workers or available_cores()
+    moments, workers = [time.monotonic()], how_many(resources.workers)
     run = open_run(settings, out, resources)
     heard = hear(run.corpus, parse(run.settings.picks.eyes), resources)
     moments.append(time.monotonic())
