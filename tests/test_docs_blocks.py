@@ -5,10 +5,12 @@ pages use. Curves and fits take one more ``--config``, which makes them small.
 """
 
 import ast
+import dataclasses
 import importlib
 import json
 import shutil
 import tomllib
+from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -82,10 +84,23 @@ def test_python_of_the_pages_runs(page, here):
     waveform, _ = soundfile.read("one.wav", dtype="float32")
     amounts = {name: rng.uniform(0, 3, size=(30, 6)) for name in ("truth", "prediction")}
     names = {"undertone": undertone, "waveform": waveform, "samples": waveform, **amounts}
+    small = {kind: small_settings(kind, here) for kind in ("Curve", "Finetune")}
     for block in RUNS:
         if (block.kind, block.page) == ("python", page):
             code = block.code.replace("workers=4", "workers=1")
-            exec(compile(code, str(block), "exec"), names)
+            for kind in small:
+                code = code.replace(f"undertone.{kind}Settings(", f"small['{kind}'](")
+            exec(compile(code, str(block), "exec"), {**names, "small": small})
+
+
+def small_settings(kind: str, folder: Path) -> partial:
+    """Settings that make a curve or a fit a matter of seconds, as its small file of them does."""
+    values = tomllib.loads((folder / f"{kind.lower()}.toml").read_text())
+    settings = getattr(undertone, f"{kind}Settings")
+    fields = {field.name for field in dataclasses.fields(settings)}
+    loaded = load(settings, values | ({"corpus": "labels.csv"} if "corpus" in fields else {}))
+    known = {"of_systems", *values} & fields
+    return partial(settings, **{name: getattr(loaded, name) for name in known})
 
 
 @pytest.mark.parametrize("block", READ, ids=str)
