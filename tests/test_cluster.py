@@ -14,6 +14,10 @@ import numpy as np
 import pytest
 from cluster_nodes import LONGEST_S, LOOPBACK, Nodes, nodes, wait_until
 from test_experiment import write_tones
+from typer.testing import CliRunner
+from upstream_fakes import write_encoder
+
+from undertone.cli import app
 
 pytest.importorskip("ray")
 pytestmark = pytest.mark.slow
@@ -270,3 +274,71 @@ def test_a_node_with_another_version_is_refused_by_name(cluster, tmp_path):
     assert " 127.0.0." in line
     assert "holds undertone 0.0.7 where this machine holds" in line
     assert "ray stop" in line
+
+
+VERBS = {
+    "extract": ["extract", "--corpus", "{tones}", "--out", "{out}/frames.npz"],
+    "predict": ["predict", "{folder}/more", "--out", "{out}/predicted.csv"],
+    "picks": ["curve", "--corpus", "{tones}", "--picks", "random,unsure", "--budgets", "6,12"],
+    "layers": ["layers", "--corpus", "{tones}", "--upstream", "{upstream}", "--budgets", "8"],
+    "pretrain": ["pretrain", "--unlabelled", "more={folder}/more"],
+    "teach": [
+        *("teach", "--corpus", "{tones}", "--teacher", "{encoder}"),
+        "--student",
+        "log_mel",
+        "--labels",
+        "12",
+    ],
+}
+SETTINGS_OF = {
+    "picks": ["picks.batch=6", "draws=1", "folds=2", "replicates=20"],
+    "layers": ["draws=2", "folds=2", "replicates=20"],
+    "pretrain": ["pretrain.max_epochs=1", "encoder.stride=8", "encoder.hidden_units=8"],
+    "teach": ["folds=0", "discriminant.nuisance_weight=0", "discriminant.calibrate=false"],
+}
+TELL_OF_THE_RUN = (".html", ".md", ".jsonl", ".toml", ".pdf", ".svg", ".png")  # paths, times
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory) -> dict[str, str]:
+    """What verbs work on: tones, and a small encoder of random weights."""
+    home = tmp_path_factory.mktemp("verbs")
+    table = write_tones(home / "corpus", n_a_speaker=8)
+    encoder = write_encoder(home / "encoder", "hubert-layer")
+    assert (table / "labels.csv").is_file()
+    return {
+        "upstream": str(encoder),
+        "tones": f"tones={table / 'labels.csv'}",
+        "folder": str(table),
+        "encoder": f"upstream:{encoder}@all",
+    }
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_verb_does_the_same_on_a_cluster(cluster, places, tmp_path, verb):
+    words = {where: words_of(verb, places, tmp_path / where) for where in ("here", "there")}
+    done = CliRunner().invoke(app, [*words["here"], "--workers", "1"])
+    assert done.exit_code == 0, done.output
+    run = started(["-m", "undertone", *words["there"], "--cluster", cluster.address])
+    _, told = run.communicate(timeout=LONGEST_S)
+    assert run.returncode == 0, told
+    left = contents(tmp_path / "here")
+    assert left
+    assert left == contents(tmp_path / "there")
+
+
+def words_of(verb: str, places: dict[str, str], folder: Path) -> list[str]:
+    """The command whose results lie in a folder, as its frames do."""
+    out, cache = folder / "out", folder / "cache"
+    out.mkdir(parents=True)
+    words = [word.format(**places, out=out) for word in VERBS[verb]]
+    words += [] if "--out" in words else ["--out", str(out / "run")]
+    words += [] if verb == "predict" else ["--cache", str(cache)]
+    return words + [word for value in SETTINGS_OF.get(verb, []) for word in ("--set", value)]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Results in a folder by name, but what tells of paths and times."""
+    found = {path for path in (folder / "out").rglob("*") if path.is_file()}
+    kept = {p for p in found if p.suffix not in TELL_OF_THE_RUN and "checkpoint" not in p.name}
+    return {str(path.relative_to(folder)): path.read_bytes() for path in kept}

@@ -1,5 +1,7 @@
 """Frames in one file: Parquet, NPZ, computational sequences, there and back."""
 
+import zipfile
+
 import h5py
 import numpy as np
 import pandas as pd
@@ -71,6 +73,8 @@ def test_recordings_need_no_corpus(corpus, resources, tmp_path):
             *("s0-anger-0", "s1-anger-0"),
         }
         assert float(file["undertone.frames_per_second"]) == 100
+    with zipfile.ZipFile(tmp_path / "a.npz") as file:
+        assert {entry.date_time[0] for entry in file.infolist()} == {1980}, "tells no time"
 
 
 def test_what_is_there_stays_unless_asked(corpus, resources, tmp_path):

@@ -144,7 +144,9 @@ def _write_npz(path: Path, table: FrameTable, corpus: str) -> None:
 def _put(file: zipfile.ZipFile, name: str, array: np.ndarray) -> None:
     content = io.BytesIO()
     np.lib.format.write_array(content, np.asarray(array), allow_pickle=False)
-    file.writestr(f"{name}.npy", content.getvalue())
+    entry = zipfile.ZipInfo(f"{name}.npy")  # of 1980: the same frames are the same file
+    entry.external_attr = 0o600 << 16
+    file.writestr(entry, content.getvalue(), zipfile.ZIP_DEFLATED)
 
 
 def _read_npz(path: Path) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
