@@ -96,6 +96,7 @@ def test_a_better_encoder_is_named_where_none_is_used(capsys):
     (line,) = capsys.readouterr().err.splitlines()
     assert "pip install 'undertone-ser[upstream]'" in line
     tell_of_encoders(corpus, parse("upstream:openai/whisper-base@all"))
+    tell_of_encoders(corpus, parse("log_mel").settled(), taught=True)
     tell_of_encoders(dataclasses.replace(corpus, synthetic=True), parse("log_mel").settled())
     assert not capsys.readouterr().err
 

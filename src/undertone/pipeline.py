@@ -353,7 +353,7 @@ def _finetune(
     task = vault.as_task(task) if vault else task
     check_encoders(features, settings.teacher)
     if pretrained is None and resources.progress:
-        tell_of_encoders(heard, features)
+        tell_of_encoders(heard, features, taught=bool(settings.teacher))
     settings = _unmeasured_of_one_speaker(heard, task, settings)
     checked = vault is None and SENTENCE not in settings.disjoint
     if checked and not settings.text.model:  # sentences that the test says go with the words

@@ -63,9 +63,15 @@ def settle(corpus: Corpus, task: str, features: str) -> tuple[Task, FeatureName]
     return chosen, parse(features or usual).settled()
 
 
-def tell_of_encoders(corpus: Corpus, features: FeatureName) -> None:
-    """Name what is better than features of our own, where recordings could be heard by it."""
-    if features.is_upstream or corpus.synthetic or mosei.holds_frames(corpus):
+def tell_of_encoders(corpus: Corpus, features: FeatureName, *, taught: bool = False) -> None:
+    """Name what is better than features of our own, where recordings could be heard by it.
+
+    Args:
+        corpus: that is heard.
+        features: the frames that are asked for.
+        taught: whether an encoder teaches them, so that one is at hand and left out on purpose.
+    """
+    if taught or features.is_upstream or corpus.synthetic or mosei.holds_frames(corpus):
         return
     tell(
         "a pre-trained encoder hears more (RAVDESS, 20 labels: UAR .529, without one .351): "

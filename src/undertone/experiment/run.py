@@ -120,7 +120,7 @@ def open_run(
             planned.check_draws()
         if resources.progress:
             tell(planned.outlook())
-            tell_of_encoders(opened, features)
+            tell_of_encoders(opened, features, taught=bool(settings.teacher))
     data = read_data(
         *(opened, features, task, resources),
         teacher=settings.teacher,
