@@ -21,7 +21,13 @@ from undertone.systems.table import check_frames
 from undertone.tasks import Classes
 from undertone.training.outputs import class_outputs
 from undertone.training.supervised import Labelled
-from undertone.training.tuning import LoraTuningConfig, TuningConfig, predict_waveforms, tune
+from undertone.training.tuning import (
+    LoraTuningConfig,
+    TuningConfig,
+    _Run,
+    predict_waveforms,
+    tune,
+)
 
 BRIEF = {"max_epochs": 2, "patience": 1, "epochs_without_validation": 1, "batch_size": 4}
 
@@ -103,6 +109,13 @@ def test_the_learning_rate_is_the_one_that_held_out_labels_speak_for(whisper):
     rates = (0.9, 1e-3)  # the first spoils everything
     _, _, chosen, _ = tuned(whisper, TuningConfig(**BRIEF, learning_rates=rates))
     assert chosen.learning_rate == 1e-3
+
+
+def test_a_learning_rate_that_ends_in_no_number_is_never_chosen(whisper, monkeypatch):
+    losses = {0.9: [np.nan, np.nan], 1e-3: [0.7, 0.5, 0.6]}
+    monkeypatch.setattr(_Run, "train", lambda self, n_train, rate, n_epochs: losses[rate])
+    _, _, chosen, _ = tuned(whisper, TuningConfig(**BRIEF, learning_rates=(0.9, 1e-3)))
+    assert (chosen.learning_rate, chosen.epochs) == (1e-3, 2)
 
 
 def test_a_long_recording_is_heard_in_pieces_and_in_no_other_company(whisper, monkeypatch):
