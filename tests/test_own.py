@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ import pytest
 import tones
 
 import undertone
+from undertone import jobs
 from undertone.errors import UndertoneError
 from undertone.features import egemaps
 from undertone.features.extractors import get
@@ -17,6 +19,7 @@ from undertone.features.functionals import functionals
 from undertone.features.name import parse
 from undertone.features.own import add_features
 from undertone.features.store import FrameTable
+from undertone.reading import Resources
 from undertone.systems import system
 from undertone.systems.own_rows import add_row
 
@@ -71,6 +74,15 @@ def test_a_function_is_known_by_name_and_version(corpus, resources):
     add_features("counted", counted, version=2, frames_per_second=50)
     undertone.extract(str(corpus), name, resources)
     assert len(calls) == n_calls + 1 + len(first)
+
+
+def test_a_function_of_this_process_is_not_sent_to_a_cluster(corpus, tmp_path):
+    name = add_features(
+        "here", lambda waveform: mean_square(waveform), version=1, frames_per_second=50
+    )
+    with jobs.elsewhere(SimpleNamespace(n_cores=8)):  # which has no pool
+        table = undertone.extract(str(corpus), name, Resources(tmp_path, progress=False))
+    assert not table.failures
 
 
 def test_a_model_of_own_frames_is_trained_saved_and_predicts(corpus, resources, tmp_path):
