@@ -12,6 +12,7 @@ from undertone.experiment import CurveSettings, curve
 from undertone.features import extractors, samples
 from undertone.features.name import parse
 from undertone.features.upstream.batches import build
+from undertone.features.upstream.carried import describe, empty
 from undertone.features.upstream.source import find
 from undertone.pipeline import Resources, finetune
 from undertone.recogniser.folder import load
@@ -138,6 +139,19 @@ def test_a_long_recording_is_heard_in_pieces_and_in_no_other_company(whisper, mo
     monkeypatch.setattr(batches, "load", lambda source: model.encoder)
     (layers,) = batches.compute_layers([long], source)
     np.testing.assert_allclose(pooled, layers[-1].astype(float).mean(0), atol=2e-3)
+
+
+@pytest.mark.parametrize("key", ["attn_implementation", "_attn_implementation"])
+def test_a_strangers_config_names_no_program_to_run(tmp_path, key):
+    folder = write_encoder(tmp_path, "wav2vec2-layer")
+    source = find(f"upstream:{folder}@all")
+    told = describe(source, build(source))
+    told["config"][key] = "somebody/kernels"
+    assert empty(told).module.config._attn_implementation in ("sdpa", "eager")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {key: "somebody/kernels"}))
+    module = build(find(f"upstream:{folder}@all")).module
+    assert module.config._attn_implementation in ("sdpa", "eager")
 
 
 @pytest.mark.parametrize(
