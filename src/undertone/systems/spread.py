@@ -21,7 +21,18 @@ LEAST_DOUBLINGS = 0.5  # between both, that anything is said of twice as many
 
 
 def halves(plan: Plan, cells: Sequence[Cell], *, seed: int, n_draws: int) -> dict[str, list[Cell]]:
-    """By ``FEW`` and ``SPREAD`` so many draws of each cell; empty where speakers are too few."""
+    """Cells of half of the speakers (``FEW``) and of all (``SPREAD``), in the same order.
+
+    Args:
+        plan: whose cells they are.
+        cells: whose labels are divided.
+        seed: names all randomness.
+        n_draws: how often the speakers of each cell are halved.
+
+    Returns:
+        Nothing where a cell has labels of fewer than ``FEWEST_SPEAKERS``, or half of its speakers
+        of one emotion alone.
+    """
     found: dict[str, list[Cell]] = {FEW: [], SPREAD: []}
     for cell in cells:
         names = cell.labels.utterances
