@@ -10,7 +10,7 @@ import pandas as pd
 from undertone.evaluation.curves import Curves, Key, trace
 from undertone.evaluation.predictions import Tested
 from undertone.evaluation.report.paper import Claims, Paper, Published
-from undertone.evaluation.report.result import CurveResult, Source
+from undertone.evaluation.report.result import Compared, CurveResult, Source
 from undertone.tasks import AMOUNTS, Classes, Intensities, Task
 from undertone.tasks.draws import Asked, LabelDraw, draw_anyhow
 from undertone.tasks.intensities import ccc
@@ -19,12 +19,8 @@ from undertone.tasks.task import Floor, Metric
 
 
 @dataclass(frozen=True)
-class System:
-    name: str
-    label: str
-    kind: str
+class System(Compared):
     description: str = ""
-    recommended: bool = False
 
 
 @dataclass(frozen=True)

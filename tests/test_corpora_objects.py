@@ -74,7 +74,7 @@ def test_recordings_in_a_data_set_are_written_once_under_their_content(tmp_path)
     assert len(table) == len(ROWS)
 
 
-def test_recordings_that_a_data_set_names_stay_where_they_are(folder, tmp_path):
+def test_recordings_that_a_data_set_names_stay_where_they_are(folder, tmp_path, monkeypatch):
     held = [{"bytes": None, "path": str(folder / f"{name}.wav")} for name, *_ in ROWS]
     corpus = opened(dataset(held).cast_column("audio", datasets.Audio(decode=False)))
     check(corpus)
@@ -82,6 +82,8 @@ def test_recordings_that_a_data_set_names_stay_where_they_are(folder, tmp_path):
     assert not (tmp_path / "cache" / "datasets").exists()
     paths = dataset([one["path"] for one in held]).rename_column("audio", "path")
     check(opened(paths))
+    monkeypatch.chdir(folder)
+    check(opened(dataset([f"{name}.wav" for name, *_ in ROWS])))
 
 
 def test_samples_become_recordings():
@@ -151,6 +153,8 @@ def test_a_corpus_comes_back_from_audformat_and_from_its_object(corpus, tmp_path
     )
     with pytest.raises(UndertoneError, match="is there already"):
         out.to_audformat(corpus, tmp_path / "db")
+    with pytest.raises(UndertoneError, match=r"a Corpus, a datasets\.Dataset or an audformat"):
+        opened(out.as_database(corpus, tmp_path)["emotion"])
     of_object = opened(out.as_database(corpus, tmp_path))
     pd.testing.assert_frame_equal(of_object.table[KEPT[1:]], corpus.table[KEPT[1:]])
 

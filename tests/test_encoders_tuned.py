@@ -12,6 +12,7 @@ from undertone.experiment import CurveSettings, curve
 from undertone.features import extractors, samples
 from undertone.features.name import parse
 from undertone.features.upstream.batches import build
+from undertone.features.upstream.carried import describe, empty
 from undertone.features.upstream.source import find
 from undertone.pipeline import Resources, finetune
 from undertone.recogniser.folder import load
@@ -21,7 +22,13 @@ from undertone.systems.table import check_frames
 from undertone.tasks import Classes
 from undertone.training.outputs import class_outputs
 from undertone.training.supervised import Labelled
-from undertone.training.tuning import LoraTuningConfig, TuningConfig, predict_waveforms, tune
+from undertone.training.tuning import (
+    LoraTuningConfig,
+    TuningConfig,
+    _Run,
+    predict_waveforms,
+    tune,
+)
 
 BRIEF = {"max_epochs": 2, "patience": 1, "epochs_without_validation": 1, "batch_size": 4}
 
@@ -105,6 +112,13 @@ def test_the_learning_rate_is_the_one_that_held_out_labels_speak_for(whisper):
     assert chosen.learning_rate == 1e-3
 
 
+def test_a_learning_rate_that_ends_in_no_number_is_never_chosen(whisper, monkeypatch):
+    losses = {0.9: [np.nan, np.nan], 1e-3: [0.7, 0.5, 0.6]}
+    monkeypatch.setattr(_Run, "train", lambda self, n_train, rate, n_epochs: losses[rate])
+    _, _, chosen, _ = tuned(whisper, TuningConfig(**BRIEF, learning_rates=(0.9, 1e-3)))
+    assert (chosen.learning_rate, chosen.epochs) == (1e-3, 2)
+
+
 def test_a_long_recording_is_heard_in_pieces_and_in_no_other_company(whisper, monkeypatch):
     from undertone.features.upstream import batches
 
@@ -125,6 +139,19 @@ def test_a_long_recording_is_heard_in_pieces_and_in_no_other_company(whisper, mo
     monkeypatch.setattr(batches, "load", lambda source: model.encoder)
     (layers,) = batches.compute_layers([long], source)
     np.testing.assert_allclose(pooled, layers[-1].astype(float).mean(0), atol=2e-3)
+
+
+@pytest.mark.parametrize("key", ["attn_implementation", "_attn_implementation"])
+def test_a_strangers_config_names_no_program_to_run(tmp_path, key):
+    folder = write_encoder(tmp_path, "wav2vec2-layer")
+    source = find(f"upstream:{folder}@all")
+    told = describe(source, build(source))
+    told["config"][key] = "somebody/kernels"
+    assert empty(told).module.config._attn_implementation in ("sdpa", "eager")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {key: "somebody/kernels"}))
+    module = build(find(f"upstream:{folder}@all")).module
+    assert module.config._attn_implementation in ("sdpa", "eager")
 
 
 @pytest.mark.parametrize(

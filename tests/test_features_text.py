@@ -42,6 +42,15 @@ def test_a_vector_is_the_mean_over_the_tokens_of_the_last_hidden_state(folders, 
     assert source.find(str(folder)).width == 16
 
 
+def test_a_strangers_config_names_no_program_to_run(folders, tmp_path):
+    folder = tmp_path / "bert"
+    shutil.copytree(folders["bert"], folder)
+    config = json.loads((folder / "config.json").read_text())
+    changed = config | {"_attn_implementation": "somebody/kernels"}
+    (folder / "config.json").write_text(json.dumps(changed))
+    np.testing.assert_array_equal(vectors(folder, TEXTS), vectors(folders["bert"], TEXTS))
+
+
 def test_neither_order_nor_company_changes_a_vector(folders):
     together = vectors(folders["bert"], TEXTS)
     np.testing.assert_allclose(vectors(folders["bert"], TEXTS[::-1])[::-1], together, atol=1e-6)

@@ -132,6 +132,7 @@ def test_the_command_writes_and_refuses(corpus, tmp_path, monkeypatch):
         (write, "--overwrite"),
         (["extract", wav, "--csv", "--out", out], "leave the rest out"),
         (["extract", wav, "--csv", "--overwrite"], "of --out FILE"),
+        (["extract", wav, "--csv", "--verify"], "of the frame store"),
     ):
         done = CliRunner().invoke(cli.app, arguments)
         assert said in str(done.exception)

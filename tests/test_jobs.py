@@ -7,14 +7,18 @@ import socket
 import subprocess
 import sys
 import threading
-from concurrent.futures import Future
+from collections import Counter
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from plan_fakes import curve_run, data_of
 
 from undertone import jobs
 from undertone.errors import UndertoneError
 from undertone.experiment import cluster
+from undertone.experiment import sweep as sweeps
 from undertone.experiment.reached import reached
 
 
@@ -57,6 +61,29 @@ def test_processes_of_this_machine_report_and_answer():
         futures = [pool.submit(work, n) for n in range(3)]
         assert [future.result() for future in futures] == [0, 7, 14]
     assert sorted(pool.news()) == [("pieces", n) for n in range(3)]
+
+
+def test_reports_that_come_with_the_end_of_the_pool_are_counted(tmp_path, monkeypatch):
+    """As those of processes do, whose queue is empty when they have ended."""
+    data = data_of("choice")
+    run = curve_run(data, tmp_path, systems=tuple(data.task.floors), budgets=(4,), draws=2)
+    sweep, late, counted = run.sweep(run.plan()), [], Counter()
+
+    @contextlib.contextmanager
+    def shared_out(workers, begin, *arguments, folder):
+        held = []
+        jobs.begin_worker(held.append, begin, arguments)
+        with ThreadPoolExecutor(1) as pool:
+            yield SimpleNamespace(submit=pool.submit, news=lambda: late)
+        late.extend(held)
+
+    def advance(what, n):
+        counted[what] += n
+
+    monkeypatch.setattr(jobs, "shared_out", shared_out)
+    progress = SimpleNamespace(add=lambda *_: None, advance=advance)
+    sweeps.run(sweep, workers=2, progress=progress)
+    assert counted[sweeps.FITTING] == sweep.n_fits > 0
 
 
 def begin(factor: int) -> None:

@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -10,12 +11,15 @@ import pytest
 import tones
 
 import undertone
+from undertone import jobs
 from undertone.errors import UndertoneError
 from undertone.features import egemaps
 from undertone.features.extractors import get
 from undertone.features.functionals import functionals
 from undertone.features.name import parse
 from undertone.features.own import add_features
+from undertone.features.store import FrameTable
+from undertone.reading import Resources
 from undertone.systems import system
 from undertone.systems.own_rows import add_row
 
@@ -72,6 +76,15 @@ def test_a_function_is_known_by_name_and_version(corpus, resources):
     assert len(calls) == n_calls + 1 + len(first)
 
 
+def test_a_function_of_this_process_is_not_sent_to_a_cluster(corpus, tmp_path):
+    name = add_features(
+        "here", lambda waveform: mean_square(waveform), version=1, frames_per_second=50
+    )
+    with jobs.elsewhere(SimpleNamespace(n_cores=8)):  # which has no pool
+        table = undertone.extract(str(corpus), name, Resources(tmp_path, progress=False))
+    assert not table.failures
+
+
 def test_a_model_of_own_frames_is_trained_saved_and_predicts(corpus, resources, tmp_path):
     features = add_features("loud", mean_square, version=1, frames_per_second=50)
     settings = undertone.FinetuneSettings(features=features, folds=0, of_systems=tones.QUICK)
@@ -89,9 +102,11 @@ def test_a_model_of_own_frames_is_trained_saved_and_predicts(corpus, resources, 
         ({"version": 0}, "whole number from 1 on"),
         ({"version": "1"}, "whole number from 1 on"),
         ({"frames_per_second": 0}, "above 0"),
-        ({"compute": lambda waveform: waveform}, r"must give \(n_frames, n_features\)"),
+        ({"frames_per_second": 16_001}, "above 0 and up to 16000, found 16001"),
+        ({"compute": lambda waveform: waveform}, r"expected numbers \(n_frames, n_features\)"),
         ({"compute": lambda waveform: np.full((3, 2), np.nan)}, "not finite"),
-        ({"columns": ("a",)}, "gave 3 features, expected 1"),
+        ({"compute": lambda waveform: np.full((3, 2), 1e300)}, "not finite"),
+        ({"columns": ("a",)}, r"has the shape \(\d+, 3\).*expected numbers \(n_frames, 1\)"),
     ],
 )
 def test_what_is_no_function_of_frames_is_refused_at_once(change, message):
@@ -118,17 +133,24 @@ def test_arrays_of_a_folder_are_frames(corpus, resources, arrays, capsys):
     np.save(arrays / "s0-anger-1.npy", np.array([{"a": 1}]), allow_pickle=True)
     np.save(arrays / "s0-anger-2.npy", np.full((2, 3), np.inf))
     np.save(arrays / "s0-anger-3.npy", np.ones((2, 4)))
+    (arrays / "s1-anger-1.npy").write_bytes(b"PK\x03\x04 no archive")
+    np.savez(arrays / "s1-anger-2", np.ones((2, 3)))
+    (arrays / "s1-anger-2.npz").rename(arrays / "s1-anger-2.npy")
     np.save(arrays / "nobody.npy", np.ones((2, 3)))
     table = undertone.extract(str(corpus), f"given:{arrays}", resources)
-    assert (table.columns, table.frames_per_second, len(table)) == (("a", "b", "c"), 50.0, 28)
+    assert (table.columns, table.frames_per_second, len(table)) == (("a", "b", "c"), 50.0, 26)
     np.testing.assert_allclose(
         table.frames("s1-anger-0"), mean_square(tones.tone("anger", 0, 1)), rtol=1e-6
     )
-    reasons = [table.failures[f"s0-anger-{i}"] for i in range(4)]
-    for reason, said in zip(
-        reasons, ("has no", "cannot be read", "not finite", "shape"), strict=True
-    ):
-        assert said in reason
+    for name, said in {
+        "s0-anger-0": "has no",
+        "s0-anger-1": "cannot be read",
+        "s0-anger-2": "not finite",
+        "s0-anger-3": "has the shape (2, 4)",
+        "s1-anger-1": "cannot be read",
+        "s1-anger-2": "is an archive of several",
+    }.items():
+        assert said in table.failures[name]
     assert "1 arrays of no utterance of" in capsys.readouterr().err
 
 
@@ -177,8 +199,10 @@ def test_a_row_is_refused_where_it_could_not_be_held_against_others(corpus, reso
         add_row("descriptors", {})
     with pytest.raises(UndertoneError, match="letters, digits and _"):
         add_row("my row", {})
-    with pytest.raises(UndertoneError, match="finite numbers"):
+    with pytest.raises(UndertoneError, match="the array of u holds values that are not finite"):
         add_row("mine", {"u": np.array([np.nan])})
+    with pytest.raises(UndertoneError, match=r"the array of v has the shape \(1, 2\).*, 3\)"):
+        add_row("mine", {"u": np.ones((4, 3)), "v": np.ones(2)})
     some = {name: mean_square(samples) for name, _, _, samples in tones.rows(n_speakers=3)}
     add_row("mine", some)
     settings = undertone.CurveSettings(
@@ -208,6 +232,15 @@ def test_other_frames_of_a_row_are_other_fits():
     add_row("mine", arrays | {"s0-anger-0": arrays["s0-anger-0"] + 1})
     assert len(system.own_rows()) == 2
     assert system.own_rows()[0].reads != choice.reads
+
+
+def test_a_table_whose_frames_have_no_keys_is_known_by_the_frames():
+    reads = set()
+    for value in (3.0, 3.2):
+        frames = {"u": np.full((4, 2), value, np.float32)}
+        add_row("mine", FrameTable("x", 1, 100.0, ("a", "b"), frames))
+        reads.add(system.own_rows()[0].reads)
+    assert len(reads) == 2
 
 
 @pytest.mark.parametrize(("name", "width", "least"), [("egemaps", 88, 1), ("egemaps_lld", 25, 20)])

@@ -90,6 +90,7 @@ def test_it_counts_the_fits_that_a_run_of_the_corpus_has(tmp_path):
         (["--hours", "0", "--speakers", "9"], "--hours must be 0.01 or more, found 0"),
         (["--hours", "nan", "--speakers", "9"], "--hours"),
         (["--hours", "9", "--speakers", "3"], "--speakers must be 5 or more.*--folds 3"),
+        (["--hours", "9", "--speakers", "1"], "--speakers must be 5 or more.*--speakers 5"),
         (["--hours", "9", "--speakers", "9", "--labelled", "100"], "--labelled 400"),
         (["--hours", "9", "--speakers", "9", "--systems", "oracle"], "no system oracle"),
         (["--hours", "9", "--speakers", "9", "--corpus", "csv=/nowhere"], "/nowhere"),

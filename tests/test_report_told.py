@@ -20,7 +20,7 @@ from undertone.corpora.corpus import COLUMNS, Corpus
 from undertone.errors import UndertoneError
 from undertone.evaluation.estimate import Estimate, decimal
 from undertone.evaluation.report.page import render, write_report
-from undertone.evaluation.report.told import named_tables
+from undertone.evaluation.report.told import exported, named_tables
 from undertone.experiment.closer import looked_at_closely
 from undertone.experiment.learning_curve import LearningCurve
 
@@ -135,7 +135,7 @@ def test_the_report_of_a_run_is_told_on_a_terminal_of_80_columns(close, folder, 
 
 def test_what_cannot_be_told_is_refused(folder, tmp_path):
     for arguments, message in (
-        ((tmp_path,), "expected report.json of a finished run"),
+        ((tmp_path,), "expected report.json of a finished run .* name the folder that"),
         ((folder, "--table", "wonder"), "the run has no table wonder; --table takes leading, uar"),
         ((folder, "--export", "word"), "--export takes latex, markdown, csv; found word"),
     ):
@@ -144,6 +144,21 @@ def test_what_cannot_be_told_is_refused(folder, tmp_path):
     (tmp_path / "report.json").write_text("{")
     with pytest.raises(UndertoneError, match="cannot be read"):
         _undertone("report", tmp_path)
+
+
+def test_a_run_that_was_stopped_is_told_how_it_is_finished(tmp_path):
+    (tmp_path / "config.toml").touch()
+    with pytest.raises(
+        UndertoneError, match=r"none: `undertone curve --config .*config\.toml --out"
+    ):
+        _undertone("report", tmp_path)
+
+
+@pytest.mark.parametrize("form", ["latex", "markdown", "csv"])
+def test_a_table_without_rows_is_exported_too(form):
+    """As of a run of one system, which there is nothing to hold against."""
+    empty = {"title": "a", "headings": ["over …", "20"], "rows": [], "hint": "", "signed": True}
+    assert "20" in exported("differences", empty, form)
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 200])

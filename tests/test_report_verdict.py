@@ -152,6 +152,18 @@ def test_recommended_is_the_simplest_that_is_not_measurably_worse(whole):
     assert not {"scratch_frozen", "constant"} & set(controls.candidates)
 
 
+def test_a_row_of_ones_own_is_not_sent_to_finetune_which_refuses_it(whole):
+    advised = replace(whole, advised=Advice("svm", "svm", 0))
+    systems = [replace(s, stands_alone=s.name == "svm") for s in whole.systems]
+    for of, said, other in (
+        (advised, "undertone finetune --system svm trains it", "a row of your own"),
+        (replace(advised, systems=tuple(systems)), "It is a row of your own", "finetune"),
+    ):
+        (told,) = (text for text in summarise(of).findings if text.startswith("Recommended"))
+        assert said in told
+        assert other not in told
+
+
 def test_the_best_is_recommended_where_all_simpler_ones_are_measurably_worse():
     far = with_skill(pretrained_full=(0.9, 0.9, 0.9, 0.9))
     far = replace(far, simplest_first=("logistic", "svm", "scratch_full", "pretrained_frozen"))

@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.fixes import parse_version
-from upstream_fakes import write_encoder
+from upstream_fakes import write_encoder, write_whisper
 
 from undertone.errors import UndertoneError
 from undertone.features import log_mel
@@ -178,6 +178,24 @@ def test_an_encoder_is_heard_by_files_and_its_means_by_waveforms(clips, files, t
         clone(fitted).fit([np.ones((5, 3))] * 16, y[:16])
 
 
+def test_an_encoder_is_trained_on_waveforms_as_on_files(clips, files, tmp_path):
+    waveforms, y, groups = clips
+    encoder = write_whisper(tmp_path / "whisper", seconds=2)
+    brief = {"max_epochs": 1, "epochs_without_validation": 1, "learning_rates": (1e-3,)}
+    of_files = EmotionClassifier(
+        features=f"upstream:{encoder}@all",
+        system="encoder_full",
+        settings={"tuning": brief},
+        cache=tmp_path / "cache",
+    )
+    of_waveforms = clone(of_files).set_params(sample_rate=RATE)
+    heard = (
+        of_files.fit(files[:16], y[:16], groups[:16]).predict_proba(files[:3]),
+        of_waveforms.fit(waveforms[:16], y[:16], groups[:16]).predict_proba(waveforms[:3]),
+    )
+    np.testing.assert_allclose(*heard, atol=0.1)
+
+
 def test_groups_reach_an_estimator_inside_by_scikit_learns_routing(frames, clips):
     _, y, groups = clips
     vectors = Descriptors(features="log_mel").fit_transform(frames)
@@ -208,6 +226,10 @@ def test_frames_of_any_width_are_frames_of_ones_own(clips, rng):
     assert (fitted.predict(mine) == y).mean() > 0.9
     with pytest.raises(UndertoneError, match=r"X\[0\] has the shape \(7, 4\)"):
         fitted.predict([mine[0][:, :4]])
+    with pytest.raises(UndertoneError, match=r"X\[1\] holds values that are not finite"):
+        fitted.predict([mine[0], np.full_like(mine[1], np.nan)])
+    with pytest.raises(UndertoneError, match=r"X\[0\] has the shape \(\).*or waveforms"):
+        EmotionClassifier().fit([1.0] * len(y), y)
 
 
 def test_a_regressor_of_one_and_of_three(frames, clips, rng):

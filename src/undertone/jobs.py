@@ -34,7 +34,7 @@ class Pool(Protocol):
         """Do a job, sooner or later, perhaps more than once."""
 
     def news(self) -> list[News]:
-        """What jobs have reported since this was last asked; all of it once they are done."""
+        """What jobs have reported since this was last asked; all of it once the pool has ended."""
 
 
 class Engine(Protocol):

@@ -80,6 +80,10 @@ def extract(
         return
     if form or overwrite:
         raise UndertoneError("--format and --overwrite are of --out FILE, which is missing")
+    if audio and (frames or verify):
+        raise UndertoneError(
+            "--frames and --verify are of the frame store, which --csv does not use"
+        )
     if audio:
         printing.print_frames(audio[0], features)
         return

@@ -6,7 +6,8 @@ Out: ``Corpus``, read by the rules of tables: columns go by the same names, labe
      synonyms.
 
 Recordings that such a data set holds as bytes or samples are written once into the cache, under
-their content; those that it names are read where they are. Nothing is decoded by the other library.
+their content; those that it names are read where they are, from the current folder on. Nothing is
+decoded by the other library.
 """
 
 import hashlib
@@ -31,7 +32,8 @@ NO_LABEL = -1  # of a ``ClassLabel``
 
 def is_object(given: Any) -> bool:
     """Whether something is a data set of a library that is known here."""
-    return type(given).__module__.partition(".")[0] in ("datasets", "audformat")
+    library = type(given).__module__.partition(".")[0]
+    return library == "datasets" or (library == "audformat" and hasattr(given, "tables"))
 
 
 def of_object(given: Any, *, name: str = "") -> Corpus:
@@ -124,7 +126,7 @@ def _cell(value: Any, names: list[str] | None) -> str:
 def _file_of(held: Any, place: Path) -> str:
     """Where a recording is; written there where the data set holds it."""
     if isinstance(held, str):
-        return held
+        held = {"path": held}
     if not isinstance(held, dict):
         return ""
     path = str(held.get("path") or "")
@@ -132,7 +134,7 @@ def _file_of(held: Any, place: Path) -> str:
     if content is None and held.get("array") is not None:
         content, path = _wav(held["array"], held.get("sampling_rate")), f"{Path(path).stem}.wav"
     if content is None:
-        return path
+        return path and str(Path(path).absolute())
     digest = hashlib.sha256(content).hexdigest()[:16]
     stem, suffix = Path(path).stem or "recording", Path(path).suffix or ".wav"
     file = place / f"{stem}-{digest}{suffix}"

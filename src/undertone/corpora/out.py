@@ -57,14 +57,18 @@ def to_audformat(corpus: Corpus, folder: Path | str) -> Path:
     """
     needs("audformat", extra="audformat", what="audformat databases")
     folder = Path(folder)
-    database = as_database(corpus, folder)
+    save(as_database(corpus, folder), folder)
+    return folder
+
+
+def save(database: Any, folder: Path) -> None:
+    """Write an ``audformat.Database``, its tables as CSV, whole or not at all."""
     with atomic.new_folder(folder) as place:
         inner = place / "written"
         database.save(str(inner), storage_format="csv", header_only=False)
         for file in inner.iterdir():
             file.rename(place / file.name)
         shutil.rmtree(inner)
-    return folder
 
 
 def as_database(corpus: Corpus, folder: Path) -> Any:

@@ -43,7 +43,10 @@ class LearningCurve:
 
     @property
     def recommended(self) -> str:
-        """Name of the system that the run recommends, as ``finetune`` takes it; "" without one."""
+        """Name of the system that the run recommends; "" without one.
+
+        ``finetune`` takes it, unless it is a row that was added by ``add_row``.
+        """
         return "" if self.result.advice is None else self.result.advice.system
 
     def table(self, metric: str = "") -> pd.DataFrame:

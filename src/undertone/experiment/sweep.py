@@ -74,6 +74,7 @@ def run(
     with jobs.shared_out(workers, _begin, sweep, computed_by(), folder=sweep.folder) as pool:
         items = _with_folds(todo, shared=sweep.shared is not None)
         _run_in(pool, items, at_once, listen=lambda: _pass_on(pool, progress), fitted=fitted)
+    _pass_on(pool, progress)  # what was still on its way when the last job was done
 
 
 def refit(sweep: Sweep, system: str, cell: Cell) -> tuple[Fitted, Material]:

@@ -2,7 +2,7 @@
 
 In:  (n_samples,) at ``audio.SAMPLE_RATE``.
 Out: ``Extractor``, a value: the function, its columns, rate, version and settings. ``extractors``
-     has the table of those that there are.
+     has the table of those that there are. Frames that somebody else made are checked here, too.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from undertone import audio
+from undertone.errors import UndertoneError
 
 
 @dataclass(frozen=True)
@@ -75,3 +76,29 @@ class Extractor:
     def times_s(self, n: int) -> np.ndarray:
         """(n,) the centres of the first ``n`` frames in seconds."""
         return self.first_centre / audio.SAMPLE_RATE + np.arange(n) / self.frames_per_second
+
+
+def as_frames(found: Any, whose: str, *, width: int | None = None, hint: str = "") -> np.ndarray:
+    """(n_frames, n_features) float32 of what should be frames.
+
+    Args:
+        found: an array.
+        whose: names it in an error, as "the file a.npy".
+        width: features expected; any number by default.
+        hint: on what else could be given, behind the shape that is expected.
+
+    Raises:
+        UndertoneError: it has another shape, holds no numbers, or some that are not finite.
+    """
+    array = np.asarray(found)
+    fits = array.ndim == 2 and 0 not in array.shape and width in (None, array.shape[1])
+    if not fits or array.dtype.kind not in "fiu":
+        raise UndertoneError(
+            f"{whose} has the shape {array.shape} and the type {array.dtype}; expected numbers "
+            f"(n_frames, {width or 'n_features'}){hint}"
+        )
+    with np.errstate(over="ignore"):  # what is no float32 is not finite then
+        frames = array.astype(np.float32)
+    if not np.isfinite(frames).all():
+        raise UndertoneError(f"{whose} holds values that are not finite")
+    return frames

@@ -11,6 +11,7 @@ left out with the reason, and files of no utterance are counted. Pickled arrays 
 
 import hashlib
 import json
+import zipfile
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,7 @@ import numpy as np
 from undertone.corpora.corpus import Corpus
 from undertone.errors import UndertoneError, describe_some, tell
 from undertone.features import shards
-from undertone.features.extractor import Extractor
+from undertone.features.extractor import Extractor, as_frames
 from undertone.features.name import FeatureName
 from undertone.features.store import FrameTable, default_folder
 
@@ -148,20 +149,13 @@ def _tell_of_others(folder: Path, used: Iterable[Path], corpus: Corpus) -> None:
 def _load(path: Path, width: int | None = None) -> np.ndarray:
     """(n_frames, n_features) float32 of a file."""
     try:
-        found = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        with path.open("rb") as file:
+            found = np.load(file, allow_pickle=False)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise UndertoneError(f"{path} cannot be read as an array: {error}") from None
-    if not isinstance(found, np.ndarray) or found.dtype.kind not in "fiu" or 0 in found.shape:
-        raise UndertoneError(f"{path} holds no numbers: expected (n_frames, n_features) floats")
-    frames = found[None] if found.ndim == 1 else found
-    if frames.ndim != 2 or (width is not None and frames.shape[1] != width):
-        raise UndertoneError(
-            f"{path} has the shape {found.shape}; expected (n_frames, {width or 'n_features'})"
-        )
-    frames = frames.astype(np.float32)
-    if not np.isfinite(frames).all():
-        raise UndertoneError(f"{path} holds values that are not finite")
-    return frames
+    if not isinstance(found, np.ndarray):
+        raise UndertoneError(f"{path} cannot be read as an array: it is an archive of several")
+    return as_frames(found[None] if found.ndim == 1 else found, str(path), width=width)
 
 
 def _refuse(waveform: np.ndarray, *, folder: Path) -> np.ndarray:

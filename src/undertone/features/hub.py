@@ -58,6 +58,18 @@ def read_json(path: Path, layout: str) -> dict[str, Any]:
     return content
 
 
+def read_config(model: Path | str, *, local_files_only: bool = True) -> Any:
+    """What transformers reads of a model's config, with the library's own attention.
+
+    A config may name a program on the hub for it, which transformers would fetch and run.
+    """
+    import transformers
+
+    config = transformers.AutoConfig.from_pretrained(model, local_files_only=local_files_only)
+    config._attn_implementation = None
+    return config
+
+
 def whole_number(config: Mapping[str, Any], name: str, where: Path, *, most: int) -> int:
     """A value of a config, from 1 to ``most``.
 

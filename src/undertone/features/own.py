@@ -15,7 +15,7 @@ import numpy as np
 
 from undertone.audio import SAMPLE_RATE
 from undertone.errors import UndertoneError
-from undertone.features.extractor import Extractor
+from undertone.features.extractor import Extractor, as_frames
 from undertone.features.name import OWN_PREFIX
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -60,7 +60,8 @@ def add_features(
         )
     if not 0 < frames_per_second <= HIGHEST_RATE:
         raise UndertoneError(
-            f"{name} must have frames_per_second above 0, found {frames_per_second}"
+            f"{name} must have frames_per_second above 0 and up to {HIGHEST_RATE:g}, found "
+            f"{frames_per_second}"
         )
     noise = np.random.default_rng(0).normal(0, 0.01, SAMPLE_RATE).astype(np.float32)
     width = _checked(noise, compute=compute, name=name, width=len(columns) or None).shape[1]
@@ -105,9 +106,9 @@ def find(name: str) -> Extractor:
         UndertoneError: this process knows none of that name.
     """
     if name not in _ADDED:
-        known = ", ".join(f"{OWN_PREFIX}{of_one}" for of_one in _ADDED) or "none"
+        added = ", ".join(f"{OWN_PREFIX}{of_one}" for of_one in _ADDED) or "none"
         raise UndertoneError(
-            f"there are no own features {name!r} in this process, which knows {known}: add them "
+            f"there are no own features {name!r} in this process, which knows {added}: add them "
             f"first, from Python, with undertone.add_features({name!r}, FUNCTION, version=1, "
             "frames_per_second=RATE)"
         )
@@ -118,20 +119,7 @@ def _checked(
     waveform: np.ndarray, *, compute: Function, name: str, width: int | None
 ) -> np.ndarray:
     """(n_frames, n_features) float32 of a function, if that is what it gives."""
-    found = np.asarray(compute(waveform))
-    if found.ndim != 2 or 0 in found.shape or found.dtype.kind not in "fiu":
-        raise UndertoneError(
-            f"the function of {name} must give (n_frames, n_features) numbers, found an array of "
-            f"shape {found.shape} and type {found.dtype}"
-        )
-    if width is not None and found.shape[1] != width:
-        raise UndertoneError(
-            f"the function of {name} gave {found.shape[1]} features, expected {width}"
-        )
-    frames = found.astype(np.float32)
-    if not np.isfinite(frames).all():
-        raise UndertoneError(f"the function of {name} gave values that are not finite")
-    return frames
+    return as_frames(compute(waveform), f"what the function of {name} gives", width=width)
 
 
 def _refuse(waveform: np.ndarray, *, width: int) -> np.ndarray:

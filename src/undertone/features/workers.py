@@ -113,6 +113,7 @@ def fill(
     failures: dict[str, str] = {}
     began = time.monotonic()
     alone_s = 0.0 if jobs.cores_elsewhere() else math.inf if workers == 1 else SECONDS_ALONE
+    alone_s = math.inf if extractor.in_this_process else alone_s  # no other knows its function
     while chunks and time.monotonic() - began < alone_s:
         chunk = chunks.pop(0)
         failures |= fill_chunk(chunk)

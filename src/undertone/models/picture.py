@@ -86,9 +86,12 @@ def load_backbone(model: str | Path) -> Any:
         if not (local or _is_fetched(str(model))):  # or the hub's own patience is half a minute
             hub.HfApi().model_info(str(model), timeout=HUB_S)
         config = transformers.AutoConfig.from_pretrained(model, local_files_only=local)
+        config._attn_implementation = None  # it may name a program on the hub, which would be run
         if config.model_type != "resnet":
             raise UndertoneError(f"{model} is a {config.model_type}, expected a resnet")
-        return transformers.ResNetModel.from_pretrained(model, local_files_only=local)
+        return transformers.ResNetModel.from_pretrained(
+            model, config=config, local_files_only=local
+        )
     except (UndertoneError, MemoryError):
         raise
     except Exception as error:  # a stranger's files may fail anywhere in what reads them

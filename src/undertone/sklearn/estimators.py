@@ -9,7 +9,8 @@ rows are the crowd of those who speak in training. Splits by speaker are scikit-
 ``GroupKFold`` with ``groups``.
 """
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,7 +21,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from undertone.corpora.corpus import Corpus
 from undertone.errors import UndertoneError
-from undertone.features.name import parse
+from undertone.features.name import FeatureName, parse
 from undertone.reading import Resources, open_layers, usable, with_copies
 from undertone.recogniser.build import Build
 from undertone.recogniser.folder import Recogniser
@@ -69,8 +70,7 @@ class _Hearing(BaseEstimator):
     def _fit(self, items: list[Any], labels: pd.DataFrame, groups: Any, task: Task) -> Recogniser:
         """A recogniser of all rows, of which those without a label are the crowd."""
         features = features_of(items, self.features, self.sample_rate)
-        corpus = corpus_of(items, labels, groups_of(groups, len(items)))
-        data = self._data(items, corpus, task)
+        speakers = groups_of(groups, len(items))
         settings = FinetuneSettings(
             system=self.system,
             features=str(features),
@@ -78,23 +78,31 @@ class _Hearing(BaseEstimator):
             seed=int(self.random_state),
             of_systems=dict(self.settings or {}),
         )
-        build = Build(data, features, None, settings)
-        if build.makes_copies and are_files(items):
-            build = Build(with_copies(data, features, self._resources), features, None, settings)
-        build.check()
-        return build.fit_all()
+        with self._heard(items, features) as heard:
+            data = self._data(heard, corpus_of(heard, labels, speakers), features, task)
+            build = Build(data, features, None, settings)
+            if build.makes_copies and are_files(heard):
+                copied = with_copies(data, features, self._resources)
+                build = Build(copied, features, None, settings)
+            build.check()
+            return build.fit_all()
 
-    def _data(self, items: list[Any], corpus: Corpus, task: Task) -> Data:
-        features = features_of(items, self.features, self.sample_rate)
-        if features.is_upstream and not are_files(items):
-            if self.sample_rate is None:
-                raise UndertoneError(
-                    f"an estimator on {features} hears recordings: give X as files, or as "
-                    "waveforms with sample_rate"
-                )
-            with as_files(items, self.sample_rate) as paths:
-                table = corpus.table.assign(file=[str(path) for path in paths])
-                return self._data(paths, corpus.with_table(table), task)
+    def _heard(
+        self, items: list[Any], features: FeatureName
+    ) -> contextlib.AbstractContextManager[Sequence[Any]]:
+        """The rows; for an encoder, which a system may train on recordings, waveforms as files."""
+        if not features.is_upstream or are_files(items):
+            return contextlib.nullcontext(items)
+        if self.sample_rate is None:
+            raise UndertoneError(
+                f"an estimator on {features} hears recordings: give X as files, or as waveforms "
+                "with sample_rate"
+            )
+        return as_files(items, self.sample_rate)
+
+    def _data(
+        self, items: Sequence[Any], corpus: Corpus, features: FeatureName, task: Task
+    ) -> Data:
         frames = table_of(items, features, self.sample_rate, self._resources)
         layers = open_layers(corpus, features, self._resources) if features.is_upstream else None
         labelled = usable(corpus, task)

@@ -23,12 +23,14 @@ from undertone import audio
 from undertone.corpora.corpus import ALONE, COLUMNS, Corpus
 from undertone.errors import UndertoneError, as_text, describe_some
 from undertone.features import extractors, own
+from undertone.features.extractor import as_frames
 from undertone.features.name import OWN_PREFIX, FeatureName, parse
 from undertone.features.store import FrameTable
 from undertone.reading import Resources, extract
 
 FRAMES = "frames"  # of one's own
 USUAL = "log_mel"
+OR_WAVEFORMS = ", or waveforms and sample_rate, as sample_rate=16000"
 
 
 def rows_of(X: Any) -> list[Any]:  # noqa: N803
@@ -65,7 +67,7 @@ def features_of(items: Sequence[Any], features: str | None, sample_rate: int | N
         return parse(features).settled()
     if are_files(items) or sample_rate is not None:
         return parse(USUAL)
-    width = np.asarray(items[0]).shape[-1]
+    width = as_frames(items[0], "X[0]", hint=OR_WAVEFORMS).shape[1]
     return parse(_frames_of_ones_own(width))
 
 
@@ -85,18 +87,13 @@ def table_of(
     if sample_rate is not None and features.is_upstream:
         return _through_the_store(items, features, sample_rate, resources)
     extractor, source = extractors.get(features), {}
+    hint = f" of {features}{OR_WAVEFORMS}"
     for i, item in enumerate(items):
         found = np.asarray(item)
         if sample_rate is not None:
             waveform = audio.from_array(found, sample_rate, name=f"X[{i}]")
             found = np.asarray(extractor.compute(waveform))
-        if found.ndim != 2 or found.shape[1] != len(extractor.columns) or not len(found):
-            raise UndertoneError(
-                f"X[{i}] has the shape {found.shape}; expected frames (n_frames, "
-                f"{len(extractor.columns)}) of {features}, or waveforms and sample_rate, as "
-                "sample_rate=16000"
-            )
-        source[str(i)] = found.astype(np.float32)
+        source[str(i)] = as_frames(found, f"X[{i}]", width=len(extractor.columns), hint=hint)
     keys = {name: _key(frames, features) for name, frames in source.items()}
     return FrameTable(
         str(features),

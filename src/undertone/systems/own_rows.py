@@ -17,6 +17,7 @@ from functools import partial
 import numpy as np
 
 from undertone.errors import UndertoneError, describe_some
+from undertone.features.extractor import as_frames
 from undertone.features.store import FrameTable
 from undertone.features.vectors import mean_sd
 from undertone.models.crowd_ridge import RidgeConfig
@@ -86,7 +87,7 @@ def add_row(name: str, frames: Frames, *, label: str = "", description: str = ""
     if not name.isidentifier():
         raise UndertoneError(f"a row is named with letters, digits and _, found {name!r}")
     if not isinstance(frames, FrameTable):
-        frames = {utterance: _checked(utterance, array) for utterance, array in frames.items()}
+        frames = _checked(frames)
     view = OwnView((BLOCK,), name=name, frames=frames, digest=_digest(frames))
     told = description or f"Mean and sd over the frames of {name}, brought by the user"
     row = partial(
@@ -150,28 +151,27 @@ def _frames_of(frames: Frames, utterance: str) -> np.ndarray:
     return frames[utterance]
 
 
-def _checked(utterance: str, array: np.ndarray) -> np.ndarray:
-    """(n_frames, n_features) float32 of an array that somebody gave."""
-    found = np.asarray(array)
-    frames = found[None] if found.ndim == 1 else found
-    sound = frames.ndim == 2 and 0 not in frames.shape and frames.dtype.kind in "fiu"
-    if not sound or not np.isfinite(frames).all():
-        raise UndertoneError(
-            f"expected finite numbers of shape (n_frames, n_features) as frames of {utterance}, "
-            f"found {found.dtype} of shape {found.shape}"
-        )
-    return frames.astype(np.float32)
+def _checked(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """(n_frames, n_features) float32 by utterance of arrays that somebody gave, all as wide."""
+    frames, width = dict[str, np.ndarray](), None
+    for utterance, array in arrays.items():
+        found = np.asarray(array)
+        found = found[None] if found.ndim == 1 else found
+        frames[utterance] = as_frames(found, f"the array of {utterance}", width=width)
+        width = found.shape[1]
+    return frames
 
 
 def _digest(frames: Frames) -> str:
     """Of all that a row reads, by utterance."""
     together = hashlib.sha256()
-    if isinstance(frames, FrameTable):
+    if isinstance(frames, FrameTable) and frames.keys.keys() >= frames.source.keys():
         together.update(
             repr((frames.extractor, frames.version, sorted(frames.keys.items()))).encode()
         )
         return together.hexdigest()
-    for utterance in sorted(frames):
-        together.update(f"{utterance} {frames[utterance].shape} ".encode())
-        together.update(np.ascontiguousarray(frames[utterance]).tobytes())
+    for utterance in sorted(frames.source if isinstance(frames, FrameTable) else frames):
+        array = _frames_of(frames, utterance)
+        together.update(f"{utterance} {array.shape} ".encode())
+        together.update(np.ascontiguousarray(array).tobytes())
     return together.hexdigest()

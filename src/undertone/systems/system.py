@@ -61,7 +61,6 @@ class System(Compared):
         trains_all: whether every weight of a network is trained, which costs more than all else
             together: a curve fits it to a few of its draws, by default.
         least_labels: of a budget; with fewer it says nothing and is left out.
-        stands_alone: whether it hears what no model folder can hold: it is for curves.
         reads: digest of what it hears beside the frames of the curve; "" where it hears nothing.
     """
 
@@ -81,7 +80,6 @@ class System(Compared):
     adapts: bool = False
     trains_all: bool = False
     least_labels: int = 0
-    stands_alone: bool = False
     reads: str = ""
 
     def __post_init__(self) -> None:

@@ -101,7 +101,14 @@ class LoraTuningConfig(TuningConfig):
 
 @dataclass(frozen=True)
 class Chosen:
-    """What the labels of the budget chose: nothing where none could be held out."""
+    """How an encoder was trained in the end.
+
+    Attributes:
+        learning_rate: of the training.
+        epochs: on all labels of the budget.
+        validated: whether held-out labels chose both; else no label could be held out, and both are
+            those of the settings.
+    """
 
     learning_rate: float
     epochs: int
@@ -237,8 +244,8 @@ class _Run:
             return Chosen(settings.learning_rates[0], settings.epochs_without_validation, False)
         found = []
         for rate in settings.learning_rates:
-            losses = self.train(n_train, rate, settings.max_epochs)
-            found.append((min(losses), rate, int(np.argmin(losses)) + 1))
+            losses = np.nan_to_num(self.train(n_train, rate, settings.max_epochs), nan=math.inf)
+            found.append((losses.min(), rate, int(losses.argmin()) + 1))
         _, rate, epochs = min(found)
         return Chosen(rate, epochs, True)
 

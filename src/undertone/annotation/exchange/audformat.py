@@ -5,7 +5,6 @@ Out: the one or the other. The table ``emotion`` holds what most raters heard, w
      valence; each rater has a column of their own beside it.
 """
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from undertone.annotation.exchange.rows import Exported, Row, emotions_of, is_sp
 from undertone.corpora import audformat as corpora
 from undertone.corpora.label_log.log import DIMENSIONS, SCALE
 from undertone.corpora.label_log.reader import file_as_seen_from
+from undertone.corpora.out import save
 from undertone.errors import as_path, needs
 
 
@@ -25,13 +25,7 @@ def write(rows: Sequence[Exported], out: Path) -> str:
     needs("audformat", extra="audformat", what="audformat databases")
     atomic.check_free(out)
     speech = [row for row in rows if is_speech(row)]
-    database = _database(speech, out)
-    with atomic.new_folder(out) as folder:
-        inner = folder / "written"
-        database.save(str(inner), storage_format="csv", header_only=False)
-        for file in inner.iterdir():
-            file.rename(folder / file.name)
-        shutil.rmtree(inner)
+    save(_database(speech, out), out)
     return f"{len(speech)} utterances in {out}"
 
 

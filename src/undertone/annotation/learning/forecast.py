@@ -26,7 +26,7 @@ from undertone.recogniser.build import Build
 from undertone.systems.plan import Cell, Draws, Plan
 from undertone.systems.problem import Material
 from undertone.systems.settings import bag_of
-from undertone.systems.spread import FEW, SPREAD, halves
+from undertone.systems.spread import FEW, SPREAD, halves, of_twice
 from undertone.tasks.draws import RANDOM
 from undertone.training.normalise import fit_normaliser, unchanged
 
@@ -42,8 +42,8 @@ class Forecast:
     Attributes:
         curve: by number of labels of the training speakers, in the task's headline metric.
         gain: of ``NEXT`` more labels; None where there are too few for a curve.
-        speakers: what all speakers bring over half of them with as many labels; None where there
-            are too few speakers.
+        speakers: what twice as many speakers bring with as many labels; None where there are too
+            few speakers, or labels of too few.
     """
 
     curve: Mapping[int, Estimate]
@@ -87,7 +87,7 @@ class _Rounds:
         return Forecast(
             {budget: curves.estimate(ALL, budget) for budget in budgets},
             gain_of_next(curves, ALL, budgets, n_labels=len(self.build.data.corpus)),
-            curves.gain(SPREAD, FEW, budget=most) if apart else None,
+            of_twice(curves.gain(SPREAD, FEW, budget=most), self.plan, apart) if apart else None,
         )
 
     @property

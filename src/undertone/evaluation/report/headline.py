@@ -66,9 +66,14 @@ def recommendation(result: CurveResult) -> str:
         why = f"it scores best, and {simpler} measurably worse"
     else:
         why = "it scores best, and none is simpler"
+    trained = (
+        "It is a row of your own, which no model folder holds: give its frames as --features."
+        if system.stands_alone
+        else f"undertone finetune --system {system.name} trains it."
+    )
     return (
         f"Recommended is “{system.label}”, {what}: {why}. The choice was made on these very "
-        f"scores, which flatters it a little. undertone finetune --system {system.name} trains it."
+        f"scores, which flatters it a little. {trained}"
     )
 
 

@@ -44,6 +44,7 @@ class Compared:
         kind: one of ``KINDS``.
         description: a sentence.
         recommended: what we would use.
+        stands_alone: whether it hears what no model folder can hold: it is for curves.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Compared:
     kind: str
     description: str
     recommended: bool = field(default=False, kw_only=True)
+    stands_alone: bool = field(default=False, kw_only=True)
 
 
 @dataclass(frozen=True)

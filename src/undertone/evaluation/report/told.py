@@ -100,10 +100,13 @@ def read_told(run: Path) -> dict[str, Any]:
     """
     path = run / FILE
     if not path.is_file():
-        raise UndertoneError(
-            f"expected {FILE} of a finished run in {run}; found none: `undertone curve --config "
-            f"{run / 'config.toml'} --out {run}` finishes a run and writes it"
+        settings = run / "config.toml"
+        way = (
+            f"`undertone curve --config {settings} --out {run}` finishes a run and writes it"
+            if settings.is_file()
+            else "name the folder that `undertone curve --out` wrote"
         )
+        raise UndertoneError(f"expected {FILE} of a finished run in {run}; found none: {way}")
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         return {name: found[name] for name in ("title", "verdict", "findings", "tables")}
@@ -206,8 +209,10 @@ def _latex(name: str, table: Told) -> str:
 
 def _csv(name: str, table: Told) -> str:
     """A column a heading; of one that holds estimates two more, for the ends of intervals."""
-    columns = list(zip(*(row["cells"] for row in table["rows"]), strict=True))
-    with_ends = [any(not isinstance(cell, str) for cell in column) for column in columns]
+    with_ends = [
+        any(_has_ends(row["cells"][i]) for row in table["rows"])
+        for i in range(len(table["headings"]) - 1)
+    ]
     headings = [table["headings"][0]]
     for heading, has_ends in zip(table["headings"][1:], with_ends, strict=True):
         headings += [heading, *([f"{heading} low", f"{heading} high"] if has_ends else [])]

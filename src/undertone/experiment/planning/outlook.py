@@ -210,9 +210,10 @@ def plan(
 
 def _check(wanted: Wanted, settings: CurveSettings, corpus: Corpus) -> None:
     if wanted.speakers < settings.folds:
+        few, least = wanted.speakers, settings.folds
         raise UndertoneError(
-            f"--speakers must be {settings.folds} or more, one a fold; found {wanted.speakers}: "
-            f"--folds {max(2, wanted.speakers)}"
+            f"--speakers must be {least} or more, one a fold; found {few}: "
+            + (f"--folds {few}" if few > 1 else f"--speakers {least}")
         )
     most = max((int(b) for b in settings.budgets if b != ALL), default=0)
     if wanted.labelled and wanted.labelled * (settings.folds - 1) // settings.folds < most:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from undertone.errors import UndertoneError
-from undertone.features.hub import check_size, damage_told
+from undertone.features.hub import check_size, damage_told, read_config
 from undertone.features.text.source import TextEncoder
 from undertone.features.upstream.batches import one_thread, quiet
 
@@ -73,11 +73,15 @@ def _load(source: TextEncoder) -> tuple[Any, Any, int]:
         tokenizer = transformers.AutoTokenizer.from_pretrained(
             source.folder, local_files_only=True, use_fast=True
         )
-        config = transformers.AutoConfig.from_pretrained(source.folder, local_files_only=True)
+        config = read_config(source.folder)
         with torch.device("meta"):
             check_size(source.folder, transformers.AutoModel.from_config(config))
         model, info = transformers.AutoModel.from_pretrained(
-            source.folder, dtype=torch.float32, local_files_only=True, output_loading_info=True
+            source.folder,
+            config=config,
+            dtype=torch.float32,
+            local_files_only=True,
+            output_loading_info=True,
         )
     if missing := sorted(key for key in info["missing_keys"] if MAY_BE_MISSING not in key):
         raise UndertoneError(

@@ -21,7 +21,7 @@ import torch
 
 from undertone import device
 from undertone.errors import UndertoneError
-from undertone.features.hub import check_size, damage_told
+from undertone.features.hub import check_size, damage_told, read_config
 from undertone.features.upstream import int8, whisper_layers
 from undertone.features.upstream.source import Upstream
 from undertone.features.upstream.waveform import WaveformEncoder
@@ -168,7 +168,7 @@ def read_module(source: Upstream) -> torch.nn.Module:
     import transformers
 
     with quiet(transformers), damage_told(source.folder, "encoder"):
-        config = transformers.AutoConfig.from_pretrained(source.folder, local_files_only=True)
+        config = read_config(source.folder)
         if getattr(config, "add_adapter", False):
             config.add_adapter = False  # it halves the rate behind the last layer
         with torch.device("meta"):

@@ -63,4 +63,5 @@ def _module(family: str, config: Mapping[str, Any]) -> Any:
 
     values = {name: value for name, value in config.items() if name != "model_type"}
     of_family = transformers.AutoConfig.for_model(family, **values)
+    of_family._attn_implementation = None  # as ``hub.read_config`` has it
     return transformers.AutoModel.from_config(of_family)
