@@ -71,7 +71,7 @@ from undertone.reading import (
     without_frames,
 )
 from undertone.systems.plan import Data, Draws, Plan
-from undertone.systems.settings import makes_copies
+from undertone.systems.settings import learn_from_copies
 from undertone.systems.table import (
     SIMPLEST_FIRST,
     pairs_among,
@@ -129,7 +129,8 @@ def open_run(
         guard=Guard(settings.allow, settings.disjoint, frozen, settings.transductive),
         frames=read_frames_of_encoder(task, settings.systems) if frames is None else frames,
     )
-    if makes_copies(settings.of_systems):
+    rows = systems_of(task)
+    if learn_from_copies([rows[name] for name in settings.systems], settings.of_systems):
         data = with_copies(data, features, resources)
     run = Run(settings, Path(out), data, data.others, vault)
     refuse(run.findings, settings.allow)
