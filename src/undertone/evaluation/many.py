@@ -22,6 +22,7 @@ from undertone.evaluation.report.paper import series
 from undertone.tasks import MEAN
 
 LEVEL = 0.05  # of comparisons that are taken together
+Height = tuple[float, np.ndarray]  # a metric and its replicates
 SAME = 1e-12  # spread of the difference of two systems that are one
 
 
@@ -57,14 +58,13 @@ def p_values_against(
     if n_speakers < 2 or not curves.has(system, budget):
         return {}
     there = [name for name in others if curves.has(name, budget)]
-    heights = {
-        name: [
-            curves.height(one, budget, metric, output=output, beside=(other,))
-            for one, other in ((system, name), (name, system))
-        ]
-        for name in there
-    }
-    return holm({name: _p_value(*pair, n_speakers) for name, pair in heights.items()})
+
+    def height(one: str, other: str) -> Height:
+        return curves.height(one, budget, metric, output=output, beside=(other,))
+
+    return holm(
+        {name: _p_value(height(system, name), height(name, system), n_speakers) for name in there}
+    )
 
 
 def say_p(p_value: float) -> str:
@@ -90,9 +90,6 @@ def taken_together(p_values: Mapping[str, float], *, budget: int) -> str:
         f"The intervals are of one comparison each; the p-values take all {len(p_values)} with "
         f"{budget} labels together (Holm), and by them {told} at {100 * LEVEL:.0f} %{named}."
     )
-
-
-Height = tuple[float, np.ndarray]  # a metric and its replicates
 
 
 def _p_value(one: Height, other: Height, n_speakers: int) -> float:

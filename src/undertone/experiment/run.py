@@ -35,7 +35,7 @@ from undertone.evaluation.predictions import Tested, results_table
 from undertone.evaluation.report.paper import Paper
 from undertone.evaluation.report.result import Adapted, Compared, CurveResult, Source
 from undertone.evaluation.vault import Looked, Vault, look_at_curves
-from undertone.experiment import folder
+from undertone.experiment import folder, next_step
 from undertone.experiment.distilling import refuse_heard
 from undertone.experiment.heard import chosen_on_tested, encoders_of, teacher_note
 from undertone.experiment.opened import (
@@ -396,6 +396,7 @@ class Run:
             seeds={"run": settings.seed, "bootstrap": 0},
             versions=folder.versions(),
             command=f"{command} --config {quote(str(self.out / folder.SETTINGS))} --out FOLDER",
+            training=next_step.commands(settings, sweep.rows),
             pretraining=pretraining_table(pretrainings),
             seconds=seconds,
             warnings=(

@@ -75,8 +75,17 @@ def recommendation(result: CurveResult) -> str:
         why = "it scores best, and none is simpler"
     return (
         f"Recommended is “{system.label}”, {what}: {why}. The choice was made on these very "
-        f"scores, which flatters it a little. undertone finetune --system {system.name} trains it."
+        f"scores, which flatters it a little. {_trained(result, system.name)}"
     )
+
+
+def _trained(result: CurveResult, system: str) -> str:
+    """How the system becomes a model."""
+    if (command := result.training.get(system)) is not None:
+        return f"This trains it: {command}"
+    if result.training:
+        return "It is a row of yours, for curves: its frames as features train a model."
+    return f"undertone finetune --system {system} trains it."
 
 
 def number(n: int, *, capital: bool = False) -> str:
