@@ -87,7 +87,30 @@ imports are made.
 CSS = """\
 .md-typeset table:not([class]) { font-size: .7rem; }
 .md-typeset td:first-child code { white-space: nowrap; }
-.md-typeset__scrollwrap { overflow-x: auto; }
+.md-typeset__scrollwrap {  /* a shadow stands at an edge behind which there is more */
+  overflow-x: auto;
+  background:
+    linear-gradient(to left, var(--md-default-bg-color) 1rem, transparent)
+      right / 2rem 100% no-repeat local,
+    linear-gradient(to left, var(--md-default-fg-color--lighter), transparent)
+      right / .8rem 100% no-repeat scroll;
+}
+.md-typeset__scrollwrap table:not([class]) { background: none; }
+.md-nav--primary .md-nav__item .md-nav__link--active { color: var(--md-typeset-a-color); }
+@media (max-width: 44.9em), print {
+  .md-typeset pre > code { white-space: pre-wrap; overflow-wrap: anywhere; }
+}
+@media (max-width: 44.9em) {
+  .md-typeset pre > code { padding-right: 2.4rem; }  /* of the button that copies */
+}
+@media print {
+  .md-typeset__scrollwrap { background: none; overflow: visible; }
+  .md-typeset table:not([class]) { font-size: .58rem; }
+  .md-typeset table:not([class]) :is(th, td) {
+    min-width: 0; padding: .4em .5em; overflow-wrap: anywhere;
+  }
+  .md-typeset td:first-child code { white-space: normal; }
+}
 .md-typeset h1, .md-typeset h2, .md-typeset h3 { overflow-wrap: anywhere; }
 """
 

@@ -21,7 +21,7 @@ from undertone.corpora.audit.encoders import training_of
 from undertone.corpora.audit.fingerprints import fingerprint, matches
 from undertone.corpora.folds import speaker_folds
 from undertone.errors import UndertoneError
-from undertone.evaluation.audit import audit
+from undertone.evaluation.audit import audit, cells_of
 from undertone.experiment import CurveSettings, curve
 from undertone.pipeline import Resources
 
@@ -199,6 +199,9 @@ def test_a_recording_condition_that_tells_the_emotion_is_told(tmp_path, change, 
     by_emotion = found.conditions[found.conditions["by"] == "emotion"].set_index("group")
     assert abs(by_emotion.loc["anger", measure] - by_emotion.loc["sadness", measure]) > apart
     assert by_emotion["n"].tolist() == [20, 20]
+    (head, *_), rows = cells_of(found.conditions)  # a table that is split repeats its first column
+    assert (head, [name for name, *_ in rows[:2]]) == ("of", ["emotion anger", "emotion sadness"])
+    assert len({name for name, *_ in rows}) == len(rows)
 
 
 def test_sentences_on_both_sides_are_told_with_the_share_that_they_touch():

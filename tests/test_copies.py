@@ -4,11 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import tones
 from corpora_fakes import fake_corpus, fake_table, write_audio
 from plan_fakes import curve_plan, data_of, frames_of
 
+import undertone
 from undertone import audio
 from undertone.audio import alterations
+from undertone.experiment.run import open_run
 from undertone.features import copies, store
 from undertone.features.altered import ALTERED, narrow, noisy
 from undertone.features.copies import Copied, choose, copy
@@ -16,6 +19,7 @@ from undertone.features.name import parse
 from undertone.models.crowd import Crowd
 from undertone.models.discriminant import DiscriminantConfig, fit_discriminant
 from undertone.models.nuisance import Copies
+from undertone.systems import own_rows
 from undertone.systems.fits import copies_of, vectors_of
 from undertone.systems.settings import makes_copies
 from undertone.systems.view import View
@@ -261,3 +265,18 @@ def test_copies_are_made_for_a_discriminant_that_weighs_them():
     assert makes_copies({"discriminant": DiscriminantConfig()})
     assert not makes_copies({"discriminant": {"nuisance_weight": 0.0}})
     assert not makes_copies({"finetune": {}})
+
+
+def test_no_copies_are_made_for_a_row_that_brings_its_own_frames(tmp_path):
+    """Nothing hears them; beside a row that learns from them they are made."""
+    corpus = tones.write(tmp_path)
+    arrays = {name: samples[:100, None] for name, _, _, samples in tones.rows()}
+    own_rows.add_row("mine", arrays)
+    resources = undertone.Resources(tmp_path / "cache", workers=1, progress=False)
+    for systems, made in ((("mine",), False), (("mine", "descriptors"), True)):
+        settings = undertone.CurveSettings(
+            str(corpus), systems=(*systems, "constant"), budgets=(8,), folds=2
+        )
+        run = open_run(settings, tmp_path / "run", resources)
+        assert "discriminant" in run.settings.of_systems
+        assert (run.data.copies is not None) == made

@@ -9,6 +9,7 @@ import nbformat
 import pytest
 from docs_blocks import write_small_settings
 from nbclient import NotebookClient
+from test_label_server import CHROMIUM
 
 ROOT = Path(__file__).parent.parent
 DOCS, TESTS = ROOT / "docs", ROOT / "tests"
@@ -96,12 +97,51 @@ def test_the_notebook_runs_from_top_to_bottom(tmp_path, monkeypatch):
     assert list(tmp_path.rglob("0-timeline.csv"))
 
 
-def test_the_site_is_built_strictly_and_fetches_nothing(script, tmp_path, monkeypatch):
+@pytest.fixture
+def site(script, tmp_path, monkeypatch):
+    """The script, which builds into ``tmp_path / "site"``."""
     site = script("build_site")
     monkeypatch.setattr(site, "BUILD", tmp_path)
     monkeypatch.setattr(site, "PAGES", tmp_path / "pages")
     monkeypatch.setattr(site, "SITE", tmp_path / "site")
     assert site.main() == 0
+    return site
+
+
+def test_the_site_can_be_read_on_a_phone_in_either_scheme_and_on_paper(site, tmp_path):
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if not CHROMIUM.exists():
+        pytest.skip(f"there is no {CHROMIUM}")
+    page = (tmp_path / "site" / "results.html").as_uri()
+    with playwright.sync_playwright() as at_work:
+        browser = at_work.chromium.launch(executable_path=str(CHROMIUM))
+        for scheme in ("light", "dark"):
+            shown = browser.new_page(viewport={"width": 390, "height": 844}, color_scheme=scheme)
+            shown.goto(page)
+            assert shown.evaluate("document.documentElement.scrollWidth") <= 390
+            table = shown.locator(".md-typeset__scrollwrap").first
+            assert table.evaluate("e => e.scrollWidth > e.clientWidth")
+            assert "scroll" in table.evaluate("e => getComputedStyle(e).backgroundAttachment")
+            assert (
+                table.locator("table")
+                .evaluate("e => getComputedStyle(e).backgroundColor")
+                .endswith(", 0)")
+            )
+            code = "[...document.querySelectorAll('pre > code')]"
+            assert shown.evaluate(f"{code}.filter(e => e.scrollWidth > e.clientWidth).length") == 0
+            colour = "e => getComputedStyle(e).color"
+            here = shown.locator(".md-nav--primary .md-nav__link--active").last.evaluate(colour)
+            assert here == shown.locator("article p a").first.evaluate(colour)
+        shown = browser.new_page(viewport={"width": 720, "height": 1000})
+        shown.goto((tmp_path / "site" / "benchmarks.html").as_uri())
+        wide = "[...document.querySelectorAll('table')].filter(e => e.getBoundingClientRect().right"
+        assert shown.evaluate(f"{wide} > 720).length") > 0
+        shown.emulate_media(media="print")
+        assert shown.evaluate(f"{wide} > 720).length") == 0
+        browser.close()
+
+
+def test_the_site_is_built_strictly_and_fetches_nothing(site, tmp_path):
     pages = {path.relative_to(tmp_path / "site").as_posix() for path in tmp_path.rglob("*.html")}
     for page in DOCS.rglob("*.md"):
         assert page.relative_to(DOCS).with_suffix(".html").as_posix() in pages

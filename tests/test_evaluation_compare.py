@@ -11,6 +11,7 @@ from undertone.cli import app
 from undertone.errors import UndertoneError
 from undertone.evaluation import predictions
 from undertone.evaluation.compare import Contestant, compare, parse
+from undertone.evaluation.many import holm, p_values_against, say_p
 from undertone.tasks import Intensities
 
 EMOTIONS = ("anger", "sadness")
@@ -164,6 +165,37 @@ def test_differences_are_paired_and_signed(run):
     assert found.curves.estimate("a", 10).value == 1
     assert found.curves.estimate("b", 10).value == 0
     assert found.differences() == [("a − b", *["+1.000 [+1.000, +1.000]"] * 2)]
+
+
+def test_several_differences_are_taken_together_as_in_the_report(run, monkeypatch):
+    """After Holm, in the metric and the output that were asked for; one alone says it itself."""
+    rights = {"best": 0.95, "near": 0.9, "far": 0.55}
+    three = [Contestant(name, run(name, right), "good") for name, right in rights.items()]
+    found = compare(three, against="best")
+    alone = {
+        name: p_values_against(found.curves, "best", [name], budget=20)[name]
+        for name in ("near", "far")
+    }
+    assert found.p_values == holm(alone)
+    assert found.p_values["far"] < 0.05 < found.p_values["near"]
+    assert found.headings == ("difference in UAR", "10", "20", "p with 20, Holm")
+    assert [row[-1] for row in found.differences()] == list(map(say_p, found.p_values.values()))
+    assert found.together.endswith(
+        "take all 2 with 20 labels together (Holm), and by them 1 of 2 differ at 5 %: far."
+    )
+    recall = compare(three, against="best", output="anger")
+    assert recall.p_values == p_values_against(
+        recall.curves, "best", ["near", "far"], budget=20, output="anger"
+    )
+    assert recall.p_values != found.p_values != compare(three, "best", "macro_f1").p_values
+    pair = compare(three[:2])
+    assert (pair.p_values, pair.together, pair.headings[-1]) == ({}, "", "20")
+
+    monkeypatch.setenv("COLUMNS", "80")
+    systems = [f"{name}={of.folder}:good" for name, of in zip(rights, three, strict=True)]
+    done = CliRunner().invoke(app, ["compare", *systems, "--workers", "1", "--against", "best"])
+    assert "p with 20, Holm" in done.output
+    assert found.together in done.output
 
 
 def test_a_run_compared_with_itself_shows_no_difference(run):

@@ -11,6 +11,7 @@ from sklearn.metrics import balanced_accuracy_score, recall_score
 from undertone.errors import UndertoneError
 from undertone.evaluation.curves import trace
 from undertone.evaluation.intervals import interval, resample
+from undertone.evaluation.many import p_values_against
 from undertone.evaluation.needed import labels_needed
 from undertone.evaluation.worth import worth
 from undertone.tasks import MEAN, Intensities
@@ -290,6 +291,11 @@ def test_a_system_with_fewer_draws_is_paired_over_those_that_both_have(whole, cu
     assert mixed.mean_gain(PRETRAINED, SCRATCH) == short.mean_gain(PRETRAINED, SCRATCH)
     needed = [labels_needed(c, PRETRAINED, SCRATCH, at=BUDGETS[-1]) for c in (mixed, short)]
     assert needed[0] == needed[1]
+    apart, together = (
+        [p_values_against(c, PRETRAINED, [SCRATCH], budget=b) for b in BUDGETS]
+        for c in (mixed, short)
+    )
+    assert apart == together != [{SCRATCH: 1.0}] * len(BUDGETS)
 
 
 @pytest.mark.corpora

@@ -1,8 +1,13 @@
 """One recipe on two corpora: each claim on each, and whether they agree."""
 
+import io
+import re
+from dataclasses import replace
+
 import pytest
 from page_text import fetched, visible
 from recipe_fakes import write_tones
+from rich.console import Console
 from test_recipes_on_classes import TINY
 from typer.testing import CliRunner
 
@@ -11,6 +16,7 @@ from undertone.errors import UndertoneError
 from undertone.evaluation.report.paper import NO, OPEN, YES, Answer
 from undertone.pipeline import Resources
 from undertone.recipes import RECIPES
+from undertone.recipes.reproduction import Reproduction, _show_table
 from undertone.recipes.several import agreement, verdict
 
 
@@ -59,6 +65,30 @@ def test_the_page_holds_both(run, corpora):
         assert f"{name}: Recall by emotion, along the labels" in text
 
 
+@pytest.mark.parametrize("width", [50, 80, 170])
+def test_long_claims_leave_their_answers_a_place_on_a_narrow_terminal(width):
+    claims = {
+        "pre-trained, fine-tuned is better than from scratch with the fewest labels": YES,
+        "gains most": NO,
+    }
+    answers = [Answer("?", word, "", claim) for claim, word in claims.items()]
+    console = Console(record=True, width=width, file=io.StringIO())
+    table = agreement({"berlin": answers, "elsewhere": answers})
+    _show_table(console, replace(table, hint=""))
+    text = console.export_text()
+    assert max(map(len, text.splitlines())) <= width
+    assert "…" not in text
+    for word, said in ((YES, "agree: yes"), (NO, "agree: no")):
+        assert text.count(said) == 1
+        assert len(re.findall(rf"\b{word}\b", text)) == 3
+    assert all(text.count(part) == text.count("fewest") for part in ("fine-tuned", "scratch"))
+
+
+def test_a_summary_of_several_lines_is_printed_as_such(tmp_path, capsys):
+    Reproduction(tmp_path / "report.html", summary="one\x1b[31m corpus\nanother").show()
+    assert capsys.readouterr().out.splitlines()[:2] == ["one\\x1b[31m corpus", "another"]
+
+
 def test_corpora_agree_where_all_say_the_same():
     told = {
         "a": {"holds": YES, "fails": NO, "turns": YES, "unsure": YES, "missing": YES},
@@ -78,9 +108,11 @@ def test_corpora_agree_where_all_say_the_same():
         "missing": "open",
     }
     assert verdict(table) == (
-        "Of 5 claims 1 hold on every corpus, 1 fail on every one, 1 hold on one and fail on "
-        "another, and 2 are open on at least one. Contradicted: turns."
+        "Of 5 claims 1 holds on every corpus, 1 fails on every one, 1 holds on one and fails on "
+        "another and 2 are open on at least one. Contradicted: turns."
     )
+    agreed = replace(table, rows=table.rows[:1])
+    assert verdict(agreed) == "Of 1 claim 1 holds on every corpus."
 
 
 def test_what_is_not_there_is_told_before_the_first_run(corpora, resources, tmp_path):

@@ -38,6 +38,7 @@ TO_XYZ = np.array(  # of linear sRGB, IEC 61966-2-1
     ]
 )
 WHITE = np.array([0.95047, 1.0, 1.08883])  # D65
+FULLEST = "e => e.style.setProperty('--share', 1)"  # a cell of a matrix that is always told so
 PLAIN, CLEAR = 15, 40  # distance in CIELAB: of any two systems, of the three that are shown first
 
 
@@ -81,6 +82,7 @@ def test_the_curve_is_on_the_first_screen_and_everything_can_be_read(
     assert len(drawn) == 1  # three systems; all of them wait behind the switch
     assert (height - drawn[0]["y"]) / drawn[0]["height"] >= least
     shown.evaluate("document.querySelectorAll('details').forEach(e => e.open = true)")
+    shown.evaluate(f"document.querySelectorAll('.matrix td').forEach({FULLEST})")
     assert not shown.evaluate(CONTRAST)
     assert shown.evaluate("document.documentElement.scrollWidth") <= width
     shown.locator("label.switch").first.click()
@@ -111,6 +113,11 @@ def test_in_print_every_part_is_open_and_nothing_is_cut(page, browser):
     assert shown.evaluate(cut) == 0
     assert shown.locator(".curve svg:visible").count() == 2  # three systems, and all
     assert shown.locator("audio:visible").count() == 0
+    code = "[...document.querySelectorAll('pre, code')]"
+    assert shown.evaluate(f"{code}.length") > 1
+    longer = "e => e.append(' --config /a' + '/long/path'.repeat(20))"
+    shown.evaluate(f"{code}.forEach({longer})")
+    assert shown.evaluate(f"{code}.filter(e => e.getBoundingClientRect().right > 720).length") == 0
     heads = "e => getComputedStyle(e.querySelector('thead')).display"
     assert shown.locator("table").first.evaluate(heads) == "table-header-group"
     shown.close()

@@ -193,6 +193,15 @@ def test_whether_the_curve_still_rises_and_what_more_labels_bring(whole):
     fallen = replace(with_skill(svm=(0.9, 0.9, 0.9, 0.6)), simplest_first=("svm",))
     fallen = replace(fallen, advised=Advice("svm", "svm", 0))
     assert ": it gets worse." in summarise(fallen).findings[0]
+    down = gain_of_next(fallen.curves, "svm", (80, 160), n_labels=160)
+    assert down.value < 0
+    assert (
+        summarise(fallen)
+        .findings[0]
+        .endswith(
+            f"Twenty more labels would bring nothing, if it went on like this ({down.signed()})."
+        )
+    )
 
 
 def test_few_draws_are_called_a_first_look_and_nothing_worth_nothing():
@@ -216,17 +225,17 @@ def test_of_amounts_the_verdict_speaks_of_the_metric_and_the_best_constant():
     )
     assert gain.low > 0
     assert summarise(whole).verdict == (
-        f"On the mean of 6 emotions, “{whole.label(name)}” errs by {decimal(best.value)} on a "
-        f"scale from 0 to 3 with 200 labels, for videos it never heard (MAE {best}); the best "
-        f"constant, always 0, has {decimal(floor.value)}. That is better than a constant. "
+        f"With 200 labels, “{whole.label(name)}” errs on the mean of six emotions by "
+        f"{decimal(best.value)}, on a scale from 0 to 3, for videos it never heard (MAE {best}); "
+        f"the best constant, always 0, has {decimal(floor.value)}. That is better than a constant. "
         f"In AUC of presence, which no constant wins, it has {beside}. Measured on "
         "toy."
     )
     assert "it is still getting better" in summarise(whole).findings[0]
     toy = amounts_result(amounts_run(Valence(("valence",)), n_videos=20), paper=None)
     verdict = summarise(toy).verdict
-    assert verdict.startswith("Of 1 dimension, “pre-trained, frozen” agrees with the truth by .")
-    assert "where 1 is all and 0 nothing" in verdict
+    assert verdict.startswith("With 200 labels, “pre-trained, frozen” agrees with the truth in ")
+    assert re.search(r"in valence by \.\d+, where 1 is all and 0 nothing, for videos", verdict)
 
 
 def test_only_a_pair_that_is_like_with_like_tells_what_pretraining_is_worth():

@@ -336,6 +336,8 @@ def test_the_pages_need_nothing_from_elsewhere(client):
         assert "default-src 'none'" in answer.headers["content-security-policy"]
         assert not re.search(r"(src|href|import|url|fetch)\W{1,3}(https?:)?//", answer.text), path
     docs = client.get("/docs").text
+    assert not re.search(r"<td>(None|False|True)</td>", docs)  # as Python alone spells it
+    assert docs.count("<td>false</td>") >= 2
     described = client.get("/openapi.json").json()
     for address in described["paths"]:
         assert address in docs

@@ -184,7 +184,9 @@ def test_a_run_shows_its_shift_on_page_terminal_and_as_json(finished):
 def test_the_command_prints_the_shift(finished, resources):
     arguments = ("curve", "--config", finished / "config.toml", "--out", finished, "--quiet")
     done = run_cli(*arguments, "--cache", resources.cache, "--workers", 1)
-    assert "With 12 labels of near" in done.stdout
+    for sentence in json.loads((finished / "shift.json").read_text())[0]["sentences"]:
+        assert done.stdout.count(sentence) == 1
+    assert done.stdout.count("With 12 labels of near") == 1
     assert "beside 12 of near" in done.stdout
 
 

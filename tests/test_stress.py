@@ -203,6 +203,19 @@ def test_a_model_that_knows_all_speakers_is_fitted_again_in_folds(trained, monke
     assert again.to_dict() == found.to_dict()
 
 
+def test_all_conditions_share_processes_that_start_where_something_is_left(trained, monkeypatch):
+    folder, corpus, resources = trained
+    two, started = Resources(resources.cache, workers=2, progress=False), []
+    pool = runs.process_pool
+    monkeypatch.setattr(runs, "process_pool", lambda n: started.append(n) or pool(n))
+    found = of_speech(folder, corpus, two, "offset", "gain-20dB", out="two", card=False)
+    assert started == [2]
+    alone = of_speech(folder, corpus, resources, "offset", "gain-20dB", out="one", card=False)
+    assert found.to_dict() == alone.to_dict()
+    of_speech(folder, corpus, two, "offset", "gain-20dB", out="two", card=False)
+    assert started == [2]
+
+
 def test_what_was_predicted_with_other_labels_is_predicted_again(trained, monkeypatch):
     folder, corpus, resources = trained
     of_speech(folder, corpus, resources, "offset", out="other", card=False)

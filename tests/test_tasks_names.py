@@ -87,7 +87,8 @@ def test_a_corpus_has_the_task_that_it_has_labels_for(table, name, expected):
 
 
 def test_a_task_without_labels_or_of_an_unknown_name_is_refused():
-    with pytest.raises(UndertoneError, match="this has no emotion labels: it can only be a pool"):
+    pool = r"this has no emotion labels: it can only be a pool.*undertone label --corpus PATH"
+    with pytest.raises(UndertoneError, match=pool):
         task_of(labels(emotion=[None] * 3), "this")
     with pytest.raises(UndertoneError, match="this has no labels for the task intensities"):
         task_of(labels(emotion=["fear", None, "anger"]), "this", "intensities")

@@ -312,11 +312,9 @@ def compare(
     printing.print_rows(
         [f"{comparison.metric_label} with … labels{lower}", *budgets], comparison.rows()
     )
-    printing.print_rows(
-        [f"difference in {comparison.metric_label}", *budgets], comparison.differences()
-    )
-    if comparison.caveat:
-        printing.say(comparison.caveat)
+    printing.print_rows(list(comparison.headings), comparison.differences())
+    for sentence in filter(None, (comparison.together, comparison.caveat)):
+        printing.say(sentence)
 
 
 @app.command()

@@ -53,7 +53,7 @@ def pick(
         tell(note)
     if out is not None:
         lists.write(found.picks, out, served_at=served_at or lists.LOCAL_FILES)
-        printing.say(f"{len(found.picks)} picks, {found.n_labels} labels counted: {out}")
+        printing.say(f"{len(found.picks)} picked, {found.n_labels} counted as labels: {out}")
     elif as_json:
         print(lists.as_tasks(found.picks, served_at=served_at or lists.LOCAL_FILES), end="")
     else:

@@ -30,13 +30,15 @@ SHOWN_OF_SHIFT = 2  # tables; the page shows the others
 
 def show_curve(report: Path) -> None:
     """The verdict of a run and what bears it, as they lie beside its report; and where that is."""
-    print_verdict(json.loads(report.with_suffix(".json").read_text(encoding="utf-8")))
-    show_report(report)
+    told = json.loads(report.with_suffix(".json").read_text(encoding="utf-8"))
+    print_verdict(told)
+    show_report(report, said=told["findings"])
 
 
-def show_report(report: Path) -> None:
+def show_report(report: Path, said: Sequence[str] = ()) -> None:
+    """What was lost elsewhere, but for sentences that stand above; and where the page is."""
     if (shift := report.with_name("shift.json")).exists():
-        _print_shifts(json.loads(shift.read_text(encoding="utf-8")))
+        _print_shifts(json.loads(shift.read_text(encoding="utf-8")), said)
     say(f"report: {report.resolve()}")
 
 
@@ -59,11 +61,12 @@ def print_told(table: Mapping[str, Any]) -> None:
     print_cells("", table["headings"], list(texts(table)))
 
 
-def _print_shifts(shifts: Iterable[dict[str, Any]]) -> None:
+def _print_shifts(shifts: Iterable[dict[str, Any]], said: Sequence[str]) -> None:
     """What is lost on each tested corpus, and what wins it back."""
     for shift in shifts:
         for sentence in shift["sentences"]:
-            say(sentence)
+            if sentence not in said:
+                say(sentence)
         for table in shift["tables"][:SHOWN_OF_SHIFT]:
             print_cells("", table["headings"], table["rows"])
 

@@ -234,10 +234,10 @@ def told_by_condition(
 def cells_of(conditions: pd.DataFrame) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Headings and cells of the table of conditions."""
     rows = [
-        (str(row["by"]), str(row["group"]), str(row["n"]), *(_rounded(m, row[m]) for m in MEASURES))
+        (f"{row['by']} {row['group']}", str(row["n"]), *(_rounded(m, row[m]) for m in MEASURES))
         for _, row in conditions.iterrows()
     ]
-    return ("by", "", "utterances", *MEASURES.values()), rows
+    return ("of", "utterances", *MEASURES.values()), rows
 
 
 def _rounded(measure: str, value: float) -> str:

@@ -3,11 +3,13 @@
 In:  ``LABEL=FOLDER:SYSTEM`` of finished runs, of any one task: folders with ``config.toml`` and
      ``predictions.parquet``.
 Out: ``Comparison``: every system at every budget that all have, and its paired difference to one,
-     in the task's headline metric or another.
+     in the task's headline metric or another; of several differences p-values that take them
+     together.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from undertone.corpora.disjoint import SPEAKER
 from undertone.errors import UndertoneError
 from undertone.evaluation.curves import Curves, trace
 from undertone.evaluation.estimate import Estimate, decimal
+from undertone.evaluation.many import p_values_against, say_p, taken_together
 from undertone.evaluation.predictions import columns_needed, read_predictions, task_told, unit_told
 from undertone.tasks import MEAN, Task
 
@@ -80,8 +83,34 @@ class Comparison:
             rows.append(("chance", *(decimal(chance) for _ in self.budgets)))
         return rows
 
+    @property
+    def others(self) -> tuple[str, ...]:
+        """What is held against one."""
+        return tuple(label for label in self.labels if label != self.against)
+
+    @cached_property
+    def p_values(self) -> dict[str, float]:
+        """Of the others with the most labels, after Holm; none of one, whose interval says it."""
+        if len(self.others) < 2:
+            return {}
+        return p_values_against(
+            *(self.curves, self.against, self.others),
+            budget=self.budgets[-1],
+            metric=self.metric,
+            output=self.output,
+        )
+
+    @property
+    def headings(self) -> tuple[str, ...]:
+        """Of the differences."""
+        p = (f"p with {self.budgets[-1]}, Holm",) if self.p_values else ()
+        return (f"difference in {self.metric_label}", *map(str, self.budgets), *p)
+
     def differences(self) -> list[tuple[str, ...]]:
-        """A label and its paired difference in the metric at each budget, for all others."""
+        """A label and its paired difference in the metric at each budget, for all others.
+
+        Behind the differences stands the p-value, where there are several.
+        """
         difference, metric, outputs = self.curves.difference, self.metric, (self.output,)
         return [
             (
@@ -92,10 +121,15 @@ class Comparison:
                     ).signed()
                     for budget in self.budgets
                 ),
+                *([say_p(self.p_values[label])] if self.p_values else []),
             )
-            for label in self.labels
-            if label != self.against
+            for label in self.others
         ]
+
+    @property
+    def together(self) -> str:
+        """What stands of several differences when they are taken together; "" of one."""
+        return taken_together(self.p_values, budget=self.budgets[-1]) if self.p_values else ""
 
     def _estimate(self, label: str, budget: int) -> Estimate:
         return self.curves.estimate(label, budget, self.metric, output=self.output)

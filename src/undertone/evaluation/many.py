@@ -1,13 +1,14 @@
 """Many systems against one: p-values that take all comparisons together.
 
 In:  ``Curves``; one system and those that it is held against.
-Out: by name a p-value, corrected after Holm.
+Out: by name a p-value, corrected after Holm; the sentence that says what stands.
 
-The spread of a paired difference is that of its replicates, widened by √(n / (n - 1)) as intervals
-are, and its size is judged by Student's distribution with n - 1 degrees, n being the number of
-speakers. Holm (Scand. J. Statistics 6, 1979): the k-th smallest of m p-values is multiplied by
-m - k + 1 and is never smaller than the one before; what stays below .05 differs, and the chance
-that any one of these is a mistake is at most 5 %.
+The difference is that of the interval beside it: over the draws that both systems have. The spread
+of a paired difference is that of its replicates, widened by √(n / (n - 1)) as intervals are, and
+its size is judged by Student's distribution with n - 1 degrees, n being the number of speakers.
+Holm (Scand. J. Statistics 6, 1979): the k-th smallest of m p-values is multiplied by m - k + 1 and
+is never smaller than the one before; what stays below .05 differs, and the chance that any one of
+these is a mistake is at most 5 %.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,12 @@ import numpy as np
 from scipy.special import stdtr
 
 from undertone.evaluation.curves import Curves
+from undertone.evaluation.estimate import decimal
+from undertone.evaluation.report.paper import series
+from undertone.tasks import MEAN
 
+LEVEL = 0.05  # of comparisons that are taken together
+Height = tuple[float, np.ndarray]  # a metric and its replicates
 SAME = 1e-12  # spread of the difference of two systems that are one
 
 
@@ -35,22 +41,61 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
 
 
 def p_values_against(
-    curves: Curves, system: str, others: Sequence[str], *, budget: int
+    curves: Curves,
+    system: str,
+    others: Sequence[str],
+    *,
+    budget: int,
+    metric: str | None = None,
+    output: str = MEAN,
 ) -> dict[str, float]:
     """Of every other system that was fitted, that it is as good as ``system``; Holm-corrected.
 
-    Empty where one speaker tells no spread.
+    In a metric, by default the task's headline, of one output or as the mean of all. Empty where
+    one speaker tells no spread.
     """
-    if curves.n_speakers < 2 or not curves.has(system, budget):
+    n_speakers = int(curves.behind[curves.task.position(output)])
+    if n_speakers < 2 or not curves.has(system, budget):
         return {}
     there = [name for name in others if curves.has(name, budget)]
-    return holm({name: _p_value(curves, system, name, budget) for name in there})
+
+    def height(one: str, other: str) -> Height:
+        return curves.height(one, budget, metric, output=output, beside=(other,))
+
+    return holm(
+        {name: _p_value(height(system, name), height(name, system), n_speakers) for name in there}
+    )
 
 
-def _p_value(curves: Curves, system: str, other: str, budget: int) -> float:
+def say_p(p_value: float) -> str:
+    """For a table.
+
+    >>> say_p(0.0004), say_p(0.032)
+    ('below .001', '.032')
+    """
+    return "below .001" if p_value < 0.001 else decimal(p_value)
+
+
+def taken_together(p_values: Mapping[str, float], *, budget: int) -> str:
+    """What stands when all comparisons at one budget are taken together.
+
+    Args:
+        p_values: Holm's, by the name that a reader knows.
+        budget: number of labels.
+    """
+    apart = [name for name, p in p_values.items() if p < LEVEL]
+    told = f"{len(apart)} of {len(p_values)} differ" if apart else "none differs"
+    named = f": {series(apart)}" if apart else ""
+    return (
+        f"The intervals are of one comparison each; the p-values take all {len(p_values)} with "
+        f"{budget} labels together (Holm), and by them {told} at {100 * LEVEL:.0f} %{named}."
+    )
+
+
+def _p_value(one: Height, other: Height, n_speakers: int) -> float:
     """Two-sided, of the paired difference."""
-    (ours, of_ours), (theirs, of_theirs) = (curves.height(s, budget) for s in (system, other))
-    n, off = curves.n_speakers, of_ours - of_theirs
+    (ours, of_ours), (theirs, of_theirs) = one, other
+    n, off = n_speakers, of_ours - of_theirs
     spread = float(np.nanstd(off)) * np.sqrt(n / (n - 1))
     if spread < SAME:
         return 1.0 if abs(ours - theirs) < SAME else 0.0

@@ -35,7 +35,7 @@ from undertone.evaluation.predictions import Tested, results_table
 from undertone.evaluation.report.paper import Paper
 from undertone.evaluation.report.result import Adapted, Compared, CurveResult, Source
 from undertone.evaluation.vault import Looked, Vault, look_at_curves
-from undertone.experiment import folder
+from undertone.experiment import folder, next_step
 from undertone.experiment.distilling import refuse_heard
 from undertone.experiment.heard import chosen_on_tested, encoders_of, teacher_note
 from undertone.experiment.opened import (
@@ -71,7 +71,7 @@ from undertone.reading import (
     without_frames,
 )
 from undertone.systems.plan import Data, Draws, Plan
-from undertone.systems.settings import makes_copies
+from undertone.systems.settings import learn_from_copies
 from undertone.systems.table import (
     SIMPLEST_FIRST,
     pairs_among,
@@ -129,7 +129,8 @@ def open_run(
         guard=Guard(settings.allow, settings.disjoint, frozen, settings.transductive),
         frames=read_frames_of_encoder(task, settings.systems) if frames is None else frames,
     )
-    if makes_copies(settings.of_systems):
+    rows = systems_of(task)
+    if learn_from_copies([rows[name] for name in settings.systems], settings.of_systems):
         data = with_copies(data, features, resources)
     run = Run(settings, Path(out), data, data.others, vault)
     refuse(run.findings, settings.allow)
@@ -395,6 +396,7 @@ class Run:
             seeds={"run": settings.seed, "bootstrap": 0},
             versions=folder.versions(),
             command=f"{command} --config {quote(str(self.out / folder.SETTINGS))} --out FOLDER",
+            training=next_step.commands(settings, sweep.rows),
             pretraining=pretraining_table(pretrainings),
             seconds=seconds,
             warnings=(

@@ -9,10 +9,14 @@ nobody, its recipe is fitted again in folds of speakers, as for the score on its
 speaker is predicted by a fit that did not know them.
 """
 
+import contextlib
+import functools
 import hashlib
 import json
+import math
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -209,6 +213,9 @@ def _fitted_again(
     ]
 
 
+Predicted = Callable[[Sequence[Job]], Iterable[list[np.ndarray]]]
+
+
 @dataclass(frozen=True)
 class _Run:
     corpus: Corpus
@@ -230,7 +237,22 @@ class _Run:
         tell(f"left out, since {self.corpus.name} has one speaker: {', '.join(left_out)}")
         return tuple(row for row in conditions if not row.needs_voices)
 
-    def predictions(self, condition: Condition, progress: Progress) -> np.ndarray:
+    @contextlib.contextmanager
+    def processes(self) -> Iterator[Predicted]:
+        """What predicts jobs, in processes of all conditions that start with the first job."""
+        n_jobs = sum(math.ceil(len(trial.utterances) / CHUNK) for trial in self.trials)
+        workers = min(how_many(self.resources.workers), n_jobs)
+        with contextlib.ExitStack() as at_the_end:
+
+            @functools.cache
+            def pool() -> ProcessPoolExecutor:
+                return at_the_end.enter_context(process_pool(workers))
+
+            yield lambda jobs: (map if workers == 1 else pool().map)(predict, jobs)
+
+    def predictions(
+        self, condition: Condition, predicted: Predicted, progress: Progress
+    ) -> np.ndarray:
         """(n_tested, n_outputs) as kept, or made and kept."""
         path, what = self.out / KEPT / f"{condition.name}.npz", self._identity(condition)
         try:
@@ -239,22 +261,12 @@ class _Run:
                 return found["values"]
         except UnsoundError as error:
             atomic.set_aside(path, str(error))
-        values = np.stack(list(self._predicted(condition, progress)))
-        seals.write_record(path, {"values": values}, what)
-        return values
-
-    def _predicted(self, condition: Condition, progress: Progress) -> Iterator[np.ndarray]:
-        jobs = list(self._jobs(condition))
-        workers = min(how_many(self.resources.workers), len(jobs))
-        if workers == 1:
-            for job in jobs:
-                yield from predict(job)
-                progress.advance("predictions", len(job.recordings))
-            return
-        with process_pool(workers) as pool:
-            for job, values in zip(jobs, pool.map(predict, jobs), strict=True):
-                yield from values
-                progress.advance("predictions", len(job.recordings))
+        jobs, values = list(self._jobs(condition)), []
+        for job, of_job in zip(jobs, predicted(jobs), strict=True):
+            values += of_job
+            progress.advance("predictions", len(job.recordings))
+        seals.write_record(path, {"values": np.stack(values)}, what)
+        return np.stack(values)
 
     def _jobs(self, condition: Condition) -> Iterator[Job]:
         recordings = recordings_of(self.corpus)
@@ -323,8 +335,9 @@ def _result(run: _Run, conditions: Sequence[Condition], model: str, how: Sequenc
     tested = rows.loc[run.tested]
     with Progress(shown=run.resources.progress) as progress:
         progress.add("predictions", len(run.tested) * (1 + len(conditions)))
-        of = partial(run.predictions, progress=progress)
-        clean, altered = of(AS_RECORDED), {row: of(row) for row in conditions}
+        with run.processes() as predicted:
+            of = partial(run.predictions, predicted=predicted, progress=progress)
+            clean, altered = of(AS_RECORDED), {row: of(row) for row in conditions}
     found, measured = measure(
         task,
         truth=task.truth(tested.reset_index()),

@@ -20,6 +20,7 @@ from undertone.evaluation.report.tables import Cell, Table
 
 INDENT = "  "  # of a part of the row above
 BORDER = 3  # characters between two columns
+LEAST_NAME = 24  # letters of a row's name beside all columns
 COLUMNS_OF_A_FILE = 170  # where standard output is no terminal
 
 
@@ -40,7 +41,7 @@ class Reproduction:
         if not console.is_terminal:
             console = _console(width=COLUMNS_OF_A_FILE)
         if self.summary:
-            console.print(printable(self.summary))
+            console.print("\n".join(map(printable, self.summary.split("\n"))))
         for table in self.tables:
             _show_table(console, table)
         answers = RichTable.grid(padding=(0, 2))
@@ -75,30 +76,49 @@ def publish(study: Study, report: Path, *, summary: str) -> Reproduction:
 
 
 def _show_table(console: Console, table: Table) -> None:
-    """A table, in parts side by side that each repeat the first column if it is too wide."""
+    """A table, in parts side by side that each repeat the first column if it is too wide.
+
+    Names of rows are broken only where no other column would fit beside them.
+    """
     cells = [
         (f"{INDENT * row.is_part}{row.name}", *(_text(cell, table.signed) for cell in row.cells))
         for row in table.rows
     ]
-    parts = _parts(table.headings, cells, console.width)
+    name, parts = _parts(table.headings, cells, console.width)
+    is_broken = name < max(len(row[0]) for row in cells)
     for part in parts:
-        shown = RichTable(title=table.title, title_justify="left", caption_justify="left")
+        shown = RichTable(
+            title=table.title, title_justify="left", caption_justify="left", show_lines=is_broken
+        )
         shown.caption = table.hint if table.hint and part == parts[-1] else None
         for column in (0, *part):
             justify: JustifyMethod = "right" if column else "left"
-            shown.add_column(table.headings[column], justify=justify, no_wrap=not column)
+            shown.add_column(
+                table.headings[column],
+                justify=justify,
+                no_wrap=not column and not is_broken,
+                max_width=name if is_broken and not column else None,
+            )
         for row in cells:
             shown.add_row(*(row[column] for column in (0, *part)))
         console.print(shown)
 
 
-def _parts(headings: Sequence[str], cells: Sequence[Sequence[str]], width: int) -> list[list[int]]:
-    """Columns after the first, as many together as fit beside it."""
+def _parts(
+    headings: Sequence[str], cells: Sequence[Sequence[str]], width: int
+) -> tuple[int, list[list[int]]]:
+    """Letters of the first column, and those after it, as many together as fit beside it."""
     needed = [
         BORDER + max(map(len, [*heading.split(), *(w for row in cells for w in _words(row[i]))]))
         for i, heading in enumerate(headings)
     ]
-    needed[0] = BORDER + max(len(row[0]) for row in cells)  # it is not broken
+    whole = BORDER + max(len(row[0]) for row in cells)
+    if whole + max(needed[1:]) < width:
+        needed[0] = whole
+    else:  # it is broken: beside all others, or else beside the widest
+        beside_all, beside_one = width - 1 - sum(needed[1:]), width - 1 - max(needed[1:])
+        room = beside_all if beside_all >= BORDER + LEAST_NAME else beside_one
+        needed[0] = min(whole, max(room, needed[0]))
     parts: list[list[int]] = [[]]
     left = width - needed[0] - 1
     for column in range(1, len(headings)):
@@ -107,7 +127,7 @@ def _parts(headings: Sequence[str], cells: Sequence[Sequence[str]], width: int) 
             left = width - needed[0] - 1
         parts[-1].append(column)
         left -= needed[column]
-    return parts
+    return needed[0] - BORDER, parts
 
 
 def _words(cell: str) -> list[str]:

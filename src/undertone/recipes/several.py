@@ -16,6 +16,7 @@ from typing import Any
 from undertone import corpora
 from undertone.errors import UndertoneError
 from undertone.evaluation.report.paper import NO, OPEN, YES, Answer, series
+from undertone.evaluation.report.result import count
 from undertone.evaluation.report.study import Study, write_study
 from undertone.evaluation.report.tables import NOTHING, Row, Table
 from undertone.pipeline import Resources
@@ -93,14 +94,17 @@ def agreement(answers: Mapping[str, Sequence[Answer]]) -> Table:
 
 
 def verdict(table: Table) -> str:
-    """How many claims hold everywhere, fail everywhere, and are contradicted."""
+    """How many claims hold everywhere, fail everywhere, and are contradicted; of none no word."""
     counts = Counter(str(row.cells[-1]) for row in table.rows)
     against = [row.name for row in table.rows if row.cells[-1] == CONTRADICTED]
-    text = (
-        f"Of {len(table.rows)} claims {counts[f'{AGREED}: {YES}']} hold on every corpus, "
-        f"{counts[f'{AGREED}: {NO}']} fail on every one, {len(against)} hold on one and fail on "
-        f"another, and {counts[OPEN]} are open on at least one."
-    )
+    said = {
+        f"{AGREED}: {YES}": ("holds on every corpus", "hold on every corpus"),
+        f"{AGREED}: {NO}": ("fails on every one", "fail on every one"),
+        CONTRADICTED: ("holds on one and fails on another", "hold on one and fail on another"),
+        OPEN: ("is open on at least one", "are open on at least one"),
+    }
+    parts = [f"{n} {said[kind][n > 1]}" for kind in said if (n := counts[kind])]
+    text = f"Of {count(len(table.rows), 'claim')} {series(parts)}."
     return text + (f" Contradicted: {series(against)}." if against else "")
 
 

@@ -5,7 +5,7 @@ Out: plain values, checked; instances of each section's own class.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -52,6 +52,12 @@ def teacher_in(bag: Bag) -> FeatureName | None:
     """The features of the teacher that is named among settings of systems, if one is."""
     text = bag.get(TAUGHT.name, {}).get("teacher", "")
     return parse(config.load(TaughtConfig, {"teacher": text}).teacher) if text else None
+
+
+def learn_from_copies(rows: Iterable[System], bag: Mapping[str, Any]) -> bool:
+    """Whether any of these rows does; a row that brings its own frames has none of a copy."""
+    used = {row.settings.name for row in rows if row.settings and not row.stands_alone}
+    return makes_copies({name: values for name, values in bag.items() if name in used})
 
 
 def makes_copies(bag: Mapping[str, Any]) -> bool:

@@ -56,7 +56,11 @@ def task_of(table: "pd.DataFrame", where: str, name: str = "") -> Task:
         raise errors[0]
     if name:
         raise UndertoneError(f"{where} has no labels for the task {name}{_ways_out(table, name)}")
-    raise UndertoneError(f"{where} has no emotion labels: it can only be a pool")
+    raise UndertoneError(
+        f"{where} has no emotion labels: it can only be a pool. Fill in the column emotion of its "
+        "table, or label it by ear: undertone label --corpus PATH --emotions anger,happiness,"
+        "neutral,sadness --log labels.jsonl; labels.jsonl is then the --corpus"
+    )
 
 
 def _ways_out(table: "pd.DataFrame", name: str) -> str:

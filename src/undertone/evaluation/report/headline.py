@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from undertone.evaluation.estimate import Estimate, decimal
 from undertone.evaluation.next_labels import NEXT, gain_of_next
-from undertone.evaluation.report.result import CurveResult, count
+from undertone.evaluation.report.result import Compared, CurveResult, count
 from undertone.tasks import CHOICE
 
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
@@ -38,13 +38,20 @@ def outlook(result: CurveResult) -> Iterator[str]:
         yield (
             f"From {budgets[-2]} to {budgets[-1]} labels it gains {risen.signed()}: "
             f"{_is_rising(result, risen)}. {number(NEXT, capital=True)} more labels would bring "
-            f"about {ahead.signed()}, if it went on like this; curves flatten out, so hardly more."
+            f"{_brought(ahead)}"
         )
     if result.more_speakers is not None:
         yield (
             "Two more speakers, with no label more, would bring about "
             f"{result.more_speakers.signed()}: half of the speakers were held against all of them."
         )
+
+
+def _brought(ahead: Estimate) -> str:
+    """By more labels: a number where the curve points up."""
+    if ahead.value <= 0:
+        return f"nothing, if it went on like this ({ahead.signed()})."
+    return f"about {ahead.signed()}, if it went on like this; curves flatten out, so hardly more."
 
 
 def recommendation(result: CurveResult) -> str:
@@ -66,15 +73,19 @@ def recommendation(result: CurveResult) -> str:
         why = f"it scores best, and {simpler} measurably worse"
     else:
         why = "it scores best, and none is simpler"
-    trained = (
-        "It is a row of your own, which no model folder holds: give its frames as --features."
-        if system.stands_alone
-        else f"undertone finetune --system {system.name} trains it."
-    )
     return (
         f"Recommended is “{system.label}”, {what}: {why}. The choice was made on these very "
-        f"scores, which flatters it a little. {trained}"
+        f"scores, which flatters it a little. {_trained(result, system)}"
     )
+
+
+def _trained(result: CurveResult, system: Compared) -> str:
+    """How the system becomes a model."""
+    if system.stands_alone:
+        return "It is a row of your own, which no model holds: give its frames as --features."
+    if (command := result.training.get(system.name)) is not None:
+        return f"This trains it: {command}"
+    return f"undertone finetune --system {system.name} trains it."
 
 
 def number(n: int, *, capital: bool = False) -> str:
@@ -117,9 +128,9 @@ def _of_amounts(result: CurveResult) -> str:
     curves, task, budget = result.curves, result.task, result.budgets[-1]
     estimate, metric = _score(result), result.headline
     if metric.lower_is_better:
-        good = f"errs by {decimal(estimate.value)} on a scale from {task.low:g} to {task.high:g}"
+        verb, scale = "errs", f"on a scale from {task.low:g} to {task.high:g}"
     else:
-        good = f"agrees with the truth by {decimal(estimate.value)}, where 1 is all and 0 nothing"
+        verb, scale = "agrees with the truth", "where 1 is all and 0 nothing"
     floors = [name for name in result.of_kind("floor") if curves.has(name, budget)]
     floor = curves.best(floors, budget)
     gain = curves.gain(_name(result), floor, budget=budget)
@@ -128,11 +139,12 @@ def _of_amounts(result: CurveResult) -> str:
     if task.beside:
         other = curves.estimate(_name(result), budget, task.beside)
         beside = f" In {task.metrics[task.beside].label}, which no constant wins, it has {other}."
-    outputs = count(len(task.outputs), task.each)
-    of = f"Of {outputs}" if len(task.outputs) == 1 else f"On the mean of {outputs}"
+    n = len(task.outputs)
+    of = f"in {task.outputs[0]}" if n == 1 else f"on the mean of {number(n)} {task.each}s"
     return (
-        f"{of}, {_chosen(result)} {good} with {count(budget, 'label')}, for {_voices(result)} it "
-        f"never heard ({metric.label} {estimate}); the best constant, {result.label(floor)}, has "
+        f"With {count(budget, 'label')}, {_chosen(result)} {verb} {of} by "
+        f"{decimal(estimate.value)}, {scale}, for {_voices(result)} it never heard "
+        f"({metric.label} {estimate}); the best constant, {result.label(floor)}, has "
         f"{decimal(curves.estimate(floor, budget).value)}. {heard}{beside}"
     )
 

@@ -164,6 +164,7 @@ class CurveResult:
     sounds: bool = True  # whether these may be heard in the report
     more_speakers: Estimate | None = None  # what two more would bring the recommended system
     advised: Advice | None = None  # where it was decided on another test part
+    training: Mapping[str, str] = field(default_factory=dict)  # commands by name of the system
     simplest_first: tuple[str, ...] = ()  # names of systems; others are less simple, in their order
 
     def __repr__(self) -> str:

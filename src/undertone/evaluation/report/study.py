@@ -22,7 +22,7 @@ class Study:
         title: of the page.
         verdict: the answer, in a sentence or two.
         citation: of the paper that is asked after.
-        tables: the first is open, the others fold away.
+        tables: the first stands before the answers, the others fold away behind them.
         answers: to the paper's claims.
         runs: label and report of each run.
         sources: the corpora that were read.

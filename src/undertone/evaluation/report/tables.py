@@ -5,12 +5,12 @@ Out: ``Table``s of ``Estimate``s and words.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from undertone.evaluation.curves import Key
 from undertone.evaluation.estimate import Estimate, decimal
-from undertone.evaluation.many import p_values_against
+from undertone.evaluation.many import p_values_against, say_p, taken_together
 from undertone.evaluation.report.gaps import meet, say_meet
 from undertone.evaluation.report.paper import Published, say_range, series
 from undertone.evaluation.report.result import Compared, CurveResult, Pair
@@ -18,7 +18,6 @@ from undertone.tasks import AMOUNTS, MEAN
 
 Cell = Estimate | str
 NOTHING = "–"
-LEVEL = 0.05  # of comparisons that are taken together
 CHANCE = "chance"  # in the place of a system's name
 
 WORTHS = {  # what a contrast is about, and how its table is read
@@ -120,10 +119,8 @@ def lead(result: CurveResult) -> Table | None:
         return None
     others = [system for system in result.systems if system.name != advice.system]
     p_values = p_values_against(curves, advice.system, [s.name for s in others], budget=budget)
-
-    def p_value(name: str) -> str:
-        return "below .001" if p_values[name] < 0.001 else decimal(p_values[name])
-
+    by_label = {result.label(name): p for name, p in p_values.items()}
+    together = taken_together(by_label, budget=budget) if p_values else ""
     return Table(
         title=f"{result.label(advice.system)} against every other system",
         headings=(
@@ -136,28 +133,14 @@ def lead(result: CurveResult) -> Table | None:
                 other,
                 [
                     *(_gain(result, (advice.system, other.name), b) for b in curves.budgets),
-                    p_value(other.name) if other.name in p_values else NOTHING,
+                    say_p(p_values[other.name]) if other.name in p_values else NOTHING,
                 ],
             )
             for other in others
         ),
         hint="Above zero the recommended system is better. The differences are paired: same "
-        f"labels, same test {result.unit}s, same resampling. {_taken_together(result, p_values)}",
+        f"labels, same test {result.unit}s, same resampling. {together}",
         signed=True,
-    )
-
-
-def _taken_together(result: CurveResult, p_values: Mapping[str, float]) -> str:
-    """What stands when all comparisons with the most labels are taken together."""
-    if not p_values:
-        return ""
-    apart = [result.label(name) for name, p in p_values.items() if p < LEVEL]
-    told = f"{len(apart)} of {len(p_values)} differ" if apart else "none differs"
-    named = f": {series(apart)}" if apart else ""
-    return (
-        f"The intervals are of one comparison each; the p-values take all "
-        f"{len(p_values)} with {result.budgets[-1]} labels together (Holm), and by them "
-        f"{told} at 5 %{named}."
     )
 
 

@@ -45,7 +45,7 @@ def docs_page(described: dict[str, Any], base: str, limits: Limits, settings: Li
             "parameters": [
                 {
                     "name": one["name"],
-                    "default": one["schema"].get("default"),
+                    "default": _default(one["schema"].get("default")),
                     "meaning": one.get("description", ""),
                 }
                 for one in operation.get("parameters", [])
@@ -71,6 +71,19 @@ def docs_page(described: dict[str, Any], base: str, limits: Limits, settings: Li
     )
     text = files(HERE).joinpath("docs.html").read_text(encoding="utf-8")
     return environment.from_string(text).render(context)
+
+
+def _default(value: Any) -> str:
+    """As a request spells it.
+
+    >>> _default(None), _default(False), _default(4.0), _default("mix")
+    ('–', 'false', '4', 'mix')
+    """
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _with_code(text: str) -> Markup:
