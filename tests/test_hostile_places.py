@@ -1,8 +1,8 @@
 """Addresses where a path is asked for, and files of somebody else's where one is to be written."""
 
+import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 import soundfile
 from typer.testing import CliRunner
@@ -27,7 +27,7 @@ def corpus(tmp_path, rng, monkeypatch) -> Path:
     lines = ["file,speaker,emotion"]
     for i in range(3):
         soundfile.write(tmp_path / "speech" / f"{i}.wav", 0.1 * rng.normal(size=8000), 16_000)
-        lines.append(f"{i}.wav,s{i},anger")
+        lines.append(f"{i}.wav,s{i},{'sadness' if i % 2 else 'anger'}")
     table = tmp_path / "speech" / "speech.csv"
     table.write_text("\n".join(lines) + "\n")
     return table
@@ -56,3 +56,74 @@ def test_an_address_of_nothing_is_not_the_folder_one_works_in(address, tmp_path)
     with pytest.raises(UndertoneError, match=f"{address} names no folder: name one behind it"):
         mirror.place(address, lambda: tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_frames_replace_frames_and_nothing_else(corpus, tmp_path):
+    speech = corpus.parent
+    table, sound = corpus.read_bytes(), (speech / "0.wav").read_bytes()
+    every = ("extract", "--corpus", "speech/speech.csv", "--cache", "c", "--overwrite")
+    for form in ("parquet", "npz"):
+        said = refused(*every, "--out", "speech/speech.csv", "--format", form)
+        assert "speech/speech.csv is there already and is not a file of frames of ours" in said
+    said = refused("extract", "speech/0.wav", "--out", "speech/0.wav", "--format", "npz",
+                   "--overwrite")  # fmt: skip
+    assert "speech/0.wav is there already" in said
+    assert (corpus.read_bytes(), (speech / "0.wav").read_bytes()) == (table, sound)
+    for name in ("f.parquet", "f.npz", "f.csd"):
+        for _ in range(2):  # the second replaces the first
+            done = CliRunner().invoke(app, [*every, "--out", name])
+            assert done.exit_code == 0, done.exception
+    (tmp_path / "other.parquet").write_bytes((tmp_path / "f.npz").read_bytes()[:100])
+    assert "is not a file of frames" in refused(*every, "--out", "other.parquet")
+
+
+def test_what_every_frame_is_kept_of_is_said_of_a_corpus_alone(corpus):
+    for rest in (("speech/0.wav", "--csv"), ("speech/0.wav", "--out", "a.npz")):
+        assert "leave --frames out" in refused("extract", *rest, "--frames")
+    done = CliRunner().invoke(app, ["extract", "speech/0.wav", "--csv", "--device", "banana"])
+    assert "a device is one of" in str(done.exception)
+
+
+def test_an_audit_replaces_an_audit_and_nothing_else(corpus, tmp_path):
+    table = corpus.read_bytes()
+    every = ("audit", "--corpus", "speech/speech.csv", "--quiet")
+    assert "is not an audit, which alone" in refused(*every, "--out", "speech/speech.csv")
+    assert corpus.read_bytes() == table
+    for name in ("audit.json", "audit.md"):
+        written = []
+        for _ in range(2):
+            done = CliRunner().invoke(app, [*every, "--out", name])
+            assert not isinstance(done.exception, UndertoneError), done.exception
+            written.append((tmp_path / name).read_bytes())
+        assert written[0] == written[1]
+
+
+def test_a_table_of_a_run_replaces_such_a_table_and_nothing_else(tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    cell = {"value": 0.5, "low": 0.4, "high": 0.6, "n_speakers": 3}
+    table = {"title": "UAR", "headings": ["UAR with", "20"], "hint": "", "signed": False,
+             "rows": [{"name": "constant", "cells": [cell]}]}  # fmt: skip
+    told = {"title": "a", "verdict": "b", "findings": [], "tables": {"leading": table}}
+    (run / "report.json").write_text(json.dumps(told))
+    (run / "results.parquet").write_bytes(b"PAR1")
+    for form in ("csv", "latex", "markdown"):
+        for name in ("report.json", "results.parquet"):
+            said = refused("report", run, "--export", form, "--out", run / name)
+            assert f"{name} is there already and is not a table that report exported" in said
+        for _ in range(2):
+            arguments = ["report", str(run), "--export", form, "--out", str(tmp_path / "t")]
+            done = CliRunner().invoke(app, arguments)
+            assert done.exit_code == 0, done.exception
+    assert json.loads((run / "report.json").read_text()) == told
+    assert "add --export csv" in refused("report", run, "--out", tmp_path / "t")
+
+
+def test_a_folder_that_is_no_run_is_not_sent_to_settings_that_are_not_there(tmp_path):
+    said = refused("report", tmp_path)
+    assert "config.toml" not in said
+    assert "name the folder that `undertone curve` was given as --out" in said
+    (tmp_path / "config.toml").write_text("")
+    assert f"undertone curve --config {tmp_path / 'config.toml'} --out" in refused(
+        "report", tmp_path
+    )

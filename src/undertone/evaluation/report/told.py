@@ -100,9 +100,14 @@ def read_told(run: Path) -> dict[str, Any]:
     """
     path = run / FILE
     if not path.is_file():
+        settings = run / "config.toml"
         raise UndertoneError(
-            f"expected {FILE} of a finished run in {run}; found none: `undertone curve --config "
-            f"{run / 'config.toml'} --out {run}` finishes a run and writes it"
+            f"expected {FILE} of a finished run in {run}; found none: "
+            + (
+                f"`undertone curve --config {settings} --out {run}` finishes the run and writes it"
+                if settings.is_file()
+                else "name the folder that `undertone curve` was given as --out"
+            )
         )
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
@@ -137,6 +142,17 @@ def exported(name: str, table: Told, form: str) -> str:
     if form not in FORMS:
         raise UndertoneError(f"--export takes {', '.join(FORMS)}; found {form}")
     return FORMS[form](name, table)
+
+
+def is_export(path: Path, *, told: Mapping[str, Any]) -> bool:
+    """Whether a file begins as a table of this run does in one of ``FORMS``."""
+    with path.open("rb") as file:
+        first = file.read(4096).decode("utf-8", errors="replace").partition("\n")[0]
+    if first == "\\begin{table}":
+        return True
+    headings = {table["headings"][0] for table in told["tables"].values()}
+    cell = next(csv.reader([first]), [""])[0]
+    return cell in headings or first.partition(" | ")[0].removeprefix("| ") in headings
 
 
 def spelled(cell: Any, *, signed: bool) -> str:
