@@ -58,23 +58,25 @@ def test_an_address_of_nothing_is_not_the_folder_one_works_in(address, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_frames_replace_frames_and_nothing_else(corpus, tmp_path):
+def test_frames_never_replace_what_they_are_read_from(corpus, tmp_path):
     speech = corpus.parent
     table, sound = corpus.read_bytes(), (speech / "0.wav").read_bytes()
     every = ("extract", "--corpus", "speech/speech.csv", "--cache", "c", "--overwrite")
     for form in ("parquet", "npz"):
         said = refused(*every, "--out", "speech/speech.csv", "--format", form)
-        assert "speech/speech.csv is there already and is not a file of frames of ours" in said
+        assert "speech/speech.csv is what speech is read from, and stays as it is" in said
     said = refused("extract", "speech/0.wav", "--out", "speech/0.wav", "--format", "npz",
                    "--overwrite")  # fmt: skip
-    assert "speech/0.wav is there already" in said
+    assert "speech/0.wav is what recordings is read from" in said
     assert (corpus.read_bytes(), (speech / "0.wav").read_bytes()) == (table, sound)
     for name in ("f.parquet", "f.npz", "f.csd"):
         for _ in range(2):  # the second replaces the first
             done = CliRunner().invoke(app, [*every, "--out", name])
             assert done.exit_code == 0, done.exception
-    (tmp_path / "other.parquet").write_bytes((tmp_path / "f.npz").read_bytes()[:100])
-    assert "is not a file of frames" in refused(*every, "--out", "other.parquet")
+    folder = ("--corpus", f"folder={tmp_path / 'speech'}")
+    (tmp_path / "speech" / "labels.csv").write_text("file,speaker\n0.wav,s0\n")
+    out = ("--out", "speech/labels.csv", "--format", "npz", "--overwrite")
+    assert "labels.csv is what speech is read from" in refused("extract", *folder, *out)
 
 
 def test_what_every_frame_is_kept_of_is_said_of_a_corpus_alone(corpus):

@@ -153,6 +153,7 @@ def extract_to(
     chosen = frames_out.form_of(path, form, overwrite=overwrite)
     files = given if isinstance(given, list | tuple) else None
     whole = opened(given) if files is None else of_files(list(map(Path, files)))  # type: ignore[arg-type]
+    corpora.check_is_not_read(path, whole, given if isinstance(given, str) else "")
     resources = resources or Resources()
     with device.using(resources.device):
         corpus, table = read_frames(whole, features, resources)

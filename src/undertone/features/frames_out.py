@@ -27,7 +27,6 @@ from undertone.features.store import FrameTable
 
 FORMS = ("parquet", "npz", "csd")
 RESERVED = "undertone."  # before names of an NPZ that are no utterance
-DESCRIPTION = "computational sequence description"
 CITATIONS: Mapping[str, str] = {"covarep": "Degottex et al., COVAREP, ICASSP 2014"}
 
 
@@ -54,43 +53,10 @@ def form_of(path: Path, form: str | None = None, *, overwrite: bool = False) -> 
             raise UndertoneError(f"a computational sequence ends in .csd, found {path.name}")
     if os.path.lexists(path) and not overwrite:
         raise UndertoneError(f"{path} is there already: say --overwrite, or choose another --out")
-    atomic.check_replaceable(path, is_written_here, "a file of frames of ours")
+    if path.is_dir():
+        raise UndertoneError(f"{path} is a folder; choose another --out")
     atomic.check_writable(path)
     return chosen
-
-
-def is_written_here(path: Path) -> bool:
-    """Whether a file holds frames that ``write`` wrote, whatever its name ends in."""
-    return any(is_one(path) for is_one in (_is_parquet, _is_npz, _is_csd))
-
-
-def _is_parquet(path: Path) -> bool:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        return b"undertone" in (pq.read_schema(path).metadata or {})
-    except (OSError, pa.ArrowException):
-        return False
-
-
-def _is_npz(path: Path) -> bool:
-    try:
-        with zipfile.ZipFile(path) as file:
-            return f"{RESERVED}columns.npy" in file.namelist()
-    except (OSError, zipfile.BadZipFile):
-        return False
-
-
-def _is_csd(path: Path) -> bool:
-    if path.suffix.lower() != csd_writer.SUFFIX:
-        return False
-    try:
-        with csd.open(path) as sequence:
-            told = str(sequence.metadata.get(DESCRIPTION, ""))
-    except (OSError, UndertoneError):
-        return False
-    return " features of " in told and told.rstrip('"').endswith(" rows a second")
 
 
 def write(path: Path, table: FrameTable, form: str, *, corpus: str) -> None:
@@ -203,7 +169,8 @@ def _write_csd(path: Path, table: FrameTable, corpus: str) -> None:
         root=table.extractor.upper() if table.extractor in CITATIONS else "undertone",
         metadata=csd_writer.metadata_of(table.columns)
         | {
-            DESCRIPTION: f"{n} features of {table.extractor}, {rate:g} rows a second",
+            "computational sequence description": f"{n} features of {table.extractor}, {rate:g} "
+            "rows a second",
             "dataset name": corpus,
             "featureset bib citation": CITATIONS.get(table.extractor.partition("_")[0], ""),
         },

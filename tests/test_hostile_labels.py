@@ -1,0 +1,78 @@
+"""Labels of other tools that are empty, mangled or at odds with themselves."""
+
+import json
+
+import pytest
+from label_fakes import label, session_of
+
+from undertone.annotation.exchange.forms import form_to_read
+from undertone.annotation.exchange.rows import matched
+from undertone.annotation.log import now
+from undertone.corpora.label_log import load
+from undertone.errors import UndertoneError
+
+EMOTIONS = ("anger", "sadness")
+
+
+def imported(session, path):
+    """What a file brings, and what is told of it."""
+    rows = form_to_read(path, None).read(path)
+    clips = session.clips.clips
+    return matched(rows, clips, emotions=EMOTIONS, at=now(), source=path.name)
+
+
+@pytest.fixture
+def session(tmp_path):
+    return session_of(tmp_path)
+
+
+@pytest.mark.parametrize("rows", ["", "a.wav,\nb.wav,\n"])
+def test_a_table_without_a_label_is_refused(session, tmp_path, rows):
+    (tmp_path / "given.csv").write_text(f"file,emotion\n{rows}")
+    with pytest.raises(UndertoneError, match=r"given\.csv holds no label: .* Fill in the column"):
+        imported(session, tmp_path / "given.csv")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "metadata.csv").write_text("file_name,emotion\n")
+    with pytest.raises(UndertoneError, match="holds no label"):
+        imported(session, folder)
+
+
+def test_rows_without_an_emotion_and_second_answers_are_counted(session, tmp_path):
+    one, two, three = (str(clip.file) for clip in session.clips.clips[:3])
+    lines = [f"{one},anger,", f"{one},sadness,", f"{two},,", f"{three},anger,a",
+             f"{three},sadness,b"]  # fmt: skip
+    (tmp_path / "given.csv").write_text("\n".join(["file,emotion,rater", *lines]) + "\n")
+    labels, told = imported(session, tmp_path / "given.csv")
+    assert [(found.rater, found.emotion) for found in labels] == [
+        ("imported", "anger"),
+        ("imported", "sadness"),
+        ("a", "anger"),
+        ("b", "sadness"),
+    ]
+    assert "1 rows without an emotion were passed over" in told
+    name = session.clips.clips[0].utterance
+    assert any(line.startswith("1 clips have several answers") and name in line for line in told)
+
+
+@pytest.mark.parametrize(
+    ("audio", "start"),
+    [("http://[half/{}", 0), ("{}", 10**400), ("{}", -(10**400))],
+)
+def test_addresses_and_times_that_are_none_end_in_no_traceback(session, tmp_path, audio, start):
+    name = session.clips.clips[0].file.name
+    value = {"start": start, "end": 10**400, "labels": ["anger"]}
+    result = [{"type": "labels", "value": value}]
+    task = {"data": {"audio": audio.format(name)}, "annotations": [{"result": result}]}
+    (tmp_path / "tasks.json").write_text(json.dumps([task]))
+    labels, _ = imported(session, tmp_path / "tasks.json")
+    assert [found.utterance for found in labels] == [session.clips.clips[0].utterance]
+
+
+def test_a_slider_beyond_all_numbers_is_passed_over_and_the_label_stays(session):
+    given = label("a", session.clips.clips[0].utterance, anger=1.0).to_dict()
+    line = json.dumps({**given, "arousal": 10**400, "valence": 2})
+    with session.log.path.open("a") as file:
+        file.write(line + "\n")
+    (found,) = load(session.log.path).in_force()
+    assert (found.emotion, dict(found.amounts)) == ("anger", {"valence": 2})
