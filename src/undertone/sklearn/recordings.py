@@ -65,8 +65,7 @@ def features_of(items: Sequence[Any], features: str | None, sample_rate: int | N
         return parse(features).settled()
     if are_files(items) or sample_rate is not None:
         return parse(USUAL)
-    width = np.asarray(items[0]).shape[-1]
-    return parse(_frames_of_ones_own(width))
+    return parse(_frames_of_ones_own(_frames_in(items[0], "X[0]").shape[1]))
 
 
 def table_of(
@@ -86,17 +85,10 @@ def table_of(
         return _through_the_store(items, features, sample_rate, resources)
     extractor, source = extractors.get(features), {}
     for i, item in enumerate(items):
-        found = np.asarray(item)
         if sample_rate is not None:
-            waveform = audio.from_array(found, sample_rate, name=f"X[{i}]")
-            found = np.asarray(extractor.compute(waveform))
-        if found.ndim != 2 or found.shape[1] != len(extractor.columns) or not len(found):
-            raise UndertoneError(
-                f"X[{i}] has the shape {found.shape}; expected frames (n_frames, "
-                f"{len(extractor.columns)}) of {features}, or waveforms and sample_rate, as "
-                "sample_rate=16000"
-            )
-        source[str(i)] = found.astype(np.float32)
+            waveform = audio.from_array(item, sample_rate, name=f"X[{i}]")
+            item = np.asarray(extractor.compute(waveform))
+        source[str(i)] = _frames_in(item, f"X[{i}]", len(extractor.columns), str(features))
     keys = {name: _key(frames, features) for name, frames in source.items()}
     return FrameTable(
         str(features),
@@ -106,6 +98,36 @@ def table_of(
         source,
         keys=keys,
     )
+
+
+def _frames_in(
+    item: Any, name: str, width: int | None = None, features: str = "frames of your own"
+) -> np.ndarray:
+    """(n_frames, n_features) float32 of a row.
+
+    Raises:
+        UndertoneError: it holds something else, or values that are not finite.
+    """
+    try:
+        found = np.asarray(item)
+    except ValueError:  # rows of several lengths
+        found = np.zeros(0, dtype=object)
+    if found.ndim != 2 or 0 in found.shape or found.shape[1] != (width or found.shape[1]):
+        raise UndertoneError(
+            f"{name} has the shape {found.shape}; expected frames (n_frames, "
+            f"{width or 'n_features'}) of {features}, or waveforms and sample_rate, as "
+            "sample_rate=16000"
+        )
+    if found.dtype.kind not in "fiu":
+        raise UndertoneError(f"{name} holds {found.dtype}; expected frames of real numbers")
+    with np.errstate(over="ignore"):
+        frames = found.astype(np.float32)
+    if n_bad := int((~np.isfinite(frames)).sum()):
+        raise UndertoneError(
+            f"{name} holds {n_bad} values that are NaN or infinite (as float32): mend these "
+            "frames, or leave the row out"
+        )
+    return frames
 
 
 def corpus_of(
@@ -149,7 +171,7 @@ def as_files(items: Sequence[Any], sample_rate: int) -> Iterator[list[Path]]:
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder) / f"{i}.wav" for i in range(len(items))]
         for i, (item, path) in enumerate(zip(items, paths, strict=True)):
-            waveform = audio.from_array(np.asarray(item), sample_rate, name=f"X[{i}]")
+            waveform = audio.from_array(item, sample_rate, name=f"X[{i}]")
             wavfile.write(path, audio.SAMPLE_RATE, waveform)
         yield paths
 
