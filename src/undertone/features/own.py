@@ -51,17 +51,21 @@ def add_features(
     Raises:
         UndertoneError: a name, version or rate that is none, or a function that gives no frames.
     """
-    if not NAME.fullmatch(name):
+    if not (isinstance(name, str) and NAME.fullmatch(name)):
         raise UndertoneError(f"features are named with letters, digits, _ . and -, found {name!r}")
     if type(version) is not int or version < 1:
         raise UndertoneError(
             f"the version of {name} must be a whole number from 1 on, found {version!r}: it is "
             "what the stored frames are known by"
         )
-    if not 0 < frames_per_second <= HIGHEST_RATE:
+    is_number = isinstance(frames_per_second, int | float | np.number)
+    if not is_number or not 0 < frames_per_second <= HIGHEST_RATE:
         raise UndertoneError(
-            f"{name} must have frames_per_second above 0, found {frames_per_second}"
+            f"{name} must have frames_per_second above 0, found {frames_per_second!r}"
         )
+    _check_columns(name, columns)
+    if not callable(compute):
+        raise UndertoneError(f"{name} takes a function of a waveform, found {compute!r}")
     noise = np.random.default_rng(0).normal(0, 0.01, SAMPLE_RATE).astype(np.float32)
     width = _checked(noise, compute=compute, name=name, width=len(columns) or None).shape[1]
     _ADDED[name] = Extractor(
@@ -128,10 +132,19 @@ def _checked(
         raise UndertoneError(
             f"the function of {name} gave {found.shape[1]} features, expected {width}"
         )
-    frames = found.astype(np.float32)
+    with np.errstate(over="ignore"):
+        frames = found.astype(np.float32)
     if not np.isfinite(frames).all():
         raise UndertoneError(f"the function of {name} gave values that are not finite")
     return frames
+
+
+def _check_columns(name: str, columns: Sequence[str]) -> None:
+    """Refuse names of columns that are no texts, or the same."""
+    if isinstance(columns, str) or not all(isinstance(one, str) for one in columns):
+        raise UndertoneError(f"columns of {name} are a list of texts, found {columns!r}")
+    if len(set(columns)) < len(columns):
+        raise UndertoneError(f"two columns of {name} have one name: {', '.join(columns)}")
 
 
 def _refuse(waveform: np.ndarray, *, width: int) -> np.ndarray:

@@ -81,12 +81,14 @@ def add_row(name: str, frames: Frames, *, label: str = "", description: str = ""
         UndertoneError: the name is one of the package's, or the arrays will not do.
     """
     own = {row.name for row in own_rows()}
+    if not isinstance(name, str):
+        raise UndertoneError(f"a row is named with letters, digits and _, found {name!r}")
     if name in set(table.known_names()) - own:
         raise UndertoneError(f"{name} is a system of the package: give your row another name")
     if not name.isidentifier():
         raise UndertoneError(f"a row is named with letters, digits and _, found {name!r}")
     if not isinstance(frames, FrameTable):
-        frames = {utterance: _checked(utterance, array) for utterance, array in frames.items()}
+        frames = _all_checked(name, frames)
     view = OwnView((BLOCK,), name=name, frames=frames, digest=_digest(frames))
     told = description or f"Mean and sd over the frames of {name}, brought by the user"
     row = partial(
@@ -150,17 +152,39 @@ def _frames_of(frames: Frames, utterance: str) -> np.ndarray:
     return frames[utterance]
 
 
+def _all_checked(name: str, frames: object) -> dict[str, np.ndarray]:
+    """Arrays by utterance, all of one width."""
+    if not isinstance(frames, Mapping) or not frames:
+        raise UndertoneError(
+            f"the row {name} takes arrays by utterance, as {{'a1': array}}, or a FrameTable; found "
+            + ("none" if isinstance(frames, Mapping) else f"a {type(frames).__name__}")
+        )
+    checked = {utterance: _checked(utterance, array) for utterance, array in frames.items()}
+    first = next(iter(checked))
+    for utterance, array in checked.items():
+        if not isinstance(utterance, str):
+            raise UndertoneError(f"utterances are named by texts, found {utterance!r} of {name}")
+        if array.shape[1] != checked[first].shape[1]:
+            raise UndertoneError(
+                f"frames of {utterance} have {array.shape[1]} features and those of {first} "
+                f"{checked[first].shape[1]}: all of a row have as many"
+            )
+    return checked
+
+
 def _checked(utterance: str, array: np.ndarray) -> np.ndarray:
     """(n_frames, n_features) float32 of an array that somebody gave."""
     found = np.asarray(array)
     frames = found[None] if found.ndim == 1 else found
     sound = frames.ndim == 2 and 0 not in frames.shape and frames.dtype.kind in "fiu"
+    with np.errstate(over="ignore"):
+        frames = frames.astype(np.float32) if sound else frames
     if not sound or not np.isfinite(frames).all():
         raise UndertoneError(
             f"expected finite numbers of shape (n_frames, n_features) as frames of {utterance}, "
             f"found {found.dtype} of shape {found.shape}"
         )
-    return frames.astype(np.float32)
+    return frames
 
 
 def _digest(frames: Frames) -> str:
