@@ -287,7 +287,7 @@ def _task(given: Mapping[str, Any]) -> Task:
 def check_free(
     folder: Path, kind: str, *, beside: Path | None = None, what: str = "the encoder"
 ) -> None:
-    """Refuse to write a model over another kind of model, or over what it starts from.
+    """Refuse to write a model over another kind of model, other files, or what it starts from.
 
     Args:
         folder: to write.
@@ -296,7 +296,7 @@ def check_free(
         what: that is, for the message.
 
     Raises:
-        UndertoneError: the folder holds one.
+        UndertoneError: the folder holds one, or a file of somebody else's under such a name.
     """
     if beside is not None and folder.resolve() == beside.resolve():
         raise UndertoneError(f"--out {folder} is {what}'s own folder; choose another --out")
@@ -305,6 +305,11 @@ def check_free(
         raise UndertoneError(
             f"{folder} holds a model of kind {held}, which `undertone {COMMANDS[held]}` wrote; "
             "choose another --out"
+        )
+    if (others := files.others_file(folder)) is not None:
+        raise UndertoneError(
+            f"{others} is there already, and no model of Undertone wrote it: choose another --out, "
+            "or move it away"
         )
 
 
