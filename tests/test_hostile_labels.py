@@ -4,10 +4,13 @@ import json
 
 import pytest
 from label_fakes import label, session_of
+from typer.testing import CliRunner
 
 from undertone.annotation.exchange.forms import form_to_read
 from undertone.annotation.exchange.rows import matched
 from undertone.annotation.log import now
+from undertone.annotation.picking.given import _spellings
+from undertone.cli import app
 from undertone.corpora.label_log import load
 from undertone.errors import UndertoneError
 
@@ -76,3 +79,21 @@ def test_a_slider_beyond_all_numbers_is_passed_over_and_the_label_stays(session)
         file.write(line + "\n")
     (found,) = load(session.log.path).in_force()
     assert (found.emotion, dict(found.amounts)) == ("anger", {"valence": 2})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--detector", "banana"), "there is no detector of speech 'banana'"),
+        (("--features", "banana"), "there are no features 'banana'"),
+        (("--features", "log_mel", "--no-learning"), "and --no-learning has none"),
+    ],
+)
+def test_what_nothing_hears_with_is_refused_before_the_page(session, options, message):
+    done = CliRunner().invoke(app, ["label", "--log", str(session.log.path), *options])
+    assert isinstance(done.exception, UndertoneError), done.output
+    assert message in str(done.exception)
+
+
+def test_an_address_with_half_a_bracket_is_matched_by_its_last_part():
+    assert list(_spellings("http://[half/x.wav"))[-1] == "x.wav"
