@@ -129,3 +129,17 @@ def test_a_folder_that_is_no_run_is_not_sent_to_settings_that_are_not_there(tmp_
     assert f"undertone curve --config {tmp_path / 'config.toml'} --out" in refused(
         "report", tmp_path
     )
+
+
+@pytest.mark.parametrize("given", [("--batch", "5"), ("--eyes", "log_mel")])
+def test_what_is_of_a_replay_is_refused_without_one(corpus, given):
+    said = refused("curve", "--corpus", "speech/speech.csv", *given, "--out", "run")
+    assert f"{' '.join(given)} is of a replay of strategies, and none is named: add --picks" in said
+
+
+def test_more_processes_than_a_batch_can_be_shared_by_are_not_started(corpus):
+    said = refused(
+        *("pretrain", "--unlabelled", "speech/speech.csv", "--out", "enc", "--processes", "99"),
+    )
+    assert "a batch of 32 sequences cannot be shared by 99 processes: --processes" in said
+    assert not Path("enc").exists()
