@@ -1,6 +1,7 @@
 """Labels of other tools that are empty, mangled or at odds with themselves."""
 
 import json
+from pathlib import Path
 
 import pytest
 from label_fakes import label, session_of
@@ -13,6 +14,7 @@ from undertone.annotation.picking.given import _spellings
 from undertone.cli import app
 from undertone.corpora.label_log import load
 from undertone.errors import UndertoneError
+from undertone.serving import given
 
 EMOTIONS = ("anger", "sadness")
 
@@ -97,3 +99,10 @@ def test_what_nothing_hears_with_is_refused_before_the_page(session, options, me
 
 def test_an_address_with_half_a_bracket_is_matched_by_its_last_part():
     assert list(_spellings("http://[half/x.wav"))[-1] == "x.wav"
+
+
+def test_what_a_log_names_and_is_gone_is_told_where_it_is_predicted(session, capsys):
+    session.clips.clips[0].file.unlink()
+    names = [Path(item.file).name for item in given._of_log(session.log.path)]
+    assert len(names) == len(session.clips) - 1
+    assert "1 left out: file not found" in capsys.readouterr().err
