@@ -1,11 +1,13 @@
 """Folders that somebody else's files lie in, data sets in memory that lack something."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import soundfile
 
+from undertone import config
 from undertone.corpora import objects
 from undertone.errors import UndertoneError
 from undertone.experiment import CurveSettings, folder
@@ -54,8 +56,9 @@ def test_settings_of_another_program_stay_and_those_of_the_run_are_taken(tmp_pat
         with pytest.raises(UndertoneError, match=r"config\.toml is there already"):
             folder.check(tmp_path, settings)
         assert path.read_text() == text
-    path.write_text("corpus = 'synthetic'\ndraws = 4\n")
-    folder.check(tmp_path, settings)
+    for text in ("corpus = 'synthetic'\ndraws = 4\n", config.to_toml(replace(settings, draws=9))):
+        path.write_text(text)  # laid there for this run; or of one that was stopped at its start
+        folder.check(tmp_path, settings)
 
 
 def dataset_of(audio: list) -> object:

@@ -138,7 +138,7 @@ def _file_of(held: Any, place: Path) -> str:
         )
     if content is None:
         return path
-    if not isinstance(content, bytes | bytearray):
+    if not isinstance(content, bytes):
         raise UndertoneError(
             f"the data set holds a {type(content).__name__} where the bytes of a recording stand: "
             "expected the content of an audio file"

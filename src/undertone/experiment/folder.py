@@ -6,7 +6,6 @@ Out: in it ``config.toml``, ``data.sha256`` (digests of data and settings, and t
      refused: fits of two runs would otherwise stand side by side.
 """
 
-import contextlib
 import json
 import os
 import platform
@@ -70,15 +69,22 @@ def _check_is_no_others(out: Path, settings: object) -> None:
         UndertoneError: there is such a file.
     """
     there = [out / name for name in (*WRITTEN, SETTINGS) if os.path.lexists(out / name)]
-    if there == [out / SETTINGS]:
-        with contextlib.suppress(UndertoneError):
-            if config.load(type(settings), config.read_toml(out / SETTINGS)) == settings:
-                return
+    if there == [out / SETTINGS] and _are_ours(out / SETTINGS, settings):
+        return
     if there:
         raise UndertoneError(
             f"{there[0]} is there already, and no run of {out} wrote it: choose another --out, or "
             "move it away"
         )
+
+
+def _are_ours(path: Path, settings: object) -> bool:
+    """Whether a file holds these settings, or is one that a run wrote, which never got further."""
+    try:
+        held = config.load(type(settings), config.read_toml(path))
+        return held == settings or path.read_text(encoding="utf-8") == config.to_toml(held)
+    except (UndertoneError, OSError, UnicodeDecodeError):
+        return False
 
 
 def claim(out: Path, settings: object, digest: str) -> None:
