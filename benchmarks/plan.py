@@ -63,7 +63,8 @@ def main() -> None:
         systems=tuple(asked.systems.split(",")),
     )
     speech_s, n_speakers, n_utterances = seconds_of(asked.corpus)
-    wanted = Wanted(speech_s / 3600, n_speakers, n_utterances, cores=1)
+    clip_s = speech_s / n_utterances
+    wanted = Wanted(speech_s / 3600, n_speakers, n_utterances, clip_s=clip_s, cores=1)
     outlook = plan(wanted, settings, most=CALIBRATED_ON)
     with tempfile.TemporaryDirectory() as folder:
         with process_pool(1) as pool:

@@ -49,7 +49,8 @@ def test_what_goes_out_comes_back(session, tmp_path, form):
     out = _out(tmp_path, form)
     assert str(out) in FORMS[form].write(exported(load(session.log.path), session.log.path), out)
     labels, told = _lines(session, form_to_read(out, form).read(out))
-    assert told == []
+    in_a_table = ["1 rows without an emotion were passed over"]  # that nobody could tell
+    assert told == (in_a_table if form in ("csv", "audiofolder") else [])
     by_name = {}
     for one in labels:
         by_name.setdefault(one.utterance, []).append(one)
@@ -136,7 +137,7 @@ def test_segments_are_matched_by_their_times(tmp_path):
     table.write_text(f"file,start,end,emotion\n{name},0.0,0.2,anger\n{name},0,,sad\n")
     labels, told = _lines(session, FORMS["csv"].read(table))
     assert [one.emotion for one in labels] == ["anger", "sadness"]  # the whole clip is all there is
-    assert told == []
+    assert ["several answers of one rater" in line for line in told] == [True]
 
 
 def test_forms_are_told_by_what_a_path_is(tmp_path):

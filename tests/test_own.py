@@ -199,7 +199,7 @@ def test_a_row_is_refused_where_it_could_not_be_held_against_others(corpus, reso
         add_row("descriptors", {})
     with pytest.raises(UndertoneError, match="letters, digits and _"):
         add_row("my row", {})
-    with pytest.raises(UndertoneError, match="the array of u holds values that are not finite"):
+    with pytest.raises(UndertoneError, match="the array of u holds 1 values that are not finite"):
         add_row("mine", {"u": np.array([np.nan])})
     with pytest.raises(UndertoneError, match=r"the array of v has the shape \(1, 2\).*, 3\)"):
         add_row("mine", {"u": np.ones((4, 3)), "v": np.ones(2)})

@@ -7,7 +7,10 @@ import pytest
 from corpora_fakes import fake_table
 from label_fakes import recordings
 from test_cli import run as undertone
+from typer.testing import CliRunner
 
+from undertone.cli import app
+from undertone.errors import UndertoneError
 from undertone.experiment import CurveSettings, open_run
 from undertone.experiment.planning import Wanted
 from undertone.experiment.planning.costs import Line, costs_of
@@ -99,3 +102,27 @@ def test_it_counts_the_fits_that_a_run_of_the_corpus_has(tmp_path):
 )
 def test_what_cannot_be_planned_is_told_before_anything_is_measured(options, told):
     assert re.search(told, undertone("plan", *options, code=2).stderr)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--set", 'picks.strategies=["random"]'], "none with picks: leave it out"),
+        (["--set", "vault=x"], "none with vault: leave it out"),
+        (["--set", "fold_files=x", "--set", "adapt=[3]"], "none with adapt and fold_files: leave"),
+        (["--set", "across.test=['a']"], r"none with other corpora \(across\): leave it out"),
+        (["--hours", "1e300"], r"--hours must be 1e\+07 or less, found 1e\+300"),
+        (["--hours", "nan"], "--hours must be 0.01 or more, found nan"),
+        (["--clip-seconds", "99999"], "--clip-seconds must be 1800 or less"),
+        (["--labelled", "9999"], "more than the 720 utterances of 5 s .*: --labelled 720"),
+        (["--hours", "0.2"], r"and 144 with a label leave them 115: --hours 0\.35, or smaller"),
+        (["--labelled", "210"], "and 210 with a label leave them 168: --labelled 400"),
+        (["--speakers", "1", "--folds", "2"], "--speakers must be 2 or more.*--speakers 2"),
+    ],
+)
+def test_what_cannot_be_foreseen_is_refused_before_anything_is_measured(arguments, message):
+    given = {"--hours": "1", "--speakers": "9"}
+    usual = [part for option in given.items() if option[0] not in arguments for part in option]
+    done = CliRunner().invoke(app, ["plan", *usual, *arguments, "--quiet"])
+    assert isinstance(done.exception, UndertoneError), done.output
+    assert re.search(message, str(done.exception)), done.exception

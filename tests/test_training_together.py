@@ -193,3 +193,21 @@ def test_so_many_processes_need_as_many_gpus(monkeypatch):
         together.team(2, print),
     ):
         pass
+
+
+def test_a_process_is_named_though_its_status_comes_a_moment_after_its_end(monkeypatch):
+    class Killed:
+        """Its sentinel is ready before its exit status is known, as on a busy machine."""
+
+        sentinel, exitcode = 7, None
+
+        def join(self, timeout: float) -> None:
+            self.exitcode = -9
+
+    said, says = together.CONTEXT.Pipe(duplex=False)
+    says.close()
+    monkeypatch.setattr("multiprocessing.connection.wait", lambda sentinels, timeout: sentinels)
+    error = together._lost([together._Other(Killed(), said)])
+    assert "process 2 of 2 of this pre-training ended before its time (killed by signal 9)" in str(
+        error
+    )

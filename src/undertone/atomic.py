@@ -10,7 +10,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from undertone import mirror
@@ -124,6 +124,26 @@ def check_free(path: Path, option: str = "--out") -> None:
     if os.path.lexists(path):
         raise UndertoneError(f"{path} is there already; choose another {option}")
     check_writable(path, option)
+
+
+def check_replaceable(path: Path, is_ours: Callable[[Path], bool], what: str) -> None:
+    """Refuse to write over anything but an older file of the same kind.
+
+    Args:
+        path: to be created or replaced.
+        is_ours: whether a file is of the kind that is to be written.
+        what: that kind, for the message.
+
+    Raises:
+        UndertoneError: something else is there, such as the table that was read.
+    """
+    if path.is_dir():
+        raise UndertoneError(f"{path} is a folder; choose another --out")
+    if os.path.lexists(path) and not is_ours(path):
+        raise UndertoneError(
+            f"{path} is there already and is not {what}, which alone is replaced: choose another "
+            "--out, or move it away"
+        )
 
 
 def check_writable(path: Path, option: str = "--out") -> None:

@@ -41,8 +41,13 @@ def place(address: str, copies: Callable[[], Path]) -> Path:
         copies: the folder in which such folders lie.
 
     Raises:
-        UndertoneError: the address cannot be used, or a package for it is not installed.
+        UndertoneError: the address names no folder, cannot be used, or its package is missing.
     """
+    if not address.partition(SEPARATOR)[2].strip("/. "):
+        raise UndertoneError(
+            f"the address {address} names no folder: name one behind it, such as "
+            f"{_protocol(address)}{SEPARATOR}{'/' * (_protocol(address) == 'file')}BUCKET/FOLDER"
+        )
     address = address.rstrip("/")
     name = re.sub(r"\W+", "-", address)[-SHOWN:].strip("-")
     folder = copies() / f"{name}-{hashlib.sha256(address.encode()).hexdigest()[:12]}"

@@ -25,6 +25,7 @@ from undertone.evaluation.vault import Vault, open_vault
 from undertone.features import frames_out
 from undertone.features.name import CHOSEN, EVERY, parse
 from undertone.models.encoder import EncoderConfig
+from undertone.processes import available_cores
 from undertone.progress import Progress
 from undertone.reading import (
     USUAL_FEATURES,
@@ -153,6 +154,7 @@ def extract_to(
     chosen = frames_out.form_of(path, form, overwrite=overwrite)
     files = given if isinstance(given, list | tuple) else None
     whole = opened(given) if files is None else of_files(list(map(Path, files)))  # type: ignore[arg-type]
+    corpora.check_is_not_read(path, whole, given if isinstance(given, str) else "")
     resources = resources or Resources()
     with device.using(resources.device):
         corpus, table = read_frames(whole, features, resources)
@@ -183,10 +185,20 @@ def pretrain(
             "pretrain.shared_pool is of curves, whose folds share what they learn of other "
             "corpora; one encoder has one pool: leave the setting out"
         )
+    _check_processes(resources.processes, settings.pretrain.batch_size)
     check_free(out, ENCODER)
     own = atomic.held(out) if together.leads() else contextlib.nullcontext()
     with device.using(resources.device), own:
         return _pretrain([opened(corpus) for corpus in unlabelled], out, settings, resources)
+
+
+def _check_processes(processes: int, batch_size: int) -> None:
+    """Refuse more processes than a batch has sequences to share, before one is started."""
+    if processes > batch_size:
+        raise UndertoneError(
+            f"a batch of {batch_size} sequences cannot be shared by {processes} processes: "
+            f"--processes {min(available_cores(), batch_size)} is one a core"
+        )
 
 
 def _pretrain(

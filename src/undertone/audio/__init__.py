@@ -70,8 +70,9 @@ def from_array(samples: np.ndarray, sample_rate: int, *, name: str = "the array"
         sample_rate: Hz.
         name: what an error calls the samples.
     """
+    samples = _numbers(samples, sample_rate, name)
     _check_length(name, len(samples), sample_rate)
-    mono = mixed(np.asarray(samples))
+    mono = mixed(samples)
     seconds = len(mono) / sample_rate
     if len(mono) == 0:
         raise UndertoneError(f"{name} holds no samples; record or export it again, or leave it out")
@@ -84,6 +85,24 @@ def from_array(samples: np.ndarray, sample_rate: int, *, name: str = "the array"
     if sample_rate == SAMPLE_RATE:
         return mono
     return soxr.resample(mono, sample_rate, SAMPLE_RATE).astype(np.float32, copy=False)
+
+
+def _numbers(samples: object, sample_rate: object, name: str) -> np.ndarray:
+    """The samples as an array, if they are numbers with a rate."""
+    if isinstance(sample_rate, bool) or not isinstance(sample_rate, int | float | np.number):
+        raise UndertoneError(f"the sample rate of {name} is in Hz, as 16000; found {sample_rate!r}")
+    if not 0 < sample_rate < math.inf:
+        raise UndertoneError(f"the sample rate of {name} is above 0 Hz, found {sample_rate}")
+    try:
+        found = np.asarray(samples)
+    except ValueError:  # rows of several lengths
+        found = np.zeros(1, dtype=object)
+    if found.ndim not in (1, 2) or found.dtype.kind not in "fiu":
+        raise UndertoneError(
+            f"{name} has the shape {found.shape} and holds {found.dtype}; expected (n_samples,) or "
+            "(n_samples, n_channels) floats or integers"
+        )
+    return found
 
 
 def silence_around_s(waveform: np.ndarray) -> float:

@@ -2,15 +2,19 @@
 
 import contextlib
 import functools
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from undertone.errors import UndertoneError
 from undertone.progress import alive
 
 ON_THEIR_OWN = ("label", "listen", "serve")  # commands that say themselves that they are at work
+ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/+(?P<rest>.*)")  # as a path writes it: with one slash
 
 
 class StoppedError(Exception):
@@ -30,6 +34,7 @@ class _App(typer.Typer):
         def added(function: Callable[..., None]) -> Callable[..., None]:
             @functools.wraps(function)
             def run(*arguments: Any, **values: Any) -> None:
+                _check_paths(values)
                 try:
                     with _sign_of_life(function.__name__, values), _on(values.get("cluster")):
                         function(*arguments, **values)
@@ -42,6 +47,37 @@ class _App(typer.Typer):
             return function
 
         return added
+
+
+def _check_paths(values: dict[str, Any]) -> None:
+    """Refuse an address where a path is asked for; it would become a folder ``s3:`` here.
+
+    Raises:
+        UndertoneError: one was given; an option that takes addresses has made a folder of it.
+    """
+    for path in _paths_in(values):
+        if (address := ADDRESS.fullmatch(str(path))) and not path.exists():
+            is_file = str(path).startswith("file:") and address["rest"]
+            here = f"/{address['rest']}" if is_file else "a file or folder of this machine"
+            raise UndertoneError(
+                f"expected a path, found the address {_spelled(path)}: give {here}. Addresses are "
+                "taken by --cache, by --out of curve, layers, reproduce, pretrain and teach, and "
+                "by --encoder of finetune"
+            )
+
+
+def _paths_in(values: dict[str, Any]) -> Iterator[Path]:
+    """Paths of all options and arguments."""
+    for value in values.values():
+        for one in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(one, Path):
+                yield one
+
+
+def _spelled(path: Path) -> str:
+    """An address as it was typed, with its two slashes, or the three of ``file:///``."""
+    protocol, _, rest = str(path).partition(":/")
+    return f"{protocol}://{'/' * (protocol == 'file')}{rest}"
 
 
 def _on(cluster: str | None) -> contextlib.AbstractContextManager[None]:

@@ -47,6 +47,9 @@ def audit(
     from undertone.processes import how_many
     from undertone.progress import Progress
 
+    if out is not None:
+        atomic.check_replaceable(out, _is_audit, "an audit")
+        atomic.check_writable(out)
     settings = load(
         AcrossSettings,
         options.across_of(corpus, test_corpus, one_person=same_speakers) or {},
@@ -77,6 +80,13 @@ def audit(
         _print(found)
     if found.has_lies:
         sys.exit(1)
+
+
+def _is_audit(path: Path) -> bool:
+    """Whether a file begins as audits do, in JSON or in Markdown."""
+    with path.open("rb") as file:
+        begins = file.read(64)
+    return begins.startswith((b'{\n  "corpus": ', b"# Audit of "))
 
 
 def _print(found: "Audited") -> None:

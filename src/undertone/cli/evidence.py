@@ -1,5 +1,6 @@
 """What is worth what, one function each: settings from the options, one stage, what it found."""
 
+import functools
 import json
 from pathlib import Path
 from typing import Annotated
@@ -329,10 +330,14 @@ def report(
 ) -> None:
     """What a finished run says: its verdict, or any of its tables with intervals."""
     from undertone import atomic
-    from undertone.evaluation.report.told import exported, read_told, table_of
+    from undertone.evaluation.report.told import exported, is_export, read_told, table_of
 
     told = read_told(run)
     chosen = table_of(told, table)
+    if export is None and out is not None:
+        raise UndertoneError(
+            f"--out takes a table in a form: add --export csv, latex or markdown to --out {out}"
+        )
     if export is None:
         printing.print_told(chosen)
         printing.say_findings(told)
@@ -342,5 +347,7 @@ def report(
     if out is None:
         print(text, end="")
     else:
+        ours = functools.partial(is_export, told=told)
+        atomic.check_replaceable(out, ours, "a table that report exported")
         atomic.write_text(out, text)
         printing.say(f"{table} in {out}")

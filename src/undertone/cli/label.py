@@ -80,9 +80,12 @@ def label(
 ) -> None:
     """Label by ear on a page, while a model learns; or exchange labels with other tools."""
     from undertone.annotation.opening import What, alone, opened, rater_named
+    from undertone.features.speech import chosen as detector_named
 
     if sum((export is not None, imported is not None, agreement)) > 1:
         raise UndertoneError("label takes one of --export, --import and --agreement at a time")
+    detector_named(detector)
+    _check_heard(features, no_learning=no_learning)
     what = What(
         log,
         corpus or "",
@@ -132,6 +135,19 @@ def label(
         told = f"label at {address} as {as_who}; Ctrl-C ends it, {log} keeps every label"
         serve(session, learner, listener, lambda: _say_where(told, address, open_page=open_page))
     _end(session, learner)
+
+
+def _check_heard(features: str | None, *, no_learning: bool) -> None:
+    """Refuse features that there are none of at once; a model that cannot hear teaches nobody."""
+    from undertone.features import extractors
+    from undertone.features.name import parse
+
+    if features is None:
+        return
+    if no_learning:
+        raise UndertoneError("--features says what the model hears, and --no-learning has none")
+    if not (name := parse(features)).is_upstream:  # an encoder is looked at where it is opened
+        extractors.get(name)
 
 
 def _say_where(told: str, address: str, *, open_page: bool) -> None:

@@ -69,10 +69,16 @@ def extract(
     quiet: Quiet = False,
 ) -> None:
     """Waveforms to frames: into the frame store, into one file, or one recording as CSV."""
+    from undertone.device import using
     from undertone.pipeline import Resources, extract_corpora, extract_to
 
     resources = Resources(cache, workers, not quiet, verify=verify, device=device or "")
     _check_extract(audio or [], corpus or [], as_csv=as_csv, to_file=out is not None)
+    if frames and (audio or out is not None):
+        raise UndertoneError(
+            "--frames says what the frame store keeps of --corpus; --csv and --out write every "
+            "frame anyway: leave --frames out"
+        )
     if out is not None:
         given = audio or (corpus or [])[0]
         for line in extract_to(out, given, features, resources, form=form, overwrite=overwrite):
@@ -85,7 +91,8 @@ def extract(
             "--frames and --verify are of the frame store, which --csv does not use"
         )
     if audio:
-        printing.print_frames(audio[0], features)
+        with using(resources.device):
+            printing.print_frames(audio[0], features)
         return
     for line in extract_corpora(corpus or [], features, resources, every_frame=frames):
         printing.say(line)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from undertone.corpora.corpus import COLUMNS, Corpus
-    from undertone.corpora.readers import READERS, open, with_absolute_path
+    from undertone.corpora.readers import READERS, check_is_not_read, open, with_absolute_path
 
-__all__ = ["COLUMNS", "READERS", "Corpus", "open", "with_absolute_path"]
+__all__ = ["COLUMNS", "READERS", "Corpus", "check_is_not_read", "open", "with_absolute_path"]
 _OF_CORPUS = ("COLUMNS", "Corpus")
 
 

@@ -55,6 +55,11 @@ def of_database(database: Any, *, name: str | None = None) -> Corpus:
 
 def _read(tables_in: Path, database: Any, root: Path, name: str | None) -> Corpus:
     """The corpus whose tables lie in one folder and whose recordings start at another."""
+    if not database.tables:
+        raise UndertoneError(
+            f"the database {database.name} has no table of files or segments: expected one with a "
+            "column emotion, and speaker"
+        )
     frames = {table: _read_table(tables_in, table, database) for table in database.tables}
     telling = {table: frame for table, frame in frames.items() if "emotion" in frame}
     rows, notes = _united(telling or frames)

@@ -35,7 +35,12 @@ EMOTIONS: Mapping[str, str] = {
 def read(path: Path) -> Corpus:
     """The corpus in a folder, or as much of it as is there."""
     root = Path(path)
-    named = grammar.read(root, read_name, example="dis-f1-b1.wav", corpus="EMOVO")
+    named = grammar.read(
+        *(root, read_name),
+        example="dis-f1-b1.wav",
+        corpus="EMOVO",
+        apart_by=("speaker", "emotion", "sentence"),
+    )
     return Corpus(
         name="emovo",
         root=root,

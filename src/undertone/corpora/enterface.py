@@ -19,7 +19,9 @@ from pathlib import Path
 from undertone.corpora import grammar
 from undertone.corpora.corpus import Corpus
 
-GRAMMAR = re.compile(r"s_?(?P<speaker>\d{1,2})_(?P<emotion>an|di|fe|ha|sa|su)_(?P<number>[1-5])")
+GRAMMAR = re.compile(
+    r"s_?(?P<speaker>\d{1,2})_(?P<emotion>an|di|fe|ha|sa|su)_(?P<number>[1-5])", re.IGNORECASE
+)
 SUBJECT = re.compile(r"subject[ _-]?(\d+)", re.IGNORECASE)
 EMOTIONS: Mapping[str, str] = {
     "an": "anger",
@@ -43,6 +45,7 @@ def read(path: Path) -> Corpus:
         corpus="eNTERFACE",
         example="s1_an_1.avi",
         refuse=lambda path: said_otherwise(path.relative_to(root)),
+        apart_by=("speaker", "sentence"),
     )
     return Corpus(
         name="enterface",
@@ -64,7 +67,7 @@ def said_otherwise(path: Path) -> str | None:
     """
     match = GRAMMAR.fullmatch(path.stem)
     assert match is not None, "asked of names of the corpus"
-    subject, emotion = int(match["speaker"]), EMOTIONS[match["emotion"]]
+    subject, emotion = int(match["speaker"]), EMOTIONS[match["emotion"].lower()]
     for folder in path.parts[:-1]:
         told = SUBJECT.fullmatch(folder)
         if told and int(told[1]) != subject:
@@ -86,6 +89,6 @@ def read_name(stem: str) -> dict[str, str | None] | None:
     return {
         "speaker": str(int(match["speaker"])),
         "language": "eng",
-        "emotion": EMOTIONS[match["emotion"]],
-        "sentence": match["emotion"] + match["number"],
+        "emotion": EMOTIONS[match["emotion"].lower()],
+        "sentence": match["emotion"].lower() + match["number"],
     }

@@ -15,6 +15,7 @@ from undertone.audio import POINTER, is_pointer
 from undertone.corpora.corpus import COLUMNS, left_out
 from undertone.corpora.folder import find_sound, passed_over, relative_name
 from undertone.corpora.media import have_same_bytes
+from undertone.corpora.names import fold_file
 from undertone.errors import UndertoneError
 
 
@@ -34,6 +35,7 @@ def read(
     example: str,
     refuse: Callable[[Path], str | None] = lambda path: None,
     name_of: Callable[[Path], str] = lambda path: path.stem,
+    apart_by: Sequence[str] = (),
 ) -> Named:
     """Read what the names of a folder's audio files tell.
 
@@ -45,13 +47,15 @@ def read(
         refuse: why a file of an utterance is left out; None where it stays.
         name_of: what an utterance is called, by its file: the stem, or a name in which folders
             stand, where stems are the same in several.
+        apart_by: columns that no two utterances share, where one may be spelt in several ways;
+            without them names that differ in case alone are one.
 
     Raises:
         UndertoneError: no file below the folder is an utterance to be used, or two folders hold
             other sound under the same names.
     """
     found = find_sound(root)
-    rows: dict[str, Mapping[str, object]] = {}
+    rows: dict[tuple[object, ...], Mapping[str, object]] = {}
     excluded = passed_over(found, root)
     twins: list[tuple[Path, Path]] = []
     for path in found.audio:
@@ -61,13 +65,13 @@ def read(
             excluded.append({**place, "reason": f"not a file name of {corpus}"})
         elif is_pointer(path):
             excluded.append({**place, "reason": POINTER})
-        elif first := rows.get(name):
-            excluded.append({**place, "reason": f"the same utterance as {first['file']}"})
-            twins.append((root / str(first["file"]), path))
         elif reason := refuse(path):
             excluded.append({**place, "reason": reason})
+        elif first := rows.get(key := _key(name, described, apart_by)):
+            excluded.append({**place, "reason": f"the same utterance as {first['file']}"})
+            twins.append((root / str(first["file"]), path))
         else:
-            rows[name] = {**place, **described}
+            rows[key] = {**place, **described}
     _check_twins(twins, root, corpus)
     if not rows:
         raise UndertoneError(
@@ -78,6 +82,11 @@ def read(
     table = pd.DataFrame(list(rows.values()))
     labels = [column for column in table if column not in COLUMNS]
     return Named(table.reindex(columns=[*COLUMNS, *labels]), left_out(excluded))
+
+
+def _key(name: str, described: Mapping[str, object], apart_by: Sequence[str]) -> tuple[object, ...]:
+    """What two files of one utterance have in common."""
+    return tuple(described[column] for column in apart_by) or (fold_file(name),)
 
 
 def _check_twins(twins: Sequence[tuple[Path, Path]], root: Path, corpus: str) -> None:

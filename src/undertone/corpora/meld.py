@@ -25,6 +25,7 @@ from typing import Any
 from undertone.corpora import grammar, names
 from undertone.corpora.corpus import Corpus, left_out
 from undertone.corpora.delimited import parse
+from undertone.corpora.media import have_same_bytes
 from undertone.corpora.texts import read_text
 from undertone.errors import UndertoneError
 from undertone.tasks.names import canonical_emotion
@@ -41,7 +42,7 @@ FOLDERS: Mapping[str, re.Pattern[str]] = {
 }
 NEEDED = ("Utterance", "Speaker", "Emotion", "Sentiment", "Dialogue_ID", "Utterance_ID")
 GRAMMAR = re.compile(r"(?P<split>train|valid|test)/dia(?P<dialogue>\d+)_utt(?P<utterance>\d+)")
-PLAIN = re.compile(r"dia\d+_utt\d+")
+PLAIN = re.compile(r"dia\d+_utt\d+", re.IGNORECASE)
 SEVERAL = ("all", "both", "everyone", "the guys", "the girls")  # who is no single speaker
 SEXES: Mapping[str, str] = {
     "Chandler": "male",
@@ -54,6 +55,7 @@ SEXES: Mapping[str, str] = {
 NO_PART = "in no folder whose name says train, dev or test"
 NO_ROW = "in no table of its part"
 NO_FILE = "no recording"
+TWO_ROWS = "its table has two rows of it that differ"
 Rows = Mapping[str, Mapping[str, str | None]]
 
 
@@ -97,7 +99,7 @@ def name_of(path: Path, root: Path) -> str:
     for folder in reversed(path.relative_to(root).parts[:-1]):
         for split, said in FOLDERS.items():
             if said.search(folder):
-                return f"{split}/{path.stem}"
+                return f"{split}/{path.stem.lower()}"
     return path.stem
 
 
@@ -111,14 +113,16 @@ def _described(name: str, rows: Rows) -> Mapping[str, str | None] | None:
 def _why_not(name: str, rows: Rows) -> str | None:
     if PLAIN.fullmatch(name):
         return NO_PART
-    return None if name in rows else NO_ROW
+    if name not in rows:
+        return NO_ROW
+    return None if rows[name] else TWO_ROWS
 
 
 def _read_tables(root: Path) -> Rows:
     """What the tables tell, by utterance."""
     if not root.is_dir():
         raise UndertoneError(f"expected the folder of MELD at {root}; there is no such folder")
-    found = {split: sorted(root.rglob(name)) for split, name in TABLES.items()}
+    found = {split: _tables_called(name, root) for split, name in TABLES.items()}
     if not any(found.values()):
         raise UndertoneError(
             f"expected {', '.join(TABLES.values())}, or some of them, in {root} or below; found "
@@ -128,11 +132,27 @@ def _read_tables(root: Path) -> Rows:
     for split, paths in found.items():
         for path in paths[:1]:
             cells |= _read_table(path, split)
-    spelt = _one_spelling(row["speaker"] for row in cells.values())
-    for row in cells.values():
+    spelt = _one_spelling(row["speaker"] for row in cells.values() if row)
+    for row in filter(None, cells.values()):
         row["speaker"] = spelt.get(row["speaker"])
         row["sex"] = SEXES.get(row["speaker"] or "")
     return cells
+
+
+def _tables_called(name: str, root: Path) -> list[Path]:
+    """The one table of a name, whatever its case, and copies of it.
+
+    Raises:
+        UndertoneError: two of them differ.
+    """
+    found = sorted(path for path in root.rglob("*.[cC][sS][vV]") if path.name.lower() == name)
+    for other in found[1:]:
+        if not have_same_bytes(found[0], other):
+            raise UndertoneError(
+                f"{found[0]} and {other} differ: which is MELD's {name}? Move the other one out of "
+                f"{root}"
+            )
+    return found
 
 
 def _read_table(path: Path, split: str) -> dict[str, dict[str, Any]]:
@@ -143,17 +163,28 @@ def _read_table(path: Path, split: str) -> dict[str, dict[str, Any]]:
             f"{', '.join(NEEDED)}: fetch it again"
         )
     rows = [dict(zip(parsed.names, row, strict=True)) for row in parsed.rows]
+    described: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        name = f"{split}/dia{_whole(row['Dialogue_ID'])}_utt{_whole(row['Utterance_ID'])}"
+        told = _told_of(row, split)
+        described[name] = told if described.get(name, told) == told else {}
+    return described
+
+
+def _whole(cell: str) -> str:
+    """A number as file names have it: a spreadsheet makes 3.0 of 3."""
+    return re.sub(r"[.,]0+$", "", cell.strip())
+
+
+def _told_of(row: Mapping[str, str], split: str) -> dict[str, Any]:
     return {
-        f"{split}/dia{row['Dialogue_ID'].strip()}_utt{row['Utterance_ID'].strip()}": {
-            "speaker": " ".join(row["Speaker"].split()),
-            "language": "eng",
-            "transcript": row["Utterance"].strip() or None,
-            "emotion": canonical_emotion(row["Emotion"]) or None,
-            "sentiment": row["Sentiment"].strip().lower() or None,
-            "dialogue": f"{split}-{row['Dialogue_ID'].strip()}",
-            "split": split,
-        }
-        for row in rows
+        "speaker": " ".join(row["Speaker"].split()),
+        "language": "eng",
+        "transcript": row["Utterance"].strip() or None,
+        "emotion": canonical_emotion(row["Emotion"]) or None,
+        "sentiment": row["Sentiment"].strip().lower() or None,
+        "dialogue": f"{split}-{row['Dialogue_ID'].strip()}",
+        "split": split,
     }
 
 

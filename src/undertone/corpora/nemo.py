@@ -22,7 +22,8 @@ from undertone.tasks.names import canonical_emotion
 
 GRAMMAR = re.compile(
     r"(?P<speaker>[A-Za-z]+\d+)_(?P<emotion>anger|fear|happiness|neutral|sadness|surprised?)_"
-    r"(?P<sentence>\d+)"
+    r"(?P<sentence>\d+)",
+    re.IGNORECASE,
 )
 TABLE, NEEDED = "data.tsv", ("file_id", "emotion", "speaker_id", "gender", "raw_text")
 
@@ -34,7 +35,12 @@ def read(path: Path) -> Corpus:
         UndertoneError: as of ``grammar.read``, or the table is not of these files.
     """
     root = Path(path)
-    named = grammar.read(root, read_name, example="SB0_anger_01.wav", corpus="nEMO")
+    named = grammar.read(
+        *(root, read_name),
+        example="SB0_anger_01.wav",
+        corpus="nEMO",
+        apart_by=("speaker", "emotion", "sentence"),
+    )
     table = named.table
     if (beside := grammar.find_beside(root, TABLE)) is not None:
         table = _with_facts(table, beside)
@@ -58,7 +64,7 @@ def read_name(stem: str) -> dict[str, str | None] | None:
     if match is None:
         return None
     return {
-        "speaker": match["speaker"],
+        "speaker": match["speaker"].upper(),
         "language": "pol",
         "emotion": canonical_emotion(match["emotion"]),
         "sentence": match["sentence"],
@@ -74,19 +80,31 @@ def _with_facts(table: pd.DataFrame, path: Path) -> pd.DataFrame:
             f"{', '.join(NEEDED)}: fetch it again, or move it away to do without it"
         )
     cells = cells.set_index(cells["file_id"].map(lambda name: Path(name).stem))
+    _check_is_of(cells[cells.index.isin(table["utterance"])], table.set_index("utterance"), path)
     cells = cells[~cells.index.duplicated()]
     told = cells.reindex(table["utterance"]).reset_index(drop=True)
-    for ours, theirs in (("emotion", told["emotion"].map(canonical_emotion, na_action="ignore")),
-                         ("speaker", told["speaker_id"])):  # fmt: skip
-        if (other := theirs.notna() & (theirs != table[ours])).any():
-            raise UndertoneError(
-                f"{path} says {theirs[other].iloc[0]} of {table['utterance'][other].iloc[0]} "
-                f"({other.sum()} files so): table and recordings are not of one release; move the "
-                "table away to go by the names alone"
-            )
     sexes = told["gender"].str.lower()
     return table.assign(
         sex=sexes.where(sexes.isin(["female", "male"])),
         transcript=told["raw_text"].replace("", None),
         **({"age": told["age"]} if "age" in told else {}),
     )
+
+
+def _check_is_of(told: pd.DataFrame, table: pd.DataFrame, path: Path) -> None:
+    """Refuse a table, any row of which says something else than the name of its file.
+
+    Args:
+        told: rows of the table at ``path``, by utterance; a cell may be empty.
+        table: what the names say, by utterance.
+        path: for the message.
+    """
+    for ours, theirs in (("emotion", told["emotion"].map(canonical_emotion)),
+                         ("speaker", told["speaker_id"].str.upper())):  # fmt: skip
+        other = (theirs != "") & (theirs != table[ours].reindex(told.index))
+        if other.any():
+            raise UndertoneError(
+                f"{path} says {theirs[other].iloc[0]} of {theirs[other].index[0]} ({other.sum()} "
+                "rows so): table and recordings are not of one release; move the table away to go "
+                "by the names alone"
+            )

@@ -12,6 +12,7 @@ decoded by the other library.
 
 import hashlib
 import io
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from undertone.errors import UndertoneError
 
 AUDIO = ("audio", "file", "path", "speech")  # columns, by what they are called
 NO_LABEL = -1  # of a ``ClassLabel``
+LONGEST_STEM, LONGEST_SUFFIX = 60, 10  # of a file that is written; a letter takes up to 4 bytes
 
 
 def is_object(given: Any) -> bool:
@@ -132,11 +134,21 @@ def _file_of(held: Any, place: Path) -> str:
     path = str(held.get("path") or "")
     content = held.get("bytes")
     if content is None and held.get("array") is not None:
-        content, path = _wav(held["array"], held.get("sampling_rate")), f"{Path(path).stem}.wav"
+        content, path = (
+            _wav(held["array"], held.get("sampling_rate")),
+            f"{Path(path).stem or 'recording'}.wav",
+        )
     if content is None:
         return path and str(Path(path).absolute())
+    if not isinstance(content, bytes):
+        raise UndertoneError(
+            f"the data set holds a {type(content).__name__} where the bytes of a recording stand: "
+            "expected the content of an audio file"
+        )
     digest = hashlib.sha256(content).hexdigest()[:16]
-    stem, suffix = Path(path).stem or "recording", Path(path).suffix or ".wav"
+    stem, suffix = Path(path).stem[:LONGEST_STEM] or "recording", Path(path).suffix or ".wav"
+    if stem.startswith(".") or len(suffix) > LONGEST_SUFFIX:
+        stem, suffix = "recording", ".wav"
     file = place / f"{stem}-{digest}{suffix}"
     if not file.is_file():
         atomic.write_bytes(file, content)
@@ -149,5 +161,11 @@ def _wav(samples: Any, rate: int | None) -> bytes:
     if not rate:
         raise UndertoneError("the data set holds samples without their sampling_rate, in Hz")
     content = io.BytesIO()
-    wavfile.write(content, int(rate), np.asarray(samples, dtype=np.float32))
+    try:
+        wavfile.write(content, int(rate), np.asarray(samples, dtype=np.float32))
+    except (ValueError, TypeError, IndexError, struct.error) as error:
+        raise UndertoneError(
+            f"the data set holds samples that are no recording at {rate!r} Hz ({error}): expected "
+            "numbers (n_samples,) or (n_samples, n_channels), and a rate such as 16000"
+        ) from None
     return content.getvalue()

@@ -9,6 +9,7 @@ folder whose table called ``labels`` or ``metadata`` tells labels by that, and a
 unlabelled audio; the name is then the corpus's own.
 """
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
@@ -41,7 +42,7 @@ from undertone.corpora import (
 )
 from undertone.corpora.corpus import Corpus
 from undertone.corpora.raters import tells_emotions
-from undertone.errors import UndertoneError, describe_some
+from undertone.errors import UndertoneError, as_path, describe_some
 from undertone.tasks.names import EMOTIONS, canonical_emotion, names_no_emotion
 
 
@@ -107,6 +108,28 @@ def with_absolute_path(spec: str) -> str:
     if path is None:
         return spec
     return f"{name}={path.absolute()}" if name else str(path.absolute())
+
+
+def check_is_not_read(out: Path, corpus: Corpus, spec: str = "") -> None:
+    """Refuse to write over what a corpus is read from.
+
+    Args:
+        out: where something is to be written.
+        corpus: whose recordings stay as they are, and so do the tables beside them.
+        spec: that named it, if one did.
+
+    Raises:
+        UndertoneError: it is a recording or the table of the corpus.
+    """
+    if not out.exists():
+        return
+    tables = [*folder.find_tables(corpus.root), *([path] if (path := _parted(spec)[1]) else [])]
+    files = (corpus.root / as_path(str(name)) for name in corpus.table["file"].dropna())
+    here = os.path.realpath(out)
+    if any(os.path.realpath(one) == here for one in (*tables, *files)):
+        raise UndertoneError(
+            f"{out} is what {corpus.name} is read from, and stays as it is: choose another --out"
+        )
 
 
 def _parted(spec: str) -> tuple[str | None, Path | None]:

@@ -20,8 +20,8 @@ from undertone.corpora.corpus import Corpus
 
 SPEAKERS = ("DC", "JE", "JK", "KL")
 OF_A_FILE = r"(?P<emotion>a|d|f|h|n|sa|su)(?P<number>\d\d)"
-PLAIN = re.compile(OF_A_FILE)
-GRAMMAR = re.compile(rf"(?P<speaker>{'|'.join(SPEAKERS)})_{OF_A_FILE}")
+PLAIN = re.compile(OF_A_FILE, re.IGNORECASE)
+GRAMMAR = re.compile(rf"(?P<speaker>{'|'.join(SPEAKERS)})_{OF_A_FILE}", re.IGNORECASE)
 EMOTIONS: Mapping[str, str] = {
     "a": "anger",
     "d": "disgust",
@@ -55,11 +55,17 @@ def name_of(path: Path) -> str:
 
     >>> name_of(Path("AudioData/DC/a01.wav")), name_of(Path("ALL/JE_su02.wav"))
     ('DC_a01', 'JE_su02')
+    >>> name_of(Path("dc/A01.WAV")), name_of(Path("ALL/je_SU02.WAV"))
+    ('DC_a01', 'JE_su02')
     """
     speaker = path.absolute().parent.name.upper()
-    if PLAIN.fullmatch(path.stem) and speaker in SPEAKERS:
-        return f"{speaker}_{path.stem}"
-    return path.stem
+    name = path.stem
+    if PLAIN.fullmatch(name) and speaker in SPEAKERS:
+        name = f"{speaker}_{name}"
+    if GRAMMAR.fullmatch(name):
+        speaker, _, rest = name.partition("_")
+        return f"{speaker.upper()}_{rest.lower()}"
+    return name
 
 
 def read_name(name: str) -> dict[str, str | None] | None:
@@ -72,8 +78,8 @@ def read_name(name: str) -> dict[str, str | None] | None:
     if match is None:
         return None
     return {
-        "speaker": match["speaker"],
+        "speaker": match["speaker"].upper(),
         "sex": "male",
         "language": "eng",
-        "emotion": EMOTIONS[match["emotion"]],
+        "emotion": EMOTIONS[match["emotion"].lower()],
     }

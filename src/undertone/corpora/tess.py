@@ -26,7 +26,13 @@ GRAMMAR = re.compile(
 def read(path: Path) -> Corpus:
     """The corpus in a folder, or as much of it as is there."""
     root = Path(path)
-    named = grammar.read(root, read_name, example="OAF_back_angry.wav", corpus="TESS")
+    named = grammar.read(
+        root,
+        read_name,
+        example="OAF_back_angry.wav",
+        corpus="TESS",
+        apart_by=("speaker", "emotion", "sentence"),
+    )
     return Corpus(
         name="tess",
         root=root,

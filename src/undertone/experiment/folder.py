@@ -7,6 +7,7 @@ Out: in it ``config.toml``, ``data.sha256`` (digests of data and settings, and t
 """
 
 import json
+import os
 import platform
 import time
 from dataclasses import asdict
@@ -22,6 +23,10 @@ from undertone.errors import UndertoneError
 
 PACKAGES = ("numpy", "pandas", "scikit-learn", "scipy", "torch")
 SETTINGS, CLAIM = "config.toml", "data.sha256"
+WRITTEN = (  # with names that others' files may have
+    *("report.html", "report.json", "results.parquet", "predictions.parquet", "audit.json"),
+    *("curve.png", "curve.svg", "curve.pdf"),
+)
 PLACES = ("corpus", "unlabelled", "fold_files")  # may be moved: the data are known by content
 PLACES_ACROSS = ("test", "beside")  # likewise, in the section ``across``
 NOT_OURS = {
@@ -35,10 +40,11 @@ def check(out: Path, settings: object) -> None:
     """See that the folder is free or holds this run; a run counts once its data are claimed.
 
     Raises:
-        UndertoneError: it holds a run with other settings.
+        UndertoneError: it holds a run with other settings, or files of somebody else's.
     """
     path = out / SETTINGS
     if not (out / CLAIM).exists():
+        _check_is_no_others(out, settings)
         return
     try:
         held = config.load(type(settings), config.read_toml(path))
@@ -52,6 +58,33 @@ def check(out: Path, settings: object) -> None:
             f"{out} holds a run with other settings (see {path}); choose another --out, or "
             f"repeat that run with --config {path}"
         )
+
+
+def _check_is_no_others(out: Path, settings: object) -> None:
+    """Refuse a folder without a run whose files a run would write over.
+
+    Settings that somebody laid there for this run are written out in full, and are theirs still.
+
+    Raises:
+        UndertoneError: there is such a file.
+    """
+    there = [out / name for name in (*WRITTEN, SETTINGS) if os.path.lexists(out / name)]
+    if there == [out / SETTINGS] and _are_ours(out / SETTINGS, settings):
+        return
+    if there:
+        raise UndertoneError(
+            f"{there[0]} is there already, and no run of {out} wrote it: choose another --out, or "
+            "move it away"
+        )
+
+
+def _are_ours(path: Path, settings: object) -> bool:
+    """Whether a file holds these settings, or is one that a run wrote, which never got further."""
+    try:
+        held = config.load(type(settings), config.read_toml(path))
+        return held == settings or path.read_text(encoding="utf-8") == config.to_toml(held)
+    except (UndertoneError, OSError, UnicodeDecodeError):
+        return False
 
 
 def claim(out: Path, settings: object, digest: str) -> None:

@@ -90,7 +90,10 @@ def as_frames(found: Any, whose: str, *, width: int | None = None, hint: str = "
     Raises:
         UndertoneError: it has another shape, holds no numbers, or some that are not finite.
     """
-    array = np.asarray(found)
+    try:
+        array = np.asarray(found)
+    except ValueError:  # rows of several lengths
+        array = np.zeros(0, dtype=object)
     fits = array.ndim == 2 and 0 not in array.shape and width in (None, array.shape[1])
     if not fits or array.dtype.kind not in "fiu":
         raise UndertoneError(
@@ -99,6 +102,8 @@ def as_frames(found: Any, whose: str, *, width: int | None = None, hint: str = "
         )
     with np.errstate(over="ignore"):  # what is no float32 is not finite then
         frames = array.astype(np.float32)
-    if not np.isfinite(frames).all():
-        raise UndertoneError(f"{whose} holds values that are not finite")
+    if n_bad := int((~np.isfinite(frames)).sum()):
+        raise UndertoneError(
+            f"{whose} holds {n_bad} values that are not finite (NaN, or infinite as float32)"
+        )
     return frames

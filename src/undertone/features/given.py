@@ -12,7 +12,8 @@ left out with the reason, and files of no utterance are counted. Pickled arrays 
 import hashlib
 import json
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -29,6 +30,7 @@ FACTS = "frames.json"
 USUAL_RATE = 100.0  # frames a second
 KNOWN = ("columns", "frames_per_second")
 CHUNK = 64  # utterances a shard
+LOOKED_AT = 25  # files, for how wide frames are
 SUFFIX = ".npy"
 
 
@@ -38,16 +40,16 @@ def extractor_of(folder: Path) -> Extractor:
     Raises:
         UndertoneError: there is no such folder, it holds no array, or tells what is none of it.
     """
-    first = next(iter(sorted(folder.rglob(f"*{SUFFIX}"))), None) if folder.is_dir() else None
-    if first is None:
+    files = sorted(folder.rglob(f"*{SUFFIX}")) if folder.is_dir() else []
+    if not files:
         raise UndertoneError(
             f"expected a folder of arrays at {folder}, one an utterance, named UTTERANCE{SUFFIX}; "
             + ("it holds none" if folder.is_dir() else "there is no such folder")
         )
-    width, (columns, rate) = _load(first).shape[1], _facts(folder)
+    width, (columns, rate) = _width(files), _facts(folder)
     if columns and len(columns) != width:
         raise UndertoneError(
-            f"{folder / FACTS} names {len(columns)} columns, and {first} has {width}"
+            f"{folder / FACTS} names {len(columns)} columns, and most arrays beside it have {width}"
         )
     return Extractor(
         partial(_refuse, folder=folder),
@@ -85,11 +87,11 @@ def read(corpus: Corpus, name: FeatureName, store: Path | None = None) -> FrameT
             try:
                 frames[key] = _load(missing[key], width)
             except UndertoneError as error:
-                faults[key] = str(error)
+                faults[key] = str(error).removeprefix(f"{missing[key]} ")
         if frames:
             shards.write(home, frames)
     known = shards.find(home, width, set(keys.values())) if missing else known
-    failures |= {u: faults[key] for u, key in keys.items() if key in faults}
+    failures |= {u: f"{files[u]} {faults[key]}" for u, key in keys.items() if key in faults}
     if not any(key in known for key in keys.values()):
         first = next(iter(failures.values()), "it has no utterances")
         raise UndertoneError(
@@ -107,6 +109,23 @@ def read(corpus: Corpus, name: FeatureName, store: Path | None = None) -> FrameT
     )
 
 
+def _width(files: Sequence[Path]) -> int:
+    """The number of features that most of the first files have; a few may be of another make.
+
+    Raises:
+        UndertoneError: none of them is an array of frames.
+    """
+    widths, faults = Counter[int](), list[UndertoneError]()
+    for path in files[:LOOKED_AT]:
+        try:
+            widths[_load(path).shape[1]] += 1
+        except UndertoneError as error:
+            faults.append(error)
+    if not widths:
+        raise faults[0]
+    return widths.most_common(1)[0][0]
+
+
 def _facts(folder: Path) -> tuple[tuple[str, ...], float]:
     """Columns and rate that the folder tells of."""
     path = folder / FACTS
@@ -115,14 +134,16 @@ def _facts(folder: Path) -> tuple[tuple[str, ...], float]:
     try:
         told = json.loads(path.read_text())
         columns, rate = told.get("columns", []), told.get("frames_per_second", USUAL_RATE)
-        sound = not set(told) - set(KNOWN) and all(isinstance(name, str) for name in columns)
+        sound = not set(told) - set(KNOWN) and isinstance(columns, list)
+        sound = sound and all(isinstance(name, str) for name in columns)
+        sound = sound and len(set(columns)) == len(columns) and not isinstance(rate, bool)
         if sound and isinstance(rate, int | float) and 0 < rate < float("inf"):
             return tuple(columns), float(rate)
     except (ValueError, AttributeError, TypeError, RecursionError):
         pass
     raise UndertoneError(
-        f"{path} must be JSON with {' and '.join(KNOWN)} alone, either or both: names, and a "
-        'number above 0, as {"frames_per_second": 50}'
+        f"{path} must be JSON with {' and '.join(KNOWN)} alone, either or both: names that "
+        'differ, and a number above 0, as {"frames_per_second": 50}'
     )
 
 

@@ -51,18 +51,22 @@ def add_features(
     Raises:
         UndertoneError: a name, version or rate that is none, or a function that gives no frames.
     """
-    if not NAME.fullmatch(name):
+    if not (isinstance(name, str) and NAME.fullmatch(name)):
         raise UndertoneError(f"features are named with letters, digits, _ . and -, found {name!r}")
     if type(version) is not int or version < 1:
         raise UndertoneError(
             f"the version of {name} must be a whole number from 1 on, found {version!r}: it is "
             "what the stored frames are known by"
         )
-    if not 0 < frames_per_second <= HIGHEST_RATE:
+    is_number = isinstance(frames_per_second, int | float | np.number)
+    if not is_number or not 0 < frames_per_second <= HIGHEST_RATE:
         raise UndertoneError(
             f"{name} must have frames_per_second above 0 and up to {HIGHEST_RATE:g}, found "
-            f"{frames_per_second}"
+            f"{frames_per_second!r}"
         )
+    _check_columns(name, columns)
+    if not callable(compute):
+        raise UndertoneError(f"{name} takes a function of a waveform, found {compute!r}")
     noise = np.random.default_rng(0).normal(0, 0.01, SAMPLE_RATE).astype(np.float32)
     width = _checked(noise, compute=compute, name=name, width=len(columns) or None).shape[1]
     _ADDED[name] = Extractor(
@@ -120,6 +124,14 @@ def _checked(
 ) -> np.ndarray:
     """(n_frames, n_features) float32 of a function, if that is what it gives."""
     return as_frames(compute(waveform), f"what the function of {name} gives", width=width)
+
+
+def _check_columns(name: str, columns: Sequence[str]) -> None:
+    """Refuse names of columns that are no texts, or the same."""
+    if isinstance(columns, str) or not all(isinstance(one, str) for one in columns):
+        raise UndertoneError(f"columns of {name} are a list of texts, found {columns!r}")
+    if len(set(columns)) < len(columns):
+        raise UndertoneError(f"two columns of {name} have one name: {', '.join(columns)}")
 
 
 def _refuse(waveform: np.ndarray, *, width: int) -> np.ndarray:

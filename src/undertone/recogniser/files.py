@@ -11,6 +11,7 @@ computed before sizes, types and values have been looked at.
 import contextlib
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,21 @@ def kind_held(folder: Path) -> str | None:
         held = json.loads((folder / CONFIG).read_bytes())["kind"]
         return held if held in COMMANDS else None
     return None
+
+
+def others_file(folder: Path) -> Path | None:
+    """A file that no model of ours wrote, under a name that one would write over; None if none.
+
+    A config that holds no names may be a damaged one of ours, which is trained again in its place.
+    """
+    if not (folder / CONFIG).exists():
+        return next((folder / n for n in (CARD, WEIGHTS) if os.path.lexists(folder / n)), None)
+    try:
+        held = json.loads((folder / CONFIG).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+    names = set(held) if isinstance(held, dict) else set()
+    return folder / CONFIG if names and not names & {"format", "kind"} else None
 
 
 def _config(folder: Path, content: bytes, kind: str, again: str) -> dict[str, Any]:

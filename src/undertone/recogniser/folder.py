@@ -131,9 +131,10 @@ class Recogniser(OnTheHub):
         by what it has for speech without them where there is no transcript, or none with a word.
 
         Raises:
-            UndertoneError: the frames have other columns than the model was trained on.
+            UndertoneError: the frames have other columns than the model was trained on, or
+                values that are not finite.
         """
-        self._check(frames)
+        frames = self._checked(frames)
         material = _material(self.inputs, self.shape, self.encoders, {ONE: frames})
         if self.reader is not None:
             from undertone.systems.words import Words
@@ -145,7 +146,7 @@ class Recogniser(OnTheHub):
     def vector(self, frames: np.ndarray) -> np.ndarray:
         """(n_values,) of one utterance, what a system on vectors reads of its frames."""
         assert isinstance(self.fitted, systems.OnVectors), "who asks has seen that it reads vectors"
-        self._check(frames)
+        frames = self._checked(frames)
         material = _material(self.inputs, self.shape, self.encoders, {ONE: frames})
         vector: np.ndarray = self.fitted.view.vectors(material, [ONE])[0]
         return vector
@@ -176,12 +177,19 @@ class Recogniser(OnTheHub):
         assert isinstance(self.fitted, systems.OnVectors), "who asks has seen that it reads vectors"
         return self.fitted.head.predict(vectors)
 
-    def _check(self, frames: np.ndarray) -> None:
-        if frames.ndim != 2 or frames.shape[1] != len(self.inputs.columns):
+    def _checked(self, frames: np.ndarray) -> np.ndarray:
+        frames = np.asarray(frames)
+        if frames.ndim != 2 or frames.shape[1] != len(self.inputs.columns) or not len(frames):
             raise UndertoneError(
                 f"the model expects frames of {len(self.inputs.columns)} {self.inputs.features} "
                 f"columns, found an array of shape {frames.shape}"
             )
+        if frames.dtype.kind not in "fiu" or not np.isfinite(frames).all():
+            raise UndertoneError(
+                f"the model expects frames of finite numbers, found {frames.dtype} with values "
+                "that are none: mend them, or leave the recording out"
+            )
+        return frames
 
     def instead(self, transcript: str | None) -> str:
         """What answers where a model that reads words is told none; "" where it is as it should."""
@@ -279,7 +287,7 @@ def _task(given: Mapping[str, Any]) -> Task:
 def check_free(
     folder: Path, kind: str, *, beside: Path | None = None, what: str = "the encoder"
 ) -> None:
-    """Refuse to write a model over another kind of model, or over what it starts from.
+    """Refuse to write a model over another kind of model, other files, or what it starts from.
 
     Args:
         folder: to write.
@@ -288,7 +296,7 @@ def check_free(
         what: that is, for the message.
 
     Raises:
-        UndertoneError: the folder holds one.
+        UndertoneError: the folder holds one, or a file of somebody else's under such a name.
     """
     if beside is not None and folder.resolve() == beside.resolve():
         raise UndertoneError(f"--out {folder} is {what}'s own folder; choose another --out")
@@ -297,6 +305,11 @@ def check_free(
         raise UndertoneError(
             f"{folder} holds a model of kind {held}, which `undertone {COMMANDS[held]}` wrote; "
             "choose another --out"
+        )
+    if (others := files.others_file(folder)) is not None:
+        raise UndertoneError(
+            f"{others} is there already, and no model of Undertone wrote it: choose another --out, "
+            "or move it away"
         )
 
 

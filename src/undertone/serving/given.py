@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from undertone.errors import UndertoneError, as_path, describe_some
+from undertone.errors import UndertoneError, as_path, describe_some, tell
 
 if TYPE_CHECKING:
     import numpy as np
@@ -220,6 +220,8 @@ def _of_log(path: Path) -> Iterator[Item]:
         yield Item(str(path))
         return
     corpus = label_log.read(path)
+    for line in corpus.told():
+        tell(line)
     columns = (corpus.table[name] for name in ("file", "start_s", "end_s"))
     for file, start_s, end_s in zip(*columns, strict=True):
         end = None if math.isnan(end_s) else float(end_s)

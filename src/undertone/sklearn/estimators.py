@@ -26,7 +26,7 @@ from undertone.reading import Resources, open_layers, usable, with_copies
 from undertone.recogniser.build import Build
 from undertone.recogniser.folder import Recogniser
 from undertone.recogniser.settings import FinetuneSettings
-from undertone.sklearn.labels import check_lengths, classes_of, groups_of, is_labelled
+from undertone.sklearn.labels import classes_of, groups_of, is_labelled, labels_in, numbers_in
 from undertone.sklearn.recordings import (
     are_files,
     as_files,
@@ -76,7 +76,7 @@ class _Hearing(BaseEstimator):
             features=str(features),
             folds=0,
             seed=int(self.random_state),
-            of_systems=dict(self.settings or {}),
+            of_systems=_settings_in(self.settings),
         )
         with self._heard(items, features) as heard:
             data = self._data(heard, corpus_of(heard, labels, speakers), features, task)
@@ -124,6 +124,17 @@ class _Hearing(BaseEstimator):
         return hasattr(self, "recogniser_")
 
 
+def _settings_in(settings: Any) -> dict[str, Any]:
+    """Settings of systems by section."""
+    given = settings or {}
+    if not isinstance(given, Mapping) or not all(isinstance(v, Mapping) for v in given.values()):
+        raise UndertoneError(
+            'settings are those of systems by section, as {"discriminant": {"shrinkage": 0.5}}; '
+            f"found {settings!r:.60}"
+        )
+    return dict(given)
+
+
 class EmotionClassifier(ClassifierMixin, _Hearing):
     """A recogniser of emotions on recordings, waveforms or frames.
 
@@ -151,8 +162,8 @@ class EmotionClassifier(ClassifierMixin, _Hearing):
             groups: (n_rows,) who speaks; None of unknown ones. Without it every row counts as a
                 speaker of its own.
         """
-        items, labels = rows_of(X), np.array(list(y), dtype=object)
-        check_lengths(len(items), len(labels))
+        items = rows_of(X)
+        labels = labels_in(y, len(items))
         labelled = is_labelled(labels)
         self.classes_, positions = classes_of(labels, labelled)
         names = np.array([str(one) for one in self.classes_], dtype=object)
@@ -228,8 +239,8 @@ class EmotionRegressor(RegressorMixin, _Hearing):
             y: (n_rows,) or (n_rows, n_outputs) numbers; a row with NaN or None is unlabelled.
             groups: (n_rows,) who speaks.
         """
-        items, given = rows_of(X), np.array(y, dtype=float)
-        check_lengths(len(items), len(given))
+        items = rows_of(X)
+        given = numbers_in(y, len(items))
         self._one = given.ndim == 1
         values = given[:, None] if self._one else given
         self.outputs_ = tuple(self.outputs or DIMENSIONS[: values.shape[1]])
@@ -244,6 +255,10 @@ class EmotionRegressor(RegressorMixin, _Hearing):
         ordered = tuple(name for name in DIMENSIONS if name in self.outputs_)
         self._order = [ordered.index(name) for name in self.outputs_]
         low, high = self.scale or (float(known.min()), float(known.max()))
+        if not low <= high:
+            raise UndertoneError(
+                f"scale is (lowest, highest), found ({low:g}, {high:g}): write ({high:g}, {low:g})"
+            )
         labels = pd.DataFrame(values, columns=list(self.outputs_))
         task = Dimensions(ordered).on((low, high))
         self.recogniser_ = self._fit(items, labels, groups, task)

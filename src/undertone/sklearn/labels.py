@@ -13,6 +13,51 @@ from undertone.errors import UndertoneError
 NO_LABEL = (None, "", "-1", "nan", "None", "<NA>")
 
 
+def labels_in(y: Any, n_rows: int) -> np.ndarray:
+    """(n_rows,) labels of any type, one a row.
+
+    Raises:
+        UndertoneError: there are none, more than one a row, or those of other rows.
+    """
+    if y is None or isinstance(y, str | bytes) or not hasattr(y, "__len__"):
+        raise UndertoneError(
+            f"y must hold a label for each of the {n_rows} rows of X, None for an unlabelled one; "
+            f"found {y!r:.60}"
+        )
+    check_lengths(n_rows, len(y))
+    given = list(y)
+    if any(isinstance(one, np.ndarray | list | tuple) for one in given):
+        given = [one[0] if len(one) == 1 else one for one in map(list, given)]
+    if any(isinstance(one, list) for one in given):
+        raise UndertoneError(f"y holds several labels a row, as {y[0]!r:.60}: give one each")
+    labels = np.empty(n_rows, dtype=object)
+    labels[:] = given
+    return labels
+
+
+def numbers_in(y: Any, n_rows: int) -> np.ndarray:
+    """(n_rows,) or (n_rows, n_outputs) numbers, NaN where nobody rated.
+
+    Raises:
+        UndertoneError: they are no numbers, infinite, or those of other rows.
+    """
+    try:
+        numbers = np.array(y, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise UndertoneError(
+            f"y must hold numbers, a row for each of the {n_rows} of X: {error}; emotions are for "
+            "EmotionClassifier"
+        ) from None
+    if numbers.ndim not in (1, 2) or np.isinf(numbers).any():
+        raise UndertoneError(
+            "y must hold finite numbers (n_rows,) or (n_rows, n_outputs), NaN where nobody rated; "
+            f"found the shape {numbers.shape}"
+            + (" and infinite values" if np.isinf(numbers).any() else "")
+        )
+    check_lengths(n_rows, len(numbers))
+    return numbers
+
+
 def is_labelled(y: np.ndarray) -> np.ndarray:
     """(n_rows,) whether a row of (n_rows,) has a label.
 
@@ -40,7 +85,7 @@ def classes_of(y: np.ndarray, labelled: np.ndarray) -> tuple[np.ndarray, np.ndar
     classes, positions = np.unique(known, return_inverse=True)
     if len(classes) < 2:
         raise ValueError(
-            f"y holds one class, {classes[0]!r}: a classifier needs labels of two classes or more"
+            f"y holds one class, {classes[0]}: a classifier needs labels of two classes or more"
         )
     return classes, positions
 

@@ -89,11 +89,10 @@ def table_of(
     extractor, source = extractors.get(features), {}
     hint = f" of {features}{OR_WAVEFORMS}"
     for i, item in enumerate(items):
-        found = np.asarray(item)
         if sample_rate is not None:
-            waveform = audio.from_array(found, sample_rate, name=f"X[{i}]")
-            found = np.asarray(extractor.compute(waveform))
-        source[str(i)] = as_frames(found, f"X[{i}]", width=len(extractor.columns), hint=hint)
+            waveform = audio.from_array(item, sample_rate, name=f"X[{i}]")
+            item = np.asarray(extractor.compute(waveform))
+        source[str(i)] = as_frames(item, f"X[{i}]", width=len(extractor.columns), hint=hint)
     keys = {name: _key(frames, features) for name, frames in source.items()}
     return FrameTable(
         str(features),
@@ -146,7 +145,7 @@ def as_files(items: Sequence[Any], sample_rate: int) -> Iterator[list[Path]]:
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder) / f"{i}.wav" for i in range(len(items))]
         for i, (item, path) in enumerate(zip(items, paths, strict=True)):
-            waveform = audio.from_array(np.asarray(item), sample_rate, name=f"X[{i}]")
+            waveform = audio.from_array(item, sample_rate, name=f"X[{i}]")
             wavfile.write(path, audio.SAMPLE_RATE, waveform)
         yield paths
 

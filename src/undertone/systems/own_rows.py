@@ -82,12 +82,14 @@ def add_row(name: str, frames: Frames, *, label: str = "", description: str = ""
         UndertoneError: the name is one of the package's, or the arrays will not do.
     """
     own = {row.name for row in own_rows()}
+    if not isinstance(name, str):
+        raise UndertoneError(f"a row is named with letters, digits and _, found {name!r}")
     if name in set(table.known_names()) - own:
         raise UndertoneError(f"{name} is a system of the package: give your row another name")
     if not name.isidentifier():
         raise UndertoneError(f"a row is named with letters, digits and _, found {name!r}")
     if not isinstance(frames, FrameTable):
-        frames = _checked(frames)
+        frames = _checked(name, frames)
     view = OwnView((BLOCK,), name=name, frames=frames, digest=_digest(frames))
     told = description or f"Mean and sd over the frames of {name}, brought by the user"
     row = partial(
@@ -151,15 +153,22 @@ def _frames_of(frames: Frames, utterance: str) -> np.ndarray:
     return frames[utterance]
 
 
-def _checked(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _checked(name: str, frames: object) -> dict[str, np.ndarray]:
     """(n_frames, n_features) float32 by utterance of arrays that somebody gave, all as wide."""
-    frames, width = dict[str, np.ndarray](), None
-    for utterance, array in arrays.items():
+    if not isinstance(frames, Mapping) or not frames:
+        raise UndertoneError(
+            f"the row {name} takes arrays by utterance, as {{'a1': array}}, or a FrameTable; found "
+            + ("none" if isinstance(frames, Mapping) else f"a {type(frames).__name__}")
+        )
+    checked, width = dict[str, np.ndarray](), None
+    for utterance, array in frames.items():
+        if not isinstance(utterance, str):
+            raise UndertoneError(f"utterances are named by texts, found {utterance!r} of {name}")
         found = np.asarray(array)
         found = found[None] if found.ndim == 1 else found
-        frames[utterance] = as_frames(found, f"the array of {utterance}", width=width)
+        checked[utterance] = as_frames(found, f"the array of {utterance}", width=width)
         width = found.shape[1]
-    return frames
+    return checked
 
 
 def _digest(frames: Frames) -> str:

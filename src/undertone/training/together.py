@@ -158,8 +158,10 @@ def _wait_until_ready(store: Any, others: list[_Other]) -> None:
 
 def _lost(others: list[_Other]) -> UndertoneError:
     """What to tell of a process that ended before its time."""
-    multiprocessing.connection.wait([other.process.sentinel for other in others], GONE_S)
+    ended = multiprocessing.connection.wait([other.process.sentinel for other in others], GONE_S)
     for rank, (process, said) in enumerate(others, start=1):
+        if process.sentinel in ended:  # its files are closed a moment before its status is known
+            process.join(GONE_S)
         with contextlib.suppress(EOFError):
             if said.poll():
                 return UndertoneError(said.recv())

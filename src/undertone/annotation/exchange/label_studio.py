@@ -170,7 +170,10 @@ def _audio(data: Mapping[str, Any]) -> str:
     """The path that a task's audio names; of an uploaded file, its name."""
     texts = {str(k).lower(): v for k, v in data.items() if isinstance(v, str)}
     url = next((texts[key] for key in AUDIO_KEYS if key in texts), "")
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # brackets that stand for no host: a plain path, if anything
+        return url.rpartition("/")[2]
     if parts.path == LOCAL and (told := parse_qs(parts.query, errors=KEPT).get("d")):
         return "/" + told[0].lstrip("/")
     path = unquote(parts.path, errors=KEPT)
@@ -201,4 +204,4 @@ def _dicts(value: object) -> list[dict[str, Any]]:
 
 def _seconds(value: object) -> float | None:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number and 0 <= float(value) < 1e9 else None  # type: ignore[arg-type]
+    return float(value) if is_number and 0 <= value < 1e9 else None  # type: ignore[arg-type, operator]

@@ -4,8 +4,9 @@ In:  a log, to be exported; ``Row`` of somebody else's labels, to be imported.
 Out: ``Exported``, an utterance each; lines of the log.
 
 What comes in is matched with the clips: by the name of the utterance, else by file and segment,
-else by the name of the file alone where only one clip has it. What matches nothing is counted. The
-id of a line is made of what it says, so that the same import twice changes nothing.
+else by the name of the file alone where only one clip has it. What matches nothing is counted, and
+so is what one rater says in two ways. The id of a line is made of what it says, so that the same
+import twice changes nothing.
 """
 
 import json
@@ -64,7 +65,7 @@ class Row:
         rater: who; "" where nobody is named.
         shares: by emotion.
         amounts: of arousal and valence.
-        answer: as in the log.
+        answer: as in the log; "" where none was given.
     """
 
     file: str
@@ -130,11 +131,15 @@ def matched(
         emotions: that are asked for; others are passed over and counted.
         at: when.
         source: what they are read from, for the lines of the log.
+
+    Raises:
+        UndertoneError: no row holds a label.
     """
     index, labels = _Index(clips), list[Label]()
     lost: list[str] = []
     strange: dict[str, int] = {}
-    for row in rows:
+    answered = _with_answers(rows, source)
+    for row in answered:
         clip = index.find(row)
         if clip is None:
             lost.append(row.utterance or row.file)
@@ -149,7 +154,33 @@ def matched(
     if strange:
         named = ", ".join(f"{n} {printable(name)}" for name, n in strange.items())
         told.append(f"labels with emotions that are not asked for were passed over: {named}")
-    return labels, told
+    if n_without := len(rows) - len(answered):
+        told.append(f"{n_without} rows without an emotion were passed over")
+    return labels, [*told, *_answered_twice(labels)]
+
+
+def _with_answers(rows: Sequence[Row], source: str) -> list[Row]:
+    answered = [row for row in rows if row.answer]
+    if not answered:
+        raise UndertoneError(
+            f"{source} holds no label: it has {len(rows)} rows, and none says an emotion. Fill in "
+            "the column emotion, and import it again"
+        )
+    return answered
+
+
+def _answered_twice(labels: Sequence[Label]) -> list[str]:
+    """What is to be said of clips of which one rater says two things."""
+    last = {(one.rater, one.utterance): _content(one) for one in labels}
+    changed = {
+        one.utterance: None for one in labels if _content(one) != last[one.rater, one.utterance]
+    }
+    if not changed:
+        return []
+    return [
+        f"{len(changed)} clips have several answers of one rater, of which the last counts: "
+        f"{describe_some(map(printable, changed))}. A column rater tells raters apart"
+    ]
 
 
 def not_said_yet(labels: Iterable[Label], log: Log) -> list[Label]:

@@ -63,7 +63,7 @@ def _text(value: object) -> str:
 
 
 def read(path: Path) -> list[Row]:
-    """The labels of a table.
+    """The rows of a table, those without an answer among them.
 
     Raises:
         UndertoneError: it names no file or no emotion.
@@ -81,15 +81,12 @@ def read(path: Path) -> list[Row]:
             "file and emotion, perhaps start, end, rater"
         )
     records = ({str(k): str(v) for k, v in row.items()} for row in table.to_dict("records"))
-    rows = [_row(record, shares, path) for record in records]
-    return [row for row in rows if row is not None]
+    return [_row(record, shares, path) for record in records]
 
 
-def _row(record: Mapping[str, str], names: Sequence[str], path: Path) -> Row | None:
+def _row(record: Mapping[str, str], names: Sequence[str], path: Path) -> Row:
     shares = shares_in(record, names)
     answer = EMOTION if shares else NOT_SPEECH if record.get("answer") == NOT_SPEECH else ""
-    if not answer:
-        return None
     file = record["file"].strip()
     return Row(
         file,

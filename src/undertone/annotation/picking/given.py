@@ -122,7 +122,10 @@ def _spellings(reference: str) -> Iterator[str]:
     """A path as given, as an address names it, and its last part without what was put before."""
     text = reference.strip().replace("\\", "/")
     yield text.removeprefix("./")
-    address = urlsplit(text)
+    try:
+        address = urlsplit(text)
+    except ValueError:  # brackets that stand for no host: a plain path, if anything
+        address = urlsplit("")._replace(path=text)
     if address.query:
         served = dict(p.partition("=")[::2] for p in address.query.split("&")).get(SERVED, "")
         text = as_text(unquote(served, errors=KEPT))

@@ -209,7 +209,7 @@ def _is_share(value: object) -> bool:
 
 def _is_amount(value: object) -> bool:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and SCALE[0] <= float(value) <= SCALE[1]  # type: ignore[arg-type]
+    return is_number and SCALE[0] <= value <= SCALE[1]  # type: ignore[operator]
 
 
 def _parsed(text: bytes) -> dict[str, Any] | None:

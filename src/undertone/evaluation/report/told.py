@@ -142,6 +142,17 @@ def exported(name: str, table: Told, form: str) -> str:
     return FORMS[form](name, table)
 
 
+def is_export(path: Path, *, told: Mapping[str, Any]) -> bool:
+    """Whether a file begins as a table of this run does in one of ``FORMS``."""
+    with path.open("rb") as file:
+        first = file.read(4096).decode("utf-8", errors="replace").partition("\n")[0]
+    if first == "\\begin{table}":
+        return True
+    headings = {table["headings"][0] for table in told["tables"].values()}
+    cell = next(csv.reader([first]), [""])[0]
+    return cell in headings or first.partition(" | ")[0].removeprefix("| ") in headings
+
+
 def spelled(cell: Any, *, signed: bool) -> str:
     """A cell as text, with its interval."""
     if isinstance(cell, str):

@@ -10,6 +10,7 @@ from undertone.errors import UndertoneError
 RANDOM, BALANCED = "random", "balanced"  # the honest rival; what nobody without the truth can do
 BUDGETS = (10, 20, 30, 40, 50, 60, 80, 100)  # labels at which a replay is measured
 REPLAYED = (*STRATEGIES, BALANCED)
+BATCH = 10  # labels between two picks, where nobody says
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class PicksSettings:
     """Settings of a replay; off while no strategy is named."""
 
     strategies: tuple[str, ...] = ()  # that pick labels; random is always among them
-    batch: int = 10  # labels between two picks
+    batch: int = BATCH  # labels between two picks
     eyes: str = ""  # features that the strategies see, where they differ from those of the system
 
     def __post_init__(self) -> None:
@@ -29,6 +30,12 @@ class PicksSettings:
             )
         if len(set(self.strategies)) < len(self.strategies):
             raise UndertoneError(f"--picks names one twice: {', '.join(self.strategies)}")
+        if not self.strategies and (self.eyes or self.batch != BATCH):
+            given = f"--eyes {self.eyes}" if self.eyes else f"--batch {self.batch}"
+            raise UndertoneError(
+                f"{given} is of a replay of strategies, and none is named: add --picks "
+                "unsure+spread, or leave it out"
+            )
 
     @property
     def asked(self) -> bool:

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from undertone import corpora
+from undertone.audio import MAX_DURATION_S
 from undertone.corpora.corpus import Corpus
 from undertone.errors import UndertoneError
 from undertone.evaluation import intervals
@@ -33,6 +34,7 @@ from undertone.progress import Progress
 from undertone.systems.table import systems_of
 from undertone.tasks import Task
 
+MOST_HOURS = 1e7  # a thousand years
 LARGE = 384  # utterances of the larger calibration
 SMALL_SHARE = 0.5
 FEWEST = 48  # that a calibration is made on
@@ -66,13 +68,15 @@ class Wanted:
     cores: int = 0
 
     def __post_init__(self) -> None:
-        for name, value, least in (
-            ("hours", self.hours, 0.01),
-            ("pool-hours", self.pool_hours, 0.0),
-            ("clip-seconds", self.clip_s, 0.0),
+        for name, value, least, most in (
+            ("hours", self.hours, 0.01, MOST_HOURS),
+            ("pool-hours", self.pool_hours, 0.0, MOST_HOURS),
+            ("clip-seconds", self.clip_s, 0.0, MAX_DURATION_S),
         ):
-            if not (math.isfinite(value) and value >= least):
+            if not value >= least:
                 raise UndertoneError(f"--{name} must be {least:g} or more, found {value:g}")
+            if value > most:
+                raise UndertoneError(f"--{name} must be {most:g} or less, found {value:g}")
 
     @property
     def n_cores(self) -> int:
@@ -209,24 +213,63 @@ def plan(
 
 
 def _check(wanted: Wanted, settings: CurveSettings, corpus: Corpus) -> None:
+    if ignored := [name for name, is_set in _not_foreseen(settings).items() if is_set]:
+        raise UndertoneError(
+            f"plan foresees a curve that compares systems on folds of one corpus, and none with "
+            f"{' and '.join(ignored)}: leave {'them' if len(ignored) > 1 else 'it'} out"
+        )
     if wanted.speakers < settings.folds:
         few, least = wanted.speakers, settings.folds
         raise UndertoneError(
             f"--speakers must be {least} or more, one a fold; found {few}: "
             + (f"--folds {few}" if few > 1 else f"--speakers {least}")
         )
-    most = max((int(b) for b in settings.budgets if b != ALL), default=0)
-    if wanted.labelled and wanted.labelled * (settings.folds - 1) // settings.folds < most:
-        raise UndertoneError(
-            f"{most} labels are to be drawn of the training speakers of {settings.folds} folds, "
-            f"and --labelled {wanted.labelled} leaves them "
-            f"{wanted.labelled * (settings.folds - 1) // settings.folds}: --labelled {2 * most}"
-        )
+    if clip_s := wanted.clip_s or (CLIP_S if corpus.synthetic else 0.0):
+        _check_labels(wanted, settings, clip_s)
     if len(corpus) < FEWEST:
         raise UndertoneError(
             f"{corpus.name} has {len(corpus)} utterances, and a calibration takes {FEWEST} or "
             "more: leave --corpus out, and it is made on synthetic voices"
         )
+
+
+def _not_foreseen(settings: CurveSettings) -> dict[str, bool]:
+    """Settings of which no cost is measured, and whether they are given."""
+    across = settings.across
+    return {
+        "picks": bool(settings.picks.strategies),
+        "other corpora (across)": bool(across.test or across.beside or across.each),
+        "adapt": bool(settings.adapt),
+        "vault": bool(settings.vault),
+        "fold_files": bool(settings.fold_files),
+    }
+
+
+def _check_labels(wanted: Wanted, settings: CurveSettings, clip_s: float) -> None:
+    """Refuse more labels than there are utterances of this length, or than the folds can give."""
+    utterances = _n_utterances(wanted, clip_s)
+    if wanted.labelled > utterances:
+        raise UndertoneError(
+            f"--labelled {wanted.labelled:,} are more than the {utterances:,} utterances of "
+            f"{clip_s:.3g} s that --hours {wanted.hours:g} hold: --labelled {utterances}"
+        )
+    most = max((int(b) for b in settings.budgets if b != ALL), default=0)
+    labelled = wanted.labelled or min(5 * most, utterances)
+    if (drawn_from := labelled * (settings.folds - 1) // settings.folds) < most:
+        needed = math.ceil(most * settings.folds / (settings.folds - 1))
+        step = (
+            f"--labelled {2 * most}"
+            if wanted.labelled and utterances >= 2 * most
+            else f"--hours {math.ceil(needed * clip_s / 36) / 100:g}, or smaller --budgets"
+        )
+        raise UndertoneError(
+            f"{most} labels are to be drawn of the training speakers of {settings.folds} folds, "
+            f"and {labelled} with a label leave them {drawn_from}: {step}"
+        )
+
+
+def _n_utterances(wanted: Wanted, clip_s: float) -> int:
+    return max(wanted.speakers, round(wanted.hours * 3600 / clip_s))
 
 
 def _calibrate(
@@ -247,7 +290,12 @@ def _calibrate(
 def outlook(
     wanted: Wanted, settings: CurveSettings, costs: Costs, *, task: Task, calibrated: Measured
 ) -> Outlook:
-    """What a curve of this size takes, at these costs."""
+    """What a curve of this size takes, at these costs.
+
+    Raises:
+        UndertoneError: utterances as long as these are too few for the labels.
+    """
+    _check_labels(wanted, settings, wanted.clip_s or calibrated.audio_s / calibrated.utterances)
     size = _size_of(wanted, settings, calibrated)
     extracting = Step(
         "reading and features",
@@ -296,7 +344,7 @@ class _Size:
 def _size_of(wanted: Wanted, settings: CurveSettings, calibrated: Measured) -> _Size:
     clip_s = wanted.clip_s or calibrated.audio_s / calibrated.utterances
     seconds, rest = wanted.hours * 3600, wanted.pool_hours * 3600
-    utterances = max(wanted.speakers, round(seconds / clip_s))
+    utterances = _n_utterances(wanted, clip_s)
     most = max((int(b) for b in settings.budgets if b != ALL), default=utterances)
     labelled = min(wanted.labelled or 5 * most, utterances)
     training = seconds * (settings.folds - 1) / settings.folds
