@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from corpora_fakes import fake_table
@@ -9,12 +10,13 @@ from label_fakes import recordings
 from test_cli import run as undertone
 from typer.testing import CliRunner
 
+from undertone import corpora
 from undertone.cli import app
 from undertone.errors import UndertoneError
 from undertone.experiment import CurveSettings, open_run
 from undertone.experiment.planning import Wanted
 from undertone.experiment.planning.costs import Line, costs_of
-from undertone.experiment.planning.measured import Measured, Timed
+from undertone.experiment.planning.measured import Measured, Timed, measure
 from undertone.experiment.planning.outlook import outlook
 from undertone.reading import Resources
 from undertone.tasks import task_of
@@ -66,6 +68,38 @@ def test_steps_grow_with_what_they_depend_on(costs):
     assert steps["fits: constant"].core_s == pytest.approx(15 * sum(one))
     assert seen.rows()[-1][0] == "all of it"
     assert "50 times as far" in " ".join(seen.sentences()).replace("50.0", "50")
+
+
+def test_copies_of_recordings_are_counted_up_to_the_most_that_are_made():
+    """Two of each utterance in a small corpus, of 400 utterances in a large one."""
+    small, large = (
+        replace(small_curve(n), copies=2 * n, copying=0.6 * n, copied=900 * n, vectors=0.6 * n)
+        for n in (100, 200)
+    )
+    costs = costs_of(small, large)
+    assert costs.with_copies(100) == 300
+    assert costs.with_copies(10_000) == 10_000 + 2 * 400
+    assert costs.vectors.at(300) == pytest.approx(60)
+    settings = CurveSettings("x", systems=("constant",), budgets=(20,), draws=3)
+    task = task_of(fake_table(), "fake")
+    wanted = Wanted(hours=10, speakers=50, labelled=500, clip_s=3.6, cores=1)
+    seen = outlook(wanted, settings, costs, task=task, calibrated=large)
+    (step,) = (step for step in seen.steps if step.name.startswith("copies"))
+    assert step.core_s == pytest.approx(0.3 * 400 * 3.6)
+    assert step.disk == pytest.approx(450 * 400 * 3.6)
+
+
+def test_a_calibration_makes_the_copies_that_its_run_makes(tmp_path):
+    corpus = corpora.open(f"csv={recordings(tmp_path, n_speakers=4, each=14, labelled=True)}")
+    settings = CurveSettings(
+        "x", systems=("descriptors", "constant"), budgets=(12,), folds=2, draws=1
+    )
+    measured = measure(corpus, settings, tmp_path / "measured")
+    assert measured.copies == 2 * len(corpus)
+    assert min(measured.copying, measured.copied) > 0
+    plain = replace(settings, of_systems={"discriminant": {"nuisance_weight": 0.0}})
+    measured = measure(corpus, plain, tmp_path / "plain")
+    assert (measured.copies, measured.copied) == (0, 0)
 
 
 def test_it_counts_the_fits_that_a_run_of_the_corpus_has(tmp_path):

@@ -16,6 +16,7 @@ import numpy as np
 from scipy.optimize import nnls
 
 from undertone.experiment.planning.measured import Measured, Timed
+from undertone.features.copies import MOST as MOST_COPIED
 
 
 class Line(NamedTuple):
@@ -52,10 +53,13 @@ class Costs:
         cached: bytes a second of audio.
         planning: processor seconds, by utterances.
         epoch: processor seconds of an epoch of pre-training, a frame.
-        vectors: processor seconds, by utterances.
+        vectors: processor seconds, by utterances and their copies.
         fits: by system.
-        peak: bytes of memory of a process, by utterances.
+        peak: bytes of memory of a process, by utterances and their copies.
         frames_a_second: of audio.
+        copies: of an utterance that has some.
+        copying: processor seconds a second of audio of these utterances.
+        copied: bytes a second of it.
     """
 
     extracting: float
@@ -66,6 +70,13 @@ class Costs:
     fits: Mapping[str, OfFit]
     peak: Line
     frames_a_second: float
+    copies: float = 0.0
+    copying: float = 0.0
+    copied: float = 0.0
+
+    def with_copies(self, utterances: int) -> float:
+        """How many they are with their copies."""
+        return utterances + self.copies * min(utterances, MOST_COPIED)
 
 
 def costs_of(small: Measured, large: Measured) -> Costs:
@@ -73,15 +84,19 @@ def costs_of(small: Measured, large: Measured) -> Costs:
     by_system: dict[str, list[Timed]] = {}
     for one in (*small.fits, *large.fits):
         by_system.setdefault(one.system, []).append(one)
+    with_some = min(large.utterances, MOST_COPIED)
     return Costs(
         extracting=large.extracting / large.audio_s,
         cached=large.cached / large.audio_s,
         planning=_line((m.utterances, m.planning) for m in (small, large)),
         epoch=large.epoch,
-        vectors=_line((m.utterances, m.vectors) for m in (small, large)),
+        vectors=_line((m.utterances + m.copies, m.vectors) for m in (small, large)),
         fits={system: _of_fit(timed) for system, timed in by_system.items()},
-        peak=_line((m.utterances, m.peak) for m in (small, large)),
+        peak=_line((m.utterances + m.copies, m.peak) for m in (small, large)),
         frames_a_second=large.frames_a_second,
+        copies=large.copies / with_some,
+        copying=large.copying / large.audio_s * large.utterances / with_some,
+        copied=large.copied / large.audio_s * large.utterances / with_some,
     )
 
 

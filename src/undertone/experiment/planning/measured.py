@@ -22,10 +22,12 @@ from undertone.experiment.settings import ALL, CurveSettings
 from undertone.experiment.stored import Fit, Sweep
 from undertone.features.upstream.batches import one_thread
 from undertone.processes import one_thread as one_thread_of_blas
-from undertone.reading import Resources, read_data, read_frames, settle
+from undertone.reading import Resources, read_data, read_frames, settle, with_copies
 from undertone.systems.plan import Cell
 from undertone.systems.problem import Material
+from undertone.systems.settings import learn_from_copies
 from undertone.systems.system import System
+from undertone.systems.table import systems_of
 
 WARMED_BY = 8  # utterances whose frames compile what is to be timed
 FEWEST_LABELS = 12
@@ -70,6 +72,9 @@ class Measured:
         fits: each system at each number of labels.
         peak: bytes of memory; 0 where the system does not tell.
         frames_a_second: of audio.
+        copies: of utterances, which differ from them by the recording alone.
+        copying: processor seconds of making them and their frames.
+        copied: bytes of these frames.
     """
 
     utterances: int
@@ -82,6 +87,9 @@ class Measured:
     fits: tuple[Timed, ...]
     peak: int
     frames_a_second: float
+    copies: int = 0
+    copying: float = 0.0
+    copied: int = 0
 
 
 def cut(corpus: Corpus, n_utterances: int) -> Corpus:
@@ -103,7 +111,11 @@ def measure(corpus: Corpus, settings: CurveSettings, folder: Path) -> Measured:
         read_frames(cut(corpus, WARMED_BY), features, replace(resources, cache=folder / "warm"))
         clock = _Clock()
         data = read_data(corpus, features, task, resources, teacher=settings.teacher)
-        extracting = clock.lap()
+        extracting, cached = clock.lap(), _bytes_in(folder / "frames")
+        rows = systems_of(task)
+        if learn_from_copies([rows[name] for name in settings.systems], settings.of_systems):
+            data = with_copies(data, features, resources)
+        copying, copied = clock.lap(), _bytes_in(folder / "frames") - cached
         budgets = _two_budgets(Run(settings, folder, data))
         run = Run(replace(settings, budgets=budgets, fit_budgets=False), folder / "run", data)
         sweep = run.sweep(run.plan())
@@ -118,13 +130,16 @@ def measure(corpus: Corpus, settings: CurveSettings, folder: Path) -> Measured:
             utterances=len(data.corpus),
             audio_s=sum(frames.lengths.values()) / frames.frames_per_second,
             extracting=extracting,
-            cached=_bytes_in(folder / "frames"),
+            cached=cached,
             planning=planning,
             epoch=epoch,
             vectors=vectors,
             fits=fits,
             peak=_peak(),
             frames_a_second=frames.frames_per_second,
+            copies=0 if data.copies is None else len(data.copies.table.source),
+            copying=copying,
+            copied=copied,
         )
 
 

@@ -26,7 +26,7 @@ from undertone.errors import UndertoneError
 from undertone.evaluation import intervals
 from undertone.evaluation.curves import Truth, score
 from undertone.experiment.forecast import duration
-from undertone.experiment.planning.costs import Costs, costs_of
+from undertone.experiment.planning.costs import MOST_COPIED, Costs, costs_of
 from undertone.experiment.planning.measured import Measured, cut, measure
 from undertone.experiment.settings import ALL, CurveSettings
 from undertone.processes import available_cores, process_pool
@@ -302,23 +302,31 @@ def outlook(
         costs.extracting * size.audio_s,
         disk=costs.cached * size.audio_s,
     )
+    heard = costs.with_copies(size.utterances)
+    copied_s = wanted.hours * 3600 * min(1.0, MOST_COPIED / size.utterances)
+    copying = Step(
+        "copies that differ by the recording",
+        costs.copying * copied_s,
+        disk=costs.copied * copied_s,
+    )
     epoch = costs.epoch * size.pool_s * costs.frames_a_second
     folds, pretraining = settings.folds, settings.pretrain
     pretrain = Step("pre-training", folds * pretraining.max_epochs * epoch, at_once=folds)
     vectors = Step(
         "vectors of utterances, in every process",
-        costs.vectors.at(size.utterances) * wanted.n_cores + costs.planning.at(size.utterances),
+        costs.vectors.at(heard) * wanted.n_cores + costs.planning.at(size.utterances),
     )
     fits = list(_fits(settings, costs, task, size))
     scoring = Step("scores and intervals", _scoring(settings, task, size, len(fits)))
-    steps = (extracting, *([pretrain] if epoch else []), vectors, *fits, scoring)
+    copies = [copying] if costs.copies else []
+    steps = (extracting, *copies, *([pretrain] if epoch else []), vectors, *fits, scoring)
     least = folds * min(pretraining.max_epochs, pretraining.patience + 1) * epoch
     return Outlook(
         wanted=wanted,
         utterances=size.utterances,
         n_fits=sum(size.n_fits(settings, task, name) for name in costs.fits),
         steps=steps,
-        peak=costs.peak.at(size.utterances) if calibrated.peak else 0.0,
+        peak=costs.peak.at(heard) if calibrated.peak else 0.0,
         calibrated_on=calibrated.utterances,
         pretraining_least_s=least,
     )
