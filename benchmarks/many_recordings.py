@@ -30,6 +30,7 @@ import numpy as np
 import pandas as pd
 
 from undertone import audio, corpora
+from undertone.audio import digests
 from undertone.config import load
 from undertone.experiment import CurveSettings, curve
 from undertone.features import extractors, mappings
@@ -114,6 +115,8 @@ def _run(scratch: Path, n: int, arguments: argparse.Namespace) -> dict[str, Any]
     print(
         f"{n:,} recordings of {SECONDS} s made in {time.process_time() - began:.0f} s", flush=True
     )
+    if not arguments.one_process:  # files that have just changed are read again
+        time.sleep(digests.SETTLED_S + 1)
     found: dict[str, Any] = {"recordings": n}
     for stages in [",".join(STAGES)] if arguments.one_process else STAGES:
         command = [sys.executable, __file__, "--stage", stages, "--folder", str(scratch)]
