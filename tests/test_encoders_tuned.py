@@ -20,6 +20,7 @@ from undertone.recogniser.settings import FinetuneSettings
 from undertone.serving.predict import predict
 from undertone.systems.table import check_frames
 from undertone.tasks import Classes
+from undertone.training.finite import NotFiniteError
 from undertone.training.outputs import class_outputs
 from undertone.training.supervised import Labelled
 from undertone.training.tuning import (
@@ -113,10 +114,29 @@ def test_the_learning_rate_is_the_one_that_held_out_labels_speak_for(whisper):
 
 
 def test_a_learning_rate_that_ends_in_no_number_is_never_chosen(whisper, monkeypatch):
-    losses = {0.9: [np.nan, np.nan], 1e-3: [0.7, 0.5, 0.6]}
-    monkeypatch.setattr(_Run, "train", lambda self, n_train, rate, n_epochs: losses[rate])
+    def train(run, n_train, rate, n_epochs):
+        if rate == 0.9:
+            raise NotFiniteError("of this rate")
+        return [0.7, 0.5, 0.6]
+
+    monkeypatch.setattr(_Run, "train", train)
     _, _, chosen, _ = tuned(whisper, TuningConfig(**BRIEF, learning_rates=(0.9, 1e-3)))
     assert (chosen.learning_rate, chosen.epochs) == (1e-3, 2)
+
+
+@pytest.mark.parametrize("n_labels", [8, 12], ids=["while choosing", "in the end"])
+def test_weights_that_are_no_numbers_are_not_kept(whisper, monkeypatch, n_labels):
+    """The training on the whole budget may fail where those before it did not."""
+    real = _Run._losses
+
+    def broken(run, n_train, epoch):
+        for loss in real(run, n_train, epoch):
+            yield loss * np.nan if n_train == n_labels else loss
+
+    monkeypatch.setattr(_Run, "_losses", broken)
+    with pytest.raises(NotFiniteError, match="not finite in epoch 1 of") as told:
+        tuned(whisper, TuningConfig(**BRIEF, learning_rates=(1e-3, 1e-4)))
+    assert "--set 'tuning.learning_rates=[0.0001, 1e-05]'" in str(told.value)
 
 
 def test_a_long_recording_is_heard_in_pieces_and_in_no_other_company(whisper, monkeypatch):
