@@ -14,11 +14,14 @@ from undertone.features.name import parse
 from undertone.features.upstream.batches import build
 from undertone.features.upstream.carried import describe, empty
 from undertone.features.upstream.source import find
+from undertone.features.workers import Recording
 from undertone.pipeline import Resources, finetune
 from undertone.recogniser.folder import load
 from undertone.recogniser.settings import FinetuneSettings
 from undertone.serving.predict import predict
+from undertone.systems.problem import Material
 from undertone.systems.table import check_frames
+from undertone.systems.tuned import _heard
 from undertone.tasks import Classes
 from undertone.training.finite import NotFiniteError
 from undertone.training.outputs import class_outputs
@@ -273,3 +276,24 @@ def test_compilation_is_asked_for_by_name(whisper, monkeypatch):
     assert not TuningConfig().compile
     tuned(whisper, TuningConfig(**BRIEF, learning_rates=(1e-3,), compile=True))
     assert asked == ["Layer", "Layer"], "what is run, layer by layer"
+
+
+def test_a_recording_without_a_frame_of_the_encoder_is_named(corpus):
+    """Nobody looks for it by ear among thousands."""
+
+    class Slow:  # an encoder whose frames are half a second
+        def n_frames(self, waveform):
+            return len(waveform) // 7000
+
+    paths = {"long": corpus / "u18.wav", "click": corpus / "u00.wav"}
+    material = Material(
+        frames=dict,
+        columns=(),
+        normaliser=None,
+        shape=None,
+        recordings={name: Recording(path) for name, path in paths.items()},
+    )
+    slow = Slow()
+    assert len(_heard(material, "long", slow)) >= 7000
+    with pytest.raises(UndertoneError, match=r"the utterance click \(.*u00\.wav\) of 400 ms"):
+        _heard(material, "click", slow)

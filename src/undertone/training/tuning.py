@@ -155,7 +155,7 @@ class TunedEncoder(nn.Module):
         """(width,) of a recording of any length, in bounded memory.
 
         Raises:
-            UndertoneError: it is shorter than a frame of the encoder.
+            UndertoneError: it is shorter than a frame of the encoder; who knows its name tells it.
         """
         prepared, n_frames = self.encoder.prepare(waveform), self.encoder.n_frames(waveform)
         if n_frames < 1:
