@@ -2,12 +2,15 @@
 
 import dataclasses
 import pickle
+import re
+import shlex
 
 import numpy as np
 import pytest
 import torch
 from toy_task import Pleasantness
 
+from undertone.config import override
 from undertone.errors import UndertoneError
 from undertone.models.cnn import CnnConfig
 from undertone.models.encoder import Encoder
@@ -15,7 +18,7 @@ from undertone.models.picture import PictureConfig
 from undertone.models.schedule import Schedule
 from undertone.systems.table import sections
 from undertone.tasks import Classes, Intensities
-from undertone.training.finite import NotFiniteError
+from undertone.training.finite import NotFiniteError, not_finite
 from undertone.training.outputs import amount_outputs, class_outputs, outputs_of
 from undertone.training.segments import fit_cnn
 from undertone.training.supervised import FinetuneConfig, Labelled, finetune, train_epochs
@@ -89,6 +92,22 @@ def test_a_loss_that_is_not_finite_ends_the_training_and_says_what_to_lower(valu
         )
     assert "now 0.5, by adding `--set finetune.learning_rate=0.05`" in str(told.value)
     assert pickle.loads(pickle.dumps(told.value)).where == "epoch 3 of 5", "it crosses processes"
+
+
+@pytest.mark.parametrize(
+    ("rates", "setting", "lower"),
+    [
+        (0.5, "finetune.learning_rate", 0.05),
+        (3e-9, "cnn.learning_rate", 1e-9),
+        (2e-4, "distil.learning_rate", 2e-5),
+        ((5e-5, 3e-4), "tuning.learning_rates", [5e-6, 3e-5]),
+    ],
+)
+def test_the_setting_can_be_pasted(rates, setting, lower):
+    pasted = re.search(r"`(--set [^`]+)`", str(not_finite("epoch 1 of 2", rates, setting)))
+    _, assignment = shlex.split(pasted[1])
+    section, name = setting.split(".")
+    assert override({}, [assignment]) == {section: {name: lower}}
 
 
 def test_a_gradient_that_is_not_finite_is_no_step():
