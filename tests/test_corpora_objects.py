@@ -101,6 +101,8 @@ def test_splits_streams_and_data_sets_without_audio_are_refused():
         opened(plain)
     with pytest.raises(UndertoneError, match=r"the splits train: give one of them"):
         opened(datasets.DatasetDict({"train": plain}))
+    with pytest.raises(UndertoneError, match=r"expected a datasets.Dataset, found a Features"):
+        opened(plain.features)
     with pytest.raises(UndertoneError, match="IterableDataset: give it in memory"):
         opened(plain.to_iterable_dataset())
     held = dataset([{"array": [0.1] * 3200, "sampling_rate": None}] * len(ROWS))

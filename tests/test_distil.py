@@ -139,6 +139,27 @@ def test_a_stopped_run_goes_on_to_the_losses_it_would_have_had(
     assert again.encoder.digest == made.encoder.digest
 
 
+@pytest.mark.parametrize("at", [1, 5, 10**9])
+def test_a_loss_that_is_not_finite_leaves_no_encoder(
+    teacher, speech, resources, tmp_path, monkeypatch, at
+):
+    real, seen = training.distance, []
+
+    def broken(prediction, target, **settings):
+        seen.append(prediction.requires_grad)  # none does of what is held out
+        loss = real(prediction, target, **settings)
+        last = at > 1e6 and sum(seen) and not seen[-1]
+        return loss * np.nan if last or (seen[-1] and sum(seen) == at) else loss
+
+    monkeypatch.setattr(training, "distance", broken)
+    with pytest.raises(
+        UndertoneError, match=r"not finite in pass [1-3] of 3 over the pool"
+    ) as told:
+        run(teacher, speech, tmp_path / "student", resources)
+    assert "`--set distil.learning_rate=0.0002`" in str(told.value)
+    assert not (tmp_path / "student" / "config.json").exists()
+
+
 def test_other_settings_do_not_go_on_with_it(teacher, speech, resources, tmp_path):
     out = tmp_path / "student"
     run(teacher, speech, out, resources)

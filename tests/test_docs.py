@@ -160,6 +160,14 @@ def test_the_site_is_built_strictly_and_fetches_nothing(site, tmp_path):
     assert "UndertoneError" in verbs
 
 
+def test_the_page_names_every_variable_that_nodes_of_a_cluster_are_handed():
+    from undertone.experiment.cluster import PASSED_ON
+
+    page = Path("docs/scale.md").read_text(encoding="utf-8")
+    told = page[page.index("**Your credentials go to the nodes.**") :].partition("\n\n")[0]
+    assert all(f"`{begin}`" in told for begin in PASSED_ON)
+
+
 def anchors(page: Path) -> set[str]:
     """The names of a page's headings, as the site and code hosts make them."""
     text = CODE.sub("", page.read_text(encoding="utf-8"))

@@ -14,12 +14,16 @@ from undertone.features.name import parse
 from undertone.features.upstream.batches import build
 from undertone.features.upstream.carried import describe, empty
 from undertone.features.upstream.source import find
+from undertone.features.workers import Recording
 from undertone.pipeline import Resources, finetune
 from undertone.recogniser.folder import load
 from undertone.recogniser.settings import FinetuneSettings
 from undertone.serving.predict import predict
+from undertone.systems.problem import Material
 from undertone.systems.table import check_frames
+from undertone.systems.tuned import _heard
 from undertone.tasks import Classes
+from undertone.training.finite import NotFiniteError
 from undertone.training.outputs import class_outputs
 from undertone.training.supervised import Labelled
 from undertone.training.tuning import (
@@ -113,10 +117,29 @@ def test_the_learning_rate_is_the_one_that_held_out_labels_speak_for(whisper):
 
 
 def test_a_learning_rate_that_ends_in_no_number_is_never_chosen(whisper, monkeypatch):
-    losses = {0.9: [np.nan, np.nan], 1e-3: [0.7, 0.5, 0.6]}
-    monkeypatch.setattr(_Run, "train", lambda self, n_train, rate, n_epochs: losses[rate])
+    def train(run, n_train, rate, n_epochs):
+        if rate == 0.9:
+            raise NotFiniteError("of this rate")
+        return [0.7, 0.5, 0.6]
+
+    monkeypatch.setattr(_Run, "train", train)
     _, _, chosen, _ = tuned(whisper, TuningConfig(**BRIEF, learning_rates=(0.9, 1e-3)))
     assert (chosen.learning_rate, chosen.epochs) == (1e-3, 2)
+
+
+@pytest.mark.parametrize("n_labels", [8, 12], ids=["while choosing", "in the end"])
+def test_weights_that_are_no_numbers_are_not_kept(whisper, monkeypatch, n_labels):
+    """The training on the whole budget may fail where those before it did not."""
+    real = _Run._losses
+
+    def broken(run, n_train, epoch):
+        for loss in real(run, n_train, epoch):
+            yield loss * np.nan if n_train == n_labels else loss
+
+    monkeypatch.setattr(_Run, "_losses", broken)
+    with pytest.raises(NotFiniteError, match="not finite in epoch 1 of") as told:
+        tuned(whisper, TuningConfig(**BRIEF, learning_rates=(1e-3, 1e-4)))
+    assert "--set 'tuning.learning_rates=[0.0001, 1e-05]'" in str(told.value)
 
 
 def test_a_long_recording_is_heard_in_pieces_and_in_no_other_company(whisper, monkeypatch):
@@ -253,3 +276,24 @@ def test_compilation_is_asked_for_by_name(whisper, monkeypatch):
     assert not TuningConfig().compile
     tuned(whisper, TuningConfig(**BRIEF, learning_rates=(1e-3,), compile=True))
     assert asked == ["Layer", "Layer"], "what is run, layer by layer"
+
+
+def test_a_recording_without_a_frame_of_the_encoder_is_named(corpus):
+    """Nobody looks for it by ear among thousands."""
+
+    class Slow:  # an encoder whose frames are half a second
+        def n_frames(self, waveform):
+            return len(waveform) // 7000
+
+    paths = {"long": corpus / "u18.wav", "click": corpus / "u00.wav"}
+    material = Material(
+        frames=dict,
+        columns=(),
+        normaliser=None,
+        shape=None,
+        recordings={name: Recording(path) for name, path in paths.items()},
+    )
+    slow = Slow()
+    assert len(_heard(material, "long", slow)) >= 7000
+    with pytest.raises(UndertoneError, match=r"the utterance click \(.*u00\.wav\) of 400 ms"):
+        _heard(material, "click", slow)

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from undertone.evaluation.estimate import Estimate, decimal
+from undertone.evaluation.estimate import Difference, Estimate, decimal
 
 NAN = float("nan")
 
@@ -58,3 +58,13 @@ def test_json_has_null_where_there_is_no_end():
         "high": None,
         "n_speakers": 1,
     }
+
+
+def test_a_difference_is_told_with_its_sign_wherever_it_is_told():
+    from undertone.evaluation.report.told import spelled
+    from undertone.recipes.reproduction import _text
+
+    score, lost = Estimate(0.25, 0.1, 0.41, 10), Difference(0.25, 0.1, 0.41, 10)
+    assert (_text(score, False), _text(lost, False)) == (".250\n.100–.410", "+.250\n+.100 to +.410")
+    assert spelled(score.to_dict(), signed=False) == str(score) == ".250 [.100, .410]"
+    assert spelled(lost.to_dict(), signed=False) == str(lost) == "+.250 [+.100, +.410]"

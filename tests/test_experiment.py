@@ -351,3 +351,24 @@ def write_tones(folder: Path, n_a_speaker: int = 10) -> Path:
             rows.append(f"{name},s{number // n_a_speaker},{emotion}")
     (folder / "labels.csv").write_text("\n".join(rows) + "\n")
     return folder
+
+
+def test_a_training_that_ends_in_no_number_ends_the_run_and_keeps_what_is_finished(
+    settings, resources, tmp_path, monkeypatch
+):
+    from undertone.systems import fits
+
+    def broken(problem, settings):
+        outputs = real(problem, settings)
+        return dataclasses.replace(outputs, loss=lambda *given: outputs.loss(*given) * np.nan)
+
+    real, out = fits.outputs_for, tmp_path / "run"
+    small = dataclasses.replace(settings, systems=("functionals_logistic", "scratch", "constant"))
+    monkeypatch.setattr(fits, "outputs_for", broken)
+    with pytest.raises(UndertoneError, match="not finite in epoch 1 of") as told:
+        curve(small, out, resources)
+    assert "--set finetune.learning_rate=0.0001" in str(told.value)
+    assert list(out.rglob("*functionals_logistic*")), "what is finished is kept"
+    assert not list(out.rglob("*scratch*"))
+    monkeypatch.undo()
+    assert curve(small, out, resources).report.exists()

@@ -13,7 +13,7 @@ from undertone import cli
 from undertone.corpora import csd
 from undertone.errors import UndertoneError
 from undertone.features import frames_out, log_mel
-from undertone.features.store import extract_file
+from undertone.features.store import FrameTable, extract_file
 from undertone.pipeline import Resources, extract_to
 
 
@@ -136,3 +136,38 @@ def test_the_command_writes_and_refuses(corpus, tmp_path, monkeypatch):
     ):
         done = CliRunner().invoke(cli.app, arguments)
         assert said in str(done.exception)
+
+
+def small_table(utterances=("a", "b"), columns=("x", "y")) -> FrameTable:
+    frames = {name: np.full((3, len(columns)), i, np.float32) for i, name in enumerate(utterances)}
+    return FrameTable("log_mel", 1, 100.0, tuple(columns), frames, keys=dict.fromkeys(frames, "k"))
+
+
+@pytest.mark.parametrize(
+    ("form", "changes", "message"),
+    [
+        ("npz", {"utterances": ("a", "undertone.columns")}, "'undertone.columns', which begins"),
+        ("npz", {"utterances": ("undertone.b", "a")}, "'undertone.b', which begins"),
+        ("npz", {"utterances": ("a", "a.npy")}, "'a.npy', which is another's name"),
+        ("parquet", {"columns": ("x", "time_s")}, "'time_s'"),
+        ("parquet", {"columns": ("utterance", "y")}, "'utterance'"),
+    ],
+)
+def test_a_name_that_would_be_lost_is_refused_and_another_form_takes_it(
+    tmp_path, form, changes, message
+):
+    table = small_table(**changes)
+    path = tmp_path / f"a.{form}"
+    with pytest.raises(UndertoneError, match=message) as told:
+        frames_out.write(path, table, form, corpus="c")
+    assert list(tmp_path.iterdir()) == []
+    other = "npz" if form == "parquet" else "parquet"
+    assert f"write .{other}" in str(told.value)
+    frames_out.write(tmp_path / f"b.{other}", table, other, corpus="c")
+    frames, columns = frames_out.read(tmp_path / f"b.{other}")
+    assert (sorted(frames), columns) == (sorted(table.utterances), table.columns)
+
+
+def test_an_utterance_may_end_in_npy(tmp_path):
+    frames_out.write(tmp_path / "a.npz", small_table(("a.npy", "b")), "npz", corpus="c")
+    assert sorted(frames_out.read(tmp_path / "a.npz")[0]) == ["a.npy", "b"]

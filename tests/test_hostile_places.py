@@ -8,7 +8,7 @@ import soundfile
 from typer.testing import CliRunner
 
 from undertone import mirror
-from undertone.cli import app
+from undertone.cli import app, main
 from undertone.errors import UndertoneError
 
 
@@ -49,6 +49,13 @@ def test_an_address_makes_no_folder_of_its_name(corpus, tmp_path, arguments, nex
     address = next(one for one in arguments if "://" in one)
     assert f"found the address {address}: {next_step}" in said
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_refused_address_is_told_without_its_keys(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["undertone", "report", "s3://KEY:SE/CRET@bucket/run"])
+    with pytest.raises(SystemExit):
+        main()
+    assert "found the address s3://bucket/run: give a file" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("address", ["file://", "file:///", "s3://", "memory://", "file://."])

@@ -202,3 +202,38 @@ def _run(*arguments):
         except SystemExit as end:
             if end.code:
                 raise
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["--export", "o.csv", "--rater", "anna"],
+            "--export opens no page, and has no use for --r",
+        ),
+        (["--export", "o.csv", "--corpus", "c=d", "--seed", "0"], "for --corpus, --seed: leave th"),
+        (["--agreement", "--form", "csv"], "--agreement opens no page, and has no use for --form"),
+        (["--agreement", "--open", "--again", "0.5"], "for --again, --open: leave them out"),
+        (["--agreement", "--emotions", "anger,sadness"], "for --emotions: leave it out"),
+        (["--import", "i.csv", "--strategy", "random"], "has no use for --strategy: leave it out"),
+        (["--import", "i.csv", "--no-learning"], "has no use for --no-learning"),
+        (["--form", "csv"], "--form is of --export and --import"),
+    ],
+)
+def test_an_option_that_is_of_no_use_is_refused(session, tmp_path, capsys, arguments, message):
+    before = session.log.path.read_bytes()
+    arguments = [str(tmp_path / one) if one.endswith(".csv") else one for one in arguments]
+    with pytest.raises(SystemExit) as told:
+        _run("label", "--log", session.log.path, *arguments)
+    assert told.value.code == 2
+    assert message in capsys.readouterr().err.replace("\n", " ")
+    assert session.log.path.read_bytes() == before
+    assert not (tmp_path / "o.csv").exists()
+
+
+def test_options_of_use_are_taken(session, tmp_path):
+    out = tmp_path / "a.txt"
+    _run("label", "--log", session.log.path, "--export", out, "--form", "csv", "--quiet")
+    _run("label", "--log", session.log.path, "--agreement", "--quiet")
+    again = ["--detector", "energy", "--form", "csv", "--emotions", ",".join(EMOTIONS), "--quiet"]
+    _run("label", "--log", session.log.path, "--import", out, *again)

@@ -108,3 +108,22 @@ def test_choices_that_knew_much_less_are_made_anew(two, monkeypatch):
         anna.label("tab-anna", said(clip))
     bert.next("tab-bert", (6,), 1)
     assert made == [1]
+
+
+@pytest.mark.parametrize("fails", ["write_text", "replace"])
+def test_a_full_disk_is_left_as_it_was(tmp_path, monkeypatch, fails):
+    """What did not fit is taken away, so that it does not stay there for good."""
+    path = tmp_path / "hands-a.json"
+    of_hands._write(path, {"held": []})
+    real = getattr(type(path), fails)
+
+    def full(self, *given: object) -> None:
+        if fails == "write_text":
+            real(self, "{")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(type(path), fails, full)
+    with pytest.raises(OSError, match="No space"):
+        of_hands._write(path, {"held": ["u"]})
+    assert [one.name for one in tmp_path.iterdir()] == [path.name]
+    assert json.loads(path.read_text()) == {"held": []}

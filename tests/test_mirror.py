@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from undertone import atomic, mirror, seals
-from undertone.errors import UndertoneError
+from undertone.errors import UndertoneError, tell
 from undertone.features import shards
 
 COUNT = itertools.count()
@@ -156,6 +157,59 @@ def test_an_address_that_cannot_be_used_is_refused(text, message, tmp_path, monk
     with pytest.raises(UndertoneError, match=message):
         mirror.place(text, lambda: tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+SECRET = "wJalrX/K7+b"  # keys of an object store hold such characters
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"s3://KEY:{SECRET}@bucket/run",
+        f"s3:/KEY:{SECRET}@bucket/run",
+        f"corpus=gs://{SECRET.replace('/', '')}@bucket/run, which is none",
+        f"two: s3://KEY:{SECRET}@bucket/a and s3://KEY:{SECRET}@bucket/b",
+    ],
+)
+def test_no_message_tells_the_keys_of_an_address(text, capsys):
+    tell(text)
+    for message in (str(UndertoneError(text)), capsys.readouterr().err):
+        assert "bucket/" in message
+        assert not {"KEY", "wJalrX", "K7"} & set(re.split(r"\W+", message.replace("K7+b", "K7 b")))
+
+
+def test_no_folder_is_named_after_the_keys_of_an_address(tmp_path, capsys, monkeypatch):
+    before = dict(mirror._known)
+    address = f"memory://KEY:{SECRET}@bucket{next(COUNT)}/run"
+    try:
+        folder = mirror.place(address, lambda: tmp_path)
+        monkeypatch.setattr(type(mirror._system(address)[0]), "ls", broken)
+        with pytest.raises(UndertoneError, match="cannot be read") as told:
+            mirror.names(folder)
+    finally:
+        mirror._known.clear()
+        mirror._known.update(before)
+    for text in (str(folder), capsys.readouterr().err, str(told.value)):
+        assert "run" in text
+        assert not any(part in text for part in ("KEY", "wJalrX", "K7"))
+
+
+def broken(*given, **named):
+    raise ValueError("no such endpoint")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://127.0.0.1:8765/a@b",
+        "https://huggingface.co/a/b@main",
+        "file:///tmp/x:y/upstream@all",
+        "mail a@b.org, upstream:whisper@all, c:/me@home",
+        "abfs://account/folder",
+    ],
+)
+def test_what_names_no_keys_is_told_as_it_is(text):
+    assert str(UndertoneError(text)) == text
 
 
 def test_paths_are_no_addresses():

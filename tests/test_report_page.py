@@ -148,6 +148,12 @@ def test_the_first_colours_are_those_of_the_systems_that_tell_most():
 # --- groups of speakers
 
 
+def test_what_a_group_is_better_by_has_its_sign_and_its_score_has_none(page):
+    row = re.search(r'<th scope="row">female</th>(.*?)</tr>', page.read_text(), re.S).group(1)
+    assert re.findall(r'<span class="value">([^<]*)<', row) == [".600", "+.020"]
+    assert "[−.050, +.090]" in row.replace("\N{NO-BREAK SPACE}", " ")
+
+
 def test_groups_are_measured_apart_and_against_each_other():
     """Speakers 0 to 3 are all right, 4 to 7 half; who is in no group counts in neither."""
     speaker = np.repeat(np.arange(9), 4)

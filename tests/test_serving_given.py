@@ -14,8 +14,8 @@ from serving_fakes import RATE, listener, voice, write_voice
 from undertone import audio
 from undertone.audio import streaming
 from undertone.errors import UndertoneError
-from undertone.serving.given import gather, of_arrays
-from undertone.serving.predict import predict
+from undertone.serving.given import Item, gather, of_arrays
+from undertone.serving.predict import predict, predict_item
 from undertone.serving.which import told_apart
 
 
@@ -246,3 +246,15 @@ def test_a_file_that_is_not_there_is_told_without_a_corpus(tmp_path):
     assert "there is no audio file" in row.error
     assert "nothere.wav" in row.error
     assert "corpus" not in row.error
+
+
+def test_an_error_that_knows_no_file_is_told_with_it(monkeypatch):
+    """A network that hears samples says what is wrong with them, and not whose they are."""
+
+    def hear(recogniser, item, *given, **named):
+        raise UndertoneError(f"a recording is too short{' in b.wav' * (item.file == 'b.wav')}")
+
+    monkeypatch.setattr("undertone.serving.predict.hear", hear)
+    judge = SimpleNamespace(terms=SimpleNamespace(anyway=False))
+    told = [predict_item(None, Item(name), judge=judge).error for name in ("a.wav", "b.wav")]
+    assert told == ["a.wav: a recording is too short", "a recording is too short in b.wav"]

@@ -13,6 +13,7 @@ from test_cli import run as run_cli
 from undertone import config
 from undertone.errors import UndertoneError
 from undertone.evaluation.report import shifts as said
+from undertone.evaluation.report import told
 from undertone.evaluation.shift import ACROSS, INSIDE, MIXED, Asked, Names, Needed, Shift, measure
 from undertone.experiment import CurveSettings
 from undertone.experiment.shifting import Arms
@@ -110,6 +111,25 @@ def test_what_is_lost_is_the_paired_difference():
     assert told[0].endswith(f"{lost.signed()} is lost.")
 
 
+def test_a_table_tells_differences_as_the_sentences_do():
+    shift = shift_of(SKILL)
+    by_labels, back, by_output, by_sex, _ = said.tables(shift)
+    lost = shift.lost(100).signed()
+    assert lost.startswith("+")
+    assert lost in said.sentences(shift)[0]
+    scores, last = by_labels.rows[:-1], by_labels.rows[-1]
+    assert str(last.cells[-1]) == lost
+    assert all(not str(row.cells[-1]).startswith("+") for row in scores)
+    assert str(by_output.rows[0].cells[-1]) == lost
+    assert all(str(row.cells[-1])[0] in "+-" for row in by_sex.rows)
+    gain, short = back.rows[2:]
+    assert str(gain.cells[1]) == shift.beside(10).signed()
+    assert str(short.cells[1]) == shift.short(10).signed()
+    plain = told._plain(by_labels)
+    assert list(told.texts(plain))[-1][-1] == lost, "as it is stored, too"
+    assert str(by_labels.rows[0].cells[-1]) == next(told.texts(plain))[-1]
+
+
 def test_labels_that_win_it_back_lie_where_the_curves_meet():
     shift = shift_of(SKILL)
     needed, heights = shift.won_back, [shift.curves.height(MIXED, m)[0] for m in (10, 20)]
@@ -177,6 +197,13 @@ def test_a_run_shows_its_shift_on_page_terminal_and_as_json(finished):
     assert re.search(r"With 12 labels of near, .* scores UAR .* on far", page)
     for sentence in shift["sentences"]:
         assert sentence.split(";")[0][:40].replace("-.", "−.") in page
+    raw = (finished / "report.html").read_text()
+    lost = re.search(r'<th scope="row">lost</th>(.*?)</tr>', raw, re.S).group(1)
+    values = re.findall(r'<span class="value">([^<]*)<', lost)
+    assert values
+    assert all(value[0] in "+−" or value == ".000" for value in values)
+    (table,) = (one for one in shift["tables"] if one["rows"][-1][0] == "lost")
+    assert [cell.split()[0].replace("-", "−") for cell in table["rows"][-1][1:]] == values
     fits = list((finished / "shift" / "0" / "fits" / "descriptors").glob("*.npz"))
     assert len(fits) == 2 * 2 * (3 + 3)  # folds, draws, 4, 8 and 12 inside, 0, 4 and 8 beside
 

@@ -28,6 +28,7 @@ from undertone.sklearn import (
     SelfTrainedDiscriminant,
     UpstreamMeans,
 )
+from undertone.sklearn.estimators import _seed_of
 from undertone.sklearn.labels import classes_of, is_labelled
 
 EXPECTED = {
@@ -286,3 +287,20 @@ def test_descriptors_have_names_and_a_width(frames):
     assert len(vectors.get_feature_names_out()) == 721
     with pytest.raises(UndertoneError, match="there is no folder"):
         UpstreamMeans("./nowhere").transform([np.ones(16_000)])
+
+
+def test_no_random_state_is_the_seed_0_and_others_are_taken_as_elsewhere(frames, clips):
+    _, y, groups = clips
+
+    def chances(state):
+        estimator = EmotionClassifier(
+            features="log_mel", system="descriptors", settings=QUICK, random_state=state
+        )
+        return estimator.fit(frames, y, groups).predict_proba(frames)
+
+    np.testing.assert_array_equal(chances(None), chances(0))
+    assert _seed_of(np.int64(7)) == 7
+    drawn = np.random.RandomState(5).randint(2**31)
+    assert _seed_of(np.random.RandomState(5)) == drawn
+    with pytest.raises(UndertoneError, match="found 'x': write random_state=0"):
+        chances("x")

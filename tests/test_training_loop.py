@@ -1,18 +1,24 @@
 """Laws of the one loop of supervised training, and the losses of fixed toys."""
 
 import dataclasses
+import pickle
+import re
+import shlex
 
 import numpy as np
 import pytest
 import torch
 from toy_task import Pleasantness
 
+from undertone.config import override
 from undertone.errors import UndertoneError
 from undertone.models.cnn import CnnConfig
 from undertone.models.encoder import Encoder
 from undertone.models.picture import PictureConfig
 from undertone.models.schedule import Schedule
+from undertone.systems.table import sections
 from undertone.tasks import Classes, Intensities
+from undertone.training.finite import NotFiniteError, not_finite
 from undertone.training.outputs import amount_outputs, class_outputs, outputs_of
 from undertone.training.segments import fit_cnn
 from undertone.training.supervised import FinetuneConfig, Labelled, finetune, train_epochs
@@ -65,6 +71,70 @@ def test_training_ends_with_the_epochs():
 
 def test_without_validation_the_last_of_a_fixed_number_of_epochs_is_kept():
     assert trained([], epochs_without_validation=7, max_epochs=2, patience=1) == (7, [])
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("validated", [False, True])
+def test_a_loss_that_is_not_finite_ends_the_training_and_says_what_to_lower(value, validated):
+    model = Counter()
+
+    def losses(epoch):
+        yield model.weight.sum() * (value if epoch == 2 else 1.0)
+
+    with pytest.raises(NotFiniteError, match="not finite in epoch 3 of 5") as told:
+        train_epochs(
+            model,
+            losses=losses,
+            validation_loss=(lambda: 1.0) if validated else None,
+            schedule=FinetuneConfig(
+                learning_rate=0.5, max_epochs=5, epochs_without_validation=5, patience=9
+            ),
+        )
+    assert "now 0.5, by adding `--set finetune.learning_rate=0.05`" in str(told.value)
+    assert pickle.loads(pickle.dumps(told.value)).where == "epoch 3 of 5", "it crosses processes"
+
+
+@pytest.mark.parametrize(
+    ("rates", "setting", "lower"),
+    [
+        (0.5, "finetune.learning_rate", 0.05),
+        (3e-9, "cnn.learning_rate", 1e-9),
+        (2e-4, "distil.learning_rate", 2e-5),
+        ((5e-5, 3e-4), "tuning.learning_rates", [5e-6, 3e-5]),
+    ],
+)
+def test_the_setting_can_be_pasted(rates, setting, lower):
+    pasted = re.search(r"`(--set [^`]+)`", str(not_finite("epoch 1 of 2", rates, setting)))
+    _, assignment = shlex.split(pasted[1])
+    section, name = setting.split(".")
+    assert override({}, [assignment]) == {section: {name: lower}}
+
+
+def test_a_gradient_that_is_not_finite_is_no_step():
+    """Its loss is still finite, and no later one would tell of the weights."""
+    model = Counter()
+
+    def losses(epoch):
+        yield torch.sqrt(model.weight.sum() * 0)
+
+    with pytest.raises(NotFiniteError, match="epoch 1 of 1"):
+        train_epochs(
+            model,
+            losses=losses,
+            validation_loss=None,
+            schedule=CnnConfig(epochs_without_validation=1),
+        )
+
+
+def test_a_validation_loss_that_is_not_finite_chooses_no_epoch():
+    with pytest.raises(NotFiniteError, match="epoch 2 of 3"):
+        trained([1.0, np.nan, 0.5], max_epochs=3)
+
+
+def test_every_section_of_a_training_names_its_learning_rate():
+    trainings = [one for one in sections().values() if issubclass(one.kind, Schedule)]
+    assert {one.name for one in trainings} >= {"finetune", "cnn", "picture"}
+    assert all(one.kind.section == one.name for one in sections().values() if one in trainings)
 
 
 def test_each_loss_is_computed_after_the_step_before_it():

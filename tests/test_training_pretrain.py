@@ -1,4 +1,5 @@
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ import torch
 from undertone.errors import UndertoneError
 from undertone.models.encoder import EncoderConfig
 from undertone.training import checkpoint
+from undertone.training import pretrain as training
 from undertone.training.cropping import Crop, cut, hold_out
 from undertone.training.losses import OBJECTIVES, View
 from undertone.training.masking import draw_hidden
@@ -147,6 +149,26 @@ def test_another_version_or_kernel_is_another_training(utterances, tmp_path, mon
             patch.setattr(f"undertone.training.identity.{name}", value)
             with pytest.raises(UndertoneError, match=r"another (kernel|undertone); choose"):
                 pretrain(utterances, folder=tmp_path, **settings)
+
+
+def test_a_loss_that_is_not_finite_ends_the_training_and_keeps_what_was_good(
+    utterances, tmp_path, monkeypatch
+):
+    seen = []
+
+    def broken(*given):
+        seen.append(1)
+        return real(*given) if len(seen) < 3 else math.nan
+
+    real = training._train_epoch
+    monkeypatch.setattr(training, "_train_epoch", broken)
+    with pytest.raises(UndertoneError, match="not finite in epoch 3 of 5 of the pre-training") as e:
+        pretrain(utterances, shape=SHAPE, settings=SETTINGS, seed=1, folder=tmp_path)
+    assert "`--set pretrain.learning_rate=0.0001`" in str(e.value)
+    monkeypatch.undo()
+    again = pretrain(utterances, shape=SHAPE, settings=SETTINGS, seed=1, folder=tmp_path)
+    assert len(again.history) == 5
+    assert all(math.isfinite(epoch.loss) for epoch in again.history)
 
 
 def test_one_utterance_is_no_pool(utterances):

@@ -7,6 +7,7 @@ Out: messages of one line each that are safe to print: no name can move the curs
 
 import errno
 import importlib.util
+import re
 import sys
 import unicodedata
 from collections.abc import Iterable
@@ -14,6 +15,8 @@ from collections.abc import Iterable
 DISTRIBUTION = "undertone-ser"  # on the package index, where undertone is another program
 TURNING = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # of the text
 BYTE_OF_A_PATH, BYTE_IN_TEXT = 0xDC00, 0xEF00  # to which a byte that is no UTF-8 is added
+ADDRESS = r"(?<![a-z])(?!file:)([a-z][a-z0-9+.-]+:/{1,3})"  # begins one; a path keeps one slash
+SECRETS = r"(?:[^\s/@:]*:(?!\d+/)[^\s@]*|[^\s/@:]+)@"  # in front of a host; keys may hold slashes
 UNSAFE = ("Cc", "Cs", "Zl", "Zp")  # control characters, halves of characters, line breaks
 
 
@@ -24,7 +27,7 @@ class UndertoneError(Exception):
     """
 
     def __str__(self) -> str:
-        return "\n".join(map(str, self.args))
+        return without_secrets("\n".join(map(str, self.args)))
 
 
 class ExhaustedError(UndertoneError):
@@ -38,6 +41,15 @@ def raise_if_exhausted(error: OSError) -> None:
             f"{error.filename or 'a file'} cannot be opened: {error.strerror}; close other "
             "programs or raise the limit (ulimit -n), and run the same command again"
         ) from None
+
+
+def without_secrets(text: str) -> str:
+    """The text, whose addresses name nobody and no key, in whatever form they were given.
+
+    >>> without_secrets("s3://KEY:SECRET@bucket/run is no path"), without_secrets("http://a:80/b@c")
+    ('s3://bucket/run is no path', 'http://a:80/b@c')
+    """
+    return re.sub(ADDRESS + SECRETS, r"\1", text) if "@" in text else text
 
 
 def printable(text: str) -> str:
@@ -89,7 +101,7 @@ def _shown(character: str) -> str:
 
 def tell(message: str) -> None:
     """Say on standard error what happened and is no reason to stop."""
-    print(f"undertone: {printable(message)}", file=sys.stderr, flush=True)
+    print(f"undertone: {printable(without_secrets(message))}", file=sys.stderr, flush=True)
 
 
 def needs(package: str, *, extra: str, what: str) -> None:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from undertone.errors import UndertoneError, needs, tell
+from undertone.errors import UndertoneError, needs, tell, without_secrets
 
 SEPARATOR = "://"
 EXTRAS = {"s3": ("s3fs", "s3"), "gs": ("gcsfs", "gs"), "gcs": ("gcsfs", "gs")}
@@ -49,7 +49,7 @@ def place(address: str, copies: Callable[[], Path]) -> Path:
             f"{_protocol(address)}{SEPARATOR}{'/' * (_protocol(address) == 'file')}BUCKET/FOLDER"
         )
     address = address.rstrip("/")
-    name = re.sub(r"\W+", "-", address)[-SHOWN:].strip("-")
+    name = re.sub(r"\W+", "-", without_secrets(address))[-SHOWN:].strip("-")
     folder = copies() / f"{name}-{hashlib.sha256(address.encode()).hexdigest()[:12]}"
     if folder not in _known:
         _system(address)

@@ -66,5 +66,9 @@ class Hands:
 def _write(path: Path, told: dict[str, object]) -> None:
     """Whole or not at all for who reads it; nobody needs it after a power cut."""
     partial = path.with_name(f".{path.name}{os.getpid()}")
-    partial.write_text(json.dumps(told))
-    partial.replace(path)
+    try:
+        partial.write_text(json.dumps(told))
+        partial.replace(path)
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink()

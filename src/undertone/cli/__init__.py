@@ -28,7 +28,7 @@ from undertone.cli import (
     voices,
 )
 from undertone.cli.app import StoppedError, app
-from undertone.errors import UndertoneError, printable
+from undertone.errors import UndertoneError, printable, without_secrets
 
 __all__ = [
     "app",
@@ -130,7 +130,9 @@ def _lacks_memory(error: BaseException | None) -> bool:
 
 def _end(status: int, *lines: str) -> NoReturn:
     for i, line in enumerate(lines):
-        print(f"{'' if i else 'undertone: '}{printable(str(line))}", file=sys.stderr)
+        print(
+            f"{'' if i else 'undertone: '}{printable(without_secrets(str(line)))}", file=sys.stderr
+        )
     sys.exit(status)
 
 

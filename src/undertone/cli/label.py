@@ -1,10 +1,12 @@
 """Labels by ear: the page, its log, and labels from and to other tools."""
 
 import contextlib
+import inspect
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,6 +22,14 @@ if TYPE_CHECKING:
     from undertone.annotation.session import Session
 
 USUAL_PORT = 8765
+ENDING = ("export", "imported", "agreement")  # without a page
+NAMED_OTHERWISE = {"imported": "import", "open_page": "open"}  # options, by their variables
+TAKEN = {  # beside them
+    "--export": {"log", "form", "quiet"},
+    "--agreement": {"log", "quiet"},
+    "--import": {"log", "form", "quiet", "corpus", "emotions", "detector"}
+    | {"each_recording_a_speaker", "each_folder_a_speaker"},
+}
 AT_RANDOM = "random"  # the strategy that chooses no clip for what it teaches
 
 
@@ -79,11 +89,10 @@ def label(
     quiet: Quiet = False,
 ) -> None:
     """Label by ear on a page, while a model learns; or exchange labels with other tools."""
+    _check_beside(locals())
     from undertone.annotation.opening import What, alone, opened, rater_named
     from undertone.features.speech import chosen as detector_named
 
-    if sum((export is not None, imported is not None, agreement)) > 1:
-        raise UndertoneError("label takes one of --export, --import and --agreement at a time")
     detector_named(detector)
     _check_heard(features, no_learning=no_learning)
     what = What(
@@ -135,6 +144,27 @@ def label(
         told = f"label at {address} as {as_who}; Ctrl-C ends it, {log} keeps every label"
         serve(session, learner, listener, lambda: _say_where(told, address, open_page=open_page))
     _end(session, learner)
+
+
+def _check_beside(given: Mapping[str, Any]) -> None:
+    """Refuse options that what was asked for has no use for."""
+    parameters = inspect.signature(label).parameters
+    said = {name for name, value in given.items() if value != parameters[name].default}
+    ending = {_option(name): name for name in ENDING if name in said}
+    if len(ending) > 1:
+        raise UndertoneError("label takes one of --export, --import and --agreement at a time")
+    for option, name in ending.items():
+        if idle := [_option(one) for one in parameters if one in said - TAKEN[option] - {name}]:
+            raise UndertoneError(
+                f"label {option} opens no page, and has no use for {', '.join(idle)}: leave "
+                f"{'it' if len(idle) == 1 else 'them'} out"
+            )
+    if not ending and "form" in said:
+        raise UndertoneError("--form is of --export and --import: add one of them, or leave it out")
+
+
+def _option(name: str) -> str:
+    return f"--{NAMED_OTHERWISE.get(name, name).replace('_', '-')}"
 
 
 def _check_heard(features: str | None, *, no_learning: bool) -> None:

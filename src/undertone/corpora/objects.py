@@ -13,7 +13,7 @@ decoded by the other library.
 import hashlib
 import io
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,7 @@ def of_dataset(dataset: Any, *, name: str = "", folder: Path | None = None) -> C
     Raises:
         UndertoneError: it has several splits or no length, or no column of audio.
     """
-    if hasattr(dataset, "keys") and not hasattr(dataset, "features"):
+    if isinstance(dataset, Mapping) and any(hasattr(one, "features") for one in dataset.values()):
         raise UndertoneError(
             f"the data set has the splits {', '.join(map(str, dataset))}: give one of them, as "
             "dataset['train']"

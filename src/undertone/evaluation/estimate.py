@@ -8,6 +8,7 @@ The ends are NaN where no interval can be given: one speaker says nothing of the
 
 import math
 from dataclasses import dataclass
+from typing import Self
 
 
 @dataclass(frozen=True, repr=False)
@@ -62,6 +63,27 @@ class Estimate:
             return f"[{decimal(self.low, signed=signed)}, {decimal(self.high, signed=signed)}]"
         noun = "speaker" if self.n_speakers == 1 else "speakers"
         return f"(no interval: {self.n_speakers} {noun})"
+
+
+@dataclass(frozen=True, repr=False)
+class Difference(Estimate):
+    """An estimate that is told with its sign, also in a table whose other cells have none.
+
+    >>> print(Difference.of(Estimate(0.25, 0.1, 0.41, n_speakers=10)))
+    +.250 [+.100, +.410]
+    """
+
+    @classmethod
+    def of(cls, estimate: Estimate) -> Self:
+        """The difference that an estimate is of."""
+        return cls(estimate.value, estimate.low, estimate.high, estimate.n_speakers)
+
+    def __str__(self) -> str:
+        return self.signed()
+
+    def to_dict(self) -> dict[str, float | int | None]:
+        """The same, and that it is a difference."""
+        return super().to_dict() | {"signed": True}
 
 
 def decimal(value: float, *, signed: bool = False) -> str:

@@ -13,7 +13,7 @@ import io
 import json
 import os
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +26,7 @@ from undertone.features import csd_writer, extractors
 from undertone.features.store import FrameTable
 
 FORMS = ("parquet", "npz", "csd")
+BESIDE = ("utterance", "time_s")  # columns of a Parquet that are no features
 RESERVED = "undertone."  # before names of an NPZ that are no utterance
 CITATIONS: Mapping[str, str] = {"covarep": "Degottex et al., COVAREP, ICASSP 2014"}
 
@@ -102,6 +103,11 @@ def _write_parquet(path: Path, table: FrameTable, corpus: str) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    if clashing := sorted({name for name in table.columns if name in BESIDE}):
+        raise UndertoneError(
+            f"the features {table.extractor} have a column {clashing[0]!r}, and a Parquet of "
+            "frames has one of its own: write .npz or .csd, or give that column another name"
+        )
     told = {"features": table.extractor, "version": table.version, "corpus": corpus}
     told["frames_per_second"] = table.frames_per_second
     fields = [("utterance", pa.string()), ("time_s", pa.float64())]
@@ -119,7 +125,7 @@ def _write_parquet(path: Path, table: FrameTable, corpus: str) -> None:
 
 def _read_parquet(path: Path) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
     rows = pd.read_parquet(path)
-    columns = tuple(str(name) for name in rows if name not in ("utterance", "time_s"))
+    columns = tuple(str(name) for name in rows if name not in BESIDE)
     frames = {
         str(name): of_one[list(columns)].to_numpy(np.float32)
         for name, of_one in rows.groupby("utterance", sort=False)
@@ -134,11 +140,29 @@ def _write_npz(path: Path, table: FrameTable, corpus: str) -> None:
         "frames_per_second": np.array(table.frames_per_second),
         "corpus": np.array(corpus),
     }
+    _check_names(table.utterances)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, allowZip64=True) as file:
         for name, array in facts.items():
             _put(file, RESERVED + name, array)
         for name in table.utterances:
             _put(file, name, table.frames(name))
+
+
+def _check_names(utterances: Sequence[str]) -> None:
+    """Refuse names under which an array would not be found again.
+
+    Raises:
+        UndertoneError: one is reserved, or is another's with the ending that NumPy adds.
+    """
+    names = set(utterances)
+    reserved = [name for name in utterances if name.startswith(RESERVED)]
+    ending = [name for name in utterances if name.removesuffix(".npy") in names - {name}]
+    if reserved or ending:
+        why = f"begins with {RESERVED!r}" if reserved else "is another's name with .npy behind it"
+        raise UndertoneError(
+            f"an .npz cannot name the utterance {(reserved or ending)[0]!r}, which {why}: write "
+            ".parquet or .csd, or give the corpus a column utterance with other names"
+        )
 
 
 def _put(file: zipfile.ZipFile, name: str, array: np.ndarray) -> None:

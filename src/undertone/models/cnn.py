@@ -14,6 +14,7 @@ not the pooling over time.
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -33,6 +34,7 @@ from undertone.models.schedule import SegmentSchedule
 class CnnConfig(SegmentSchedule):
     """Settings of the network and its training."""
 
+    section: ClassVar[str] = "cnn"
     max_epochs: int = 40  # passes over the labels
     patience: int = 8
     epochs_without_validation: int = 15

@@ -13,7 +13,7 @@ that a batch holds equal lengths only.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -33,6 +33,7 @@ SHORTEST = 32  # frames; shorter segments are repeated until they fill it
 class PictureConfig(SegmentSchedule):
     """Settings of the picture network: where it starts, and its training."""
 
+    section: ClassVar[str] = "picture"
     network: str = ""  # folder of a ResNet, or its name on the hub
     learning_rate: float = 1e-4  # of Adam
     max_epochs: int = 15  # passes over the labels

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 from undertone.config import check_ranges
 
@@ -10,6 +11,7 @@ from undertone.config import check_ranges
 class Schedule:
     """How long and in which steps a network is trained."""
 
+    section: ClassVar[str] = ""  # of the settings that hold it; none where nobody sets it
     learning_rate: float = 1e-3  # of Adam
     batch_size: int = 16  # utterances, or segments of them
     clip_norm: float = 1.0  # longest gradient

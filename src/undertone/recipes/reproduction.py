@@ -12,7 +12,7 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table as RichTable
 
 from undertone.errors import printable
-from undertone.evaluation.estimate import Estimate, decimal
+from undertone.evaluation.estimate import Difference, Estimate, decimal
 from undertone.evaluation.report.paper import Answer
 from undertone.evaluation.report.result import Source
 from undertone.evaluation.report.study import Study, write_study
@@ -139,6 +139,7 @@ def _text(cell: Cell, signed: bool) -> str:
     """A value above its interval, so that columns stay narrow."""
     if not isinstance(cell, Estimate):
         return cell
+    signed = signed or isinstance(cell, Difference)
     value = decimal(cell.value, signed=signed)
     if not cell.has_interval:
         return value

@@ -224,7 +224,8 @@ def predict_item(
     except ExhaustedError:
         raise
     except UndertoneError as error:
-        return failed(item, str(error))
+        told = str(error)  # who hears samples knows no file
+        return failed(item, told if str(item.file) in told else f"{item.file}: {told}")
     except MemoryError:
         return failed(item, f"{item.file} needs more memory than there is")
     except Exception as error:  # one recording must not cost the others hours of work

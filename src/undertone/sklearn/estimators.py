@@ -11,6 +11,7 @@ rows are the crowd of those who speak in training. Splits by speaker are scikit-
 
 import contextlib
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Self
 
@@ -50,7 +51,7 @@ class _Hearing(BaseEstimator):
         system: str = "",
         settings: Mapping[str, Mapping[str, Any]] | None = None,
         sample_rate: int | None = None,
-        random_state: int = 0,
+        random_state: int | np.random.RandomState | None = 0,
         cache: str | Path | None = None,
         workers: int | None = 1,
     ) -> None:
@@ -75,7 +76,7 @@ class _Hearing(BaseEstimator):
             system=self.system,
             features=str(features),
             folds=0,
-            seed=int(self.random_state),
+            seed=_seed_of(self.random_state),
             of_systems=_settings_in(self.settings),
         )
         with self._heard(items, features) as heard:
@@ -135,6 +136,19 @@ def _settings_in(settings: Any) -> dict[str, Any]:
     return dict(given)
 
 
+def _seed_of(random_state: Any) -> int:
+    if random_state is None:
+        return 0
+    if isinstance(random_state, np.random.RandomState):
+        return int(random_state.randint(2**31))
+    if not isinstance(random_state, Integral):
+        raise UndertoneError(
+            "random_state is a whole number, a numpy.random.RandomState, or None for 0; found "
+            f"{random_state!r:.60}: write random_state=0"
+        )
+    return int(random_state)
+
+
 class EmotionClassifier(ClassifierMixin, _Hearing):
     """A recogniser of emotions on recordings, waveforms or frames.
 
@@ -144,7 +158,8 @@ class EmotionClassifier(ClassifierMixin, _Hearing):
         system: a row of ``undertone curve``; the recommended one by default.
         settings: of systems by section, as ``{"discriminant": {"shrinkage": 0.5}}``.
         sample_rate: Hz, where ``X`` holds waveforms; without it arrays are frames.
-        random_state: seed.
+        random_state: seed; of a ``RandomState`` the next number that it draws. None is 0, and not a
+            seed of the moment as elsewhere: whoever asks for nothing can repeat it.
         cache: folder of the frame store; the user's by default.
         workers: processes that compute frames.
 
@@ -194,7 +209,7 @@ class EmotionRegressor(RegressorMixin, _Hearing):
         system: a row of a curve of dimensions.
         settings: of systems by section.
         sample_rate: Hz, of waveforms.
-        random_state: seed.
+        random_state: seed; None is 0.
         cache: folder of the frame store.
         workers: processes that compute frames.
         outputs: names of the columns of ``y``, of arousal, valence and dominance; by default as
@@ -213,7 +228,7 @@ class EmotionRegressor(RegressorMixin, _Hearing):
         system: str = "",
         settings: Mapping[str, Mapping[str, Any]] | None = None,
         sample_rate: int | None = None,
-        random_state: int = 0,
+        random_state: int | np.random.RandomState | None = 0,
         cache: str | Path | None = None,
         workers: int | None = 1,
         outputs: tuple[str, ...] | None = None,

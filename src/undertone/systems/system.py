@@ -28,14 +28,14 @@ class Section:
     kind: type
 
 
-FINETUNE = Section("finetune", FinetuneConfig)
+FINETUNE = Section(FinetuneConfig.section, FinetuneConfig)
 DISCRIMINANT = Section("discriminant", DiscriminantConfig)
 RIDGE = Section("ridge", RidgeConfig)
-CNN = Section("cnn", CnnConfig)
-PICTURE = Section("picture", PictureConfig)
+CNN = Section(CnnConfig.section, CnnConfig)
+PICTURE = Section(PictureConfig.section, PictureConfig)
 TAUGHT = Section("taught", TaughtConfig)
-TUNING = Section("tuning", TuningConfig)
-LORA = Section("lora", LoraTuningConfig)
+TUNING = Section(TuningConfig.section, TuningConfig)
+LORA = Section(LoraTuningConfig.section, LoraTuningConfig)
 
 
 @dataclass(frozen=True)

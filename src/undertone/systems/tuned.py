@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from undertone import audio
 from undertone.errors import UndertoneError
 from undertone.features.name import FeatureName
 from undertone.features.upstream.source import Upstream, find
@@ -24,6 +25,7 @@ from undertone.training.outputs import outputs_of
 from undertone.training.seeds import seed_of
 
 if TYPE_CHECKING:
+    from undertone.features.upstream.batches import Encoder
     from undertone.training.supervised import Labelled
     from undertone.training.tuning import TunedEncoder, TuningConfig
 
@@ -43,7 +45,7 @@ class OnWaveform(OnNetwork):
     def predict(self, material: Material, utterances: Sequence[str]) -> np.ndarray:
         from undertone.training.tuning import predict_waveforms
 
-        heard = (material.waveform(name) for name in utterances)
+        heard = (_heard(material, name, self.network.encoder) for name in utterances)
         return predict_waveforms(self.network, heard, outputs_of(self.task).activation)
 
     def config(self) -> dict[str, Any]:
@@ -72,8 +74,8 @@ def fit_encoder(problem: Problem, settings: "TuningConfig") -> Fitted:
     told = describe(source, encoder)
     network, chosen = tune(
         encoder,
-        train=_labelled(problem, problem.labels.train),
-        validation=_labelled(problem, problem.labels.validation),
+        train=_labelled(problem, problem.labels.train, encoder),
+        validation=_labelled(problem, problem.labels.validation, encoder),
         outputs=_outputs(problem, settings),
         settings=settings,
         seed=seed_of(problem.seed, "tuning"),
@@ -100,8 +102,28 @@ def check_tunable(features: FeatureName, names: Sequence[str]) -> None:
         )
 
 
-def _labelled(problem: Problem, utterances: Sequence[str]) -> "Labelled":
-    return problem.labelled(utterances, lambda names: list(map(problem.material.waveform, names)))
+def _labelled(problem: Problem, utterances: Sequence[str], encoder: "Encoder") -> "Labelled":
+    return problem.labelled(
+        utterances, lambda names: [_heard(problem.material, name, encoder) for name in names]
+    )
+
+
+def _heard(material: Material, utterance: str, encoder: "Encoder") -> np.ndarray:
+    """(n_samples,) of a recording in which the encoder hears something.
+
+    Raises:
+        UndertoneError: it is shorter than a frame of the encoder.
+    """
+    waveform = material.waveform(utterance)
+    if encoder.n_frames(waveform) > 0:
+        return waveform
+    length = f"of {1000 * len(waveform) / audio.SAMPLE_RATE:.0f} ms is shorter than one frame"
+    if (recording := material.recordings.get(utterance)) is None:
+        raise UndertoneError(f"a recording {length} of the encoder: give a longer one")
+    raise UndertoneError(
+        f"the utterance {utterance} ({recording.path}) {length} of the encoder: take its row out "
+        "of the corpus's table, or move the file away"
+    )
 
 
 def _outputs(problem: Problem, settings: "TuningConfig") -> Any:

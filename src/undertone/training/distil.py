@@ -35,6 +35,7 @@ from undertone.errors import UndertoneError
 from undertone.models import padding
 from undertone.training import checkpoint
 from undertone.training.denormals import flushed
+from undertone.training.finite import NotFiniteError, not_finite
 from undertone.training.identity import computed_by
 from undertone.training.seeds import generator, seed_torch
 
@@ -153,7 +154,8 @@ def distil(
         tell: called with the number of steps done and of all.
 
     Raises:
-        UndertoneError: there are too few crops, or ``folder`` holds another run.
+        UndertoneError: there are too few crops, ``folder`` holds another run, or a loss is not
+            finite.
     """
     run = _Run(encoder, crops, settings, seed)
     start_loss = run.held_out_loss()
@@ -219,9 +221,17 @@ class _Run:
         loss = self._loss(batch)
         self.optimiser.zero_grad()
         loss.backward()
-        nn.utils.clip_grad_norm_(self.trained, self.settings.clip_norm)
+        length = nn.utils.clip_grad_norm_(self.trained, self.settings.clip_norm)
+        if not math.isfinite(float(loss.detach()) + float(length)):
+            raise self._not_finite()
         self.optimiser.step()
         self.losses.append(float(loss.detach()))
+
+    def _not_finite(self) -> NotFiniteError:
+        passes = self.settings.passes
+        now = min(len(self.losses) * passes // len(self.batches) + 1, passes)
+        where = f"pass {now} of {passes} over the pool"
+        return not_finite(where, self.settings.learning_rate, "distil.learning_rate")
 
     def _loss(self, batch: Sequence[int] | np.ndarray) -> torch.Tensor:
         pieces = [self._piece(i) for i in batch]
@@ -240,7 +250,10 @@ class _Run:
     @torch.no_grad()
     def held_out_loss(self) -> float:
         """Mean over the held-out crops, each alone."""
-        return float(np.mean([float(self._loss([i])) for i in self.held_out]))
+        loss = float(np.mean([float(self._loss([i])) for i in self.held_out]))
+        if not math.isfinite(loss):
+            raise self._not_finite()
+        return loss
 
     def mean_loss(self) -> float:
         """The same of saying the pool's mean, 0 everywhere: its cosine is 0."""

@@ -27,6 +27,7 @@ from undertone.models.encoder import Encoder, EncoderConfig
 from undertone.training import checkpoint, cropping, references
 from undertone.training.cropping import Crop
 from undertone.training.denormals import flushed
+from undertone.training.finite import not_finite
 from undertone.training.identity import digest_of_arrays, identity_of
 from undertone.training.losses import DISTANCES, N_CLUSTERS, OBJECTIVES, Objective, View
 from undertone.training.references import Measured
@@ -214,7 +215,7 @@ def pretrain(
 
     Raises:
         UndertoneError: fewer than two utterances, no two of one speaker where an objective asks for
-            them (also among those held out), or the folder holds another run.
+            them (also among those held out), the folder holds another run, or a loss is not finite.
     """
     check_pool(speakers or [None] * len(utterances), settings)
     whole = cropping.with_speakers(utterances, speakers)
@@ -251,6 +252,7 @@ def pretrain(
         with flushed():
             loss = _train_epoch(state, crops, settings, rng)
         epoch = Epoch(number, loss, _held_out_loss(state.model, fixed, settings, seed))
+        _check_finite(epoch, settings)
         state.history.append(epoch)
         if state.epochs_without_gain() == 0:
             state.best = copy.deepcopy(state.model.state_dict())
@@ -261,6 +263,13 @@ def pretrain(
         state.measured = _measure(state.model, fixed, settings, seed)
         _store(state, folder, identity)
     return Pretraining(state.model.encoder.eval(), tuple(state.history), state.measured)
+
+
+def _check_finite(epoch: Epoch, settings: PretrainConfig) -> None:
+    """What a checkpoint holds is still of the epoch before."""
+    if not (math.isfinite(epoch.loss) and math.isfinite(epoch.held_out_loss)):
+        where = f"epoch {epoch.epoch + 1} of {settings.max_epochs} of the pre-training"
+        raise not_finite(where, settings.learning_rate, "pretrain.learning_rate")
 
 
 def check_pool(speakers: Sequence[str | None], settings: PretrainConfig) -> None:

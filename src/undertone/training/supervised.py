@@ -9,9 +9,10 @@ encoder and a new dense layer, ``segments`` on networks that see segments.
 """
 
 import copy
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
 import torch
@@ -25,6 +26,7 @@ from undertone.models.encoder import Encoder
 from undertone.models.network import GruNetwork, predict
 from undertone.models.schedule import Schedule
 from undertone.training.denormals import flushed
+from undertone.training.finite import not_finite
 from undertone.training.losses import AMOUNT_LOSSES
 from undertone.training.outputs import Outputs
 from undertone.training.seeds import generator, seed_torch
@@ -37,6 +39,7 @@ Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # steps, lengths, truth
 class FinetuneConfig(Schedule):
     """Settings of supervised training with few labels."""
 
+    section: ClassVar[str] = "finetune"
     head_dropout: float = 0.2  # share of the inputs of the head that is left out
     label_smoothing: float = 0.05  # of a choice
     distance: str = "l1"  # between amounts: l1, l2, or ccc for 1 - CCC of a batch
@@ -154,19 +157,28 @@ def train_epochs(
         validation_loss: of the model as it is; without it the last of a fixed number of epochs is
             the best.
         schedule: of the training.
+
+    Raises:
+        NotFiniteError: a loss or its gradient is NaN or infinite.
     """
     optimiser = torch.optim.Adam(model.parameters(), lr=schedule.learning_rate)
     n_epochs = schedule.max_epochs if validation_loss else schedule.epochs_without_validation
     best, best_loss, best_epoch = model.state_dict(), np.inf, 0
     for epoch in range(n_epochs):
         model.train()
+        sizes = torch.zeros(())  # NaN or infinite once one of them is: asked for once an epoch
         with flushed():
             for loss in losses(epoch):
                 optimiser.zero_grad()
                 loss.backward()
-                nn.utils.clip_grad_norm_(model.parameters(), schedule.clip_norm)
+                length = nn.utils.clip_grad_norm_(model.parameters(), schedule.clip_norm)
                 optimiser.step()
+                sizes = loss.detach() + length + sizes.to(loss.device)
         now = validation_loss() if validation_loss else -epoch
+        if not (math.isfinite(float(sizes)) and math.isfinite(now)):
+            setting = f"{schedule.section}.learning_rate" if schedule.section else ""
+            where = f"epoch {epoch + 1} of {n_epochs}"
+            raise not_finite(where, schedule.learning_rate, setting)
         if now < best_loss:
             best, best_loss, best_epoch = copy.deepcopy(model.state_dict()), now, epoch
         if epoch - best_epoch >= schedule.patience:

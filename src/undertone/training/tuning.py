@@ -18,6 +18,7 @@ import copy
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -31,6 +32,7 @@ from undertone.models import padding
 from undertone.models.network import DenseHead
 from undertone.models.schedule import Schedule
 from undertone.training.distil import STEM
+from undertone.training.finite import NotFiniteError, not_finite
 from undertone.training.outputs import Outputs
 from undertone.training.seeds import generator, seed_torch
 from undertone.training.supervised import Labelled, train_epochs
@@ -45,6 +47,7 @@ FLAT = 1e-6  # a value of less spread over the labels than this is left as it is
 class TuningConfig:
     """Settings of fine-tuning an encoder."""
 
+    section: ClassVar[str] = "tuning"
     learning_rates: tuple[float, ...] = (5e-5, 3e-4)  # tried; the first where nothing can choose
     batch_size: int = 8  # recordings of a step
     clip_norm: float = 1.0  # of the gradients
@@ -90,6 +93,7 @@ class TuningConfig:
 class LoraTuningConfig(TuningConfig):
     """The same by low-rank changes to the weights."""
 
+    section: ClassVar[str] = "lora"
     learning_rates: tuple[float, ...] = (5e-4, 3e-3)  # tried; the first where nothing can choose
     rank: int = 8  # of the changes
     alpha: int = 16  # a change counts alpha / rank
@@ -151,7 +155,7 @@ class TunedEncoder(nn.Module):
         """(width,) of a recording of any length, in bounded memory.
 
         Raises:
-            UndertoneError: it is shorter than a frame of the encoder.
+            UndertoneError: it is shorter than a frame of the encoder; who knows its name tells it.
         """
         prepared, n_frames = self.encoder.prepare(waveform), self.encoder.n_frames(waveform)
         if n_frames < 1:
@@ -238,14 +242,24 @@ class _Run:
         self.pooled = pooled.cpu().numpy()
 
     def choose(self, n_train: int) -> Chosen:
-        """Learning rate and number of epochs with the smallest loss on what is not trained on."""
+        """Learning rate and number of epochs with the smallest loss on what is not trained on.
+
+        Raises:
+            NotFiniteError: every learning rate ends in no number.
+        """
         settings = self.settings
         if n_train == len(self.labelled):
             return Chosen(settings.learning_rates[0], settings.epochs_without_validation, False)
-        found = []
+        found, broken = [], []
         for rate in settings.learning_rates:
-            losses = np.nan_to_num(self.train(n_train, rate, settings.max_epochs), nan=math.inf)
+            try:
+                losses = np.array(self.train(n_train, rate, settings.max_epochs))
+            except NotFiniteError as error:
+                broken.append(error)
+                continue
             found.append((losses.min(), rate, int(losses.argmin()) + 1))
+        if not found:
+            raise broken[0]
         _, rate, epochs = min(found)
         return Chosen(rate, epochs, True)
 
@@ -265,12 +279,16 @@ class _Run:
             return losses[-1]
 
         schedule = self.settings.schedule(rate, n_epochs)
-        train_epochs(
-            self.model,
-            losses=lambda epoch: self._losses(n_train, epoch),
-            validation_loss=on_rest if len(rest) else None,
-            schedule=schedule,
-        )
+        try:
+            train_epochs(
+                self.model,
+                losses=lambda epoch: self._losses(n_train, epoch),
+                validation_loss=on_rest if len(rest) else None,
+                schedule=schedule,
+            )
+        except NotFiniteError as error:
+            name = f"{self.settings.section}.learning_rates"
+            raise not_finite(error.where, self.settings.learning_rates, name) from None
         return losses
 
     def _losses(self, n_train: int, epoch: int) -> Iterator[torch.Tensor]:

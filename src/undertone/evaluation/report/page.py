@@ -24,7 +24,7 @@ from markupsafe import Markup
 
 from undertone import atomic
 from undertone.errors import printable
-from undertone.evaluation.estimate import Estimate, decimal
+from undertone.evaluation.estimate import Difference, Estimate, decimal
 from undertone.evaluation.intervals import tail_probability
 from undertone.evaluation.report import plots, shift_plot, tables, voices
 from undertone.evaluation.report.people import (
@@ -71,6 +71,7 @@ def filled(template: str, context: Mapping[str, Any]) -> str:
     )
     environment.filters["minus"] = _minus
     environment.tests["estimate"] = lambda cell: isinstance(cell, Estimate)
+    environment.tests["difference"] = lambda cell: isinstance(cell, Difference)
     always = {"css": Markup(_package_text("report.css")), "decimal": decimal, "duration": _duration}
     return environment.get_template(template).render(always | dict(context))
 

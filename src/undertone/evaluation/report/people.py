@@ -7,7 +7,7 @@ Out: ``Table``s: groups of speakers, every speaker; rows of misses, with their s
 import base64
 from collections.abc import Iterator
 
-from undertone.evaluation.estimate import decimal
+from undertone.evaluation.estimate import Difference, decimal
 from undertone.evaluation.groups import Group
 from undertone.evaluation.misses import Miss
 from undertone.evaluation.report.result import CurveResult, count
@@ -78,7 +78,12 @@ def _of_groups(result: CurveResult, shared: str, groups: tuple[Group, ...]) -> T
         rows=tuple(
             Row(
                 group.name,
-                (str(group.n_speakers), str(group.n_utterances), group.score, group.gain),
+                (
+                    str(group.n_speakers),
+                    str(group.n_utterances),
+                    group.score,
+                    Difference.of(group.gain),
+                ),
             )
             for group in groups
         ),

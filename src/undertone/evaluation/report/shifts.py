@@ -10,7 +10,7 @@ naming is excluded only where the interval ends below the task's ``negligible``.
 import math
 from collections.abc import Iterator
 
-from undertone.evaluation.estimate import Estimate, decimal
+from undertone.evaluation.estimate import Difference, Estimate, decimal
 from undertone.evaluation.report.result import count
 from undertone.evaluation.report.tables import NOTHING, Row, Table
 from undertone.evaluation.shift import ACROSS, INSIDE, MIXED, Shift
@@ -134,7 +134,7 @@ def _by_labels(shift: Shift) -> Table:
         rows=(
             Row(f"of {names.tested}", tuple(curves.estimate(INSIDE, b) for b in budgets)),
             Row(f"of {names.taught}", tuple(curves.estimate(ACROSS, b) for b in budgets)),
-            Row("lost", tuple(shift.lost(b) for b in budgets)),
+            Row("lost", tuple(Difference.of(shift.lost(b)) for b in budgets)),
         ),
         hint=f"{names.system}, on the same utterances of {names.tested} and the same resampling of "
         "its speakers: above zero the last row is lost. Labels of the tested corpus are of its "
@@ -160,12 +160,12 @@ def _back(shift: Shift) -> Table:
             Row("alone", tuple(curves.estimate(INSIDE, m) if alone(m) else NOTHING for m in back)),
             Row(
                 f"gain by the {at} beside",
-                tuple(shift.beside(m) if alone(m) else NOTHING for m in back),
+                tuple(Difference.of(shift.beside(m)) if alone(m) else NOTHING for m in back),
                 is_part=True,
             ),
             Row(
                 f"short of {at} of {names.tested}",
-                tuple(shift.short(m) for m in back),
+                tuple(Difference.of(shift.short(m)) for m in back),
                 is_part=True,
             ),
         ),
@@ -186,7 +186,7 @@ def _by_output(shift: Shift) -> Table:
                 (
                     curves.estimate(INSIDE, at, output=output),
                     curves.estimate(ACROSS, at, output=output),
-                    shift.lost(at, output),
+                    Difference.of(shift.lost(at, output)),
                 ),
             )
             for output in (MEAN, *task.outputs)
@@ -206,7 +206,7 @@ def _by_sex(shift: Shift) -> Iterator[Table]:
                 (
                     of.estimate(INSIDE, shift.at),
                     of.estimate(ACROSS, shift.at),
-                    of.gain(INSIDE, ACROSS, budget=shift.at),
+                    Difference.of(of.gain(INSIDE, ACROSS, budget=shift.at)),
                 ),
             )
             for sex, of in shift.by_sex.items()

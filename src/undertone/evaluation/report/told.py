@@ -159,7 +159,7 @@ def spelled(cell: Any, *, signed: bool) -> str:
         return cell
     low, high = (float("nan") if cell[end] is None else cell[end] for end in ("low", "high"))
     estimate = Estimate(cell["value"], low, high, cell["n_speakers"])
-    return estimate.signed() if signed else str(estimate)
+    return estimate.signed() if signed or cell.get("signed") else str(estimate)
 
 
 def _plain(table: Table) -> dict[str, Any]:
