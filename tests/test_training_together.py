@@ -177,7 +177,7 @@ def test_what_torchrun_says_is_not_said_twice(monkeypatch):
 def test_a_fault_of_another_process_is_told_by_the_leader():
     ended = multiprocessing.Pipe(duplex=False)  # the other end is closed, as that of a process
     ended[1].close()
-    process = SimpleNamespace(sentinel=ended[0], exitcode=1)
+    process = SimpleNamespace(sentinel=ended[0], exitcode=1, join=lambda timeout: None)
     said, says = multiprocessing.Pipe(duplex=False)
     says.send("there is no such speech")
     assert str(together._lost([together._Other(process, said)])) == "there is no such speech"

@@ -130,9 +130,11 @@ class Recogniser(OnTheHub):
         Of classes they are probabilities, otherwise amounts. A model that reads words answers
         by what it has for speech without them where there is no transcript, or none with a word.
 
+        Values that are not finite are left out, as where a column cannot be computed.
+
         Raises:
-            UndertoneError: the frames have other columns than the model was trained on, or
-                values that are not finite.
+            UndertoneError: the frames have other columns than the model was trained on, or none
+                of their values is finite.
         """
         frames = self._checked(frames)
         material = _material(self.inputs, self.shape, self.encoders, {ONE: frames})
@@ -184,10 +186,10 @@ class Recogniser(OnTheHub):
                 f"the model expects frames of {len(self.inputs.columns)} {self.inputs.features} "
                 f"columns, found an array of shape {frames.shape}"
             )
-        if frames.dtype.kind not in "fiu" or not np.isfinite(frames).all():
+        if frames.dtype.kind not in "fiu" or not np.isfinite(frames).any():
             raise UndertoneError(
-                f"the model expects frames of finite numbers, found {frames.dtype} with values "
-                "that are none: mend them, or leave the recording out"
+                f"the model expects frames of numbers, found {frames.dtype} without a finite one: "
+                "mend them, or leave the recording out"
             )
         return frames
 
