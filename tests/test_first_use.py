@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import typer
@@ -12,14 +13,19 @@ from corpora_fakes import fake_corpus, fake_table
 from test_experiment import write_tones
 from typer.testing import CliRunner
 
-from undertone import corpora
+from undertone import config, corpora
 from undertone.cli import app
 from undertone.evaluation.estimate import Estimate
 from undertone.experiment import CurveSettings
 from undertone.experiment.picks.settings import PicksSettings
+from undertone.experiment.pool_notes import untested_note
+from undertone.experiment.settings import quick_values
 from undertone.features.name import parse
 from undertone.pipeline import FinetuneSettings, Resources, finetune
 from undertone.reading import BETTER_FEATURES, tell_of_encoders
+from undertone.systems.settings import bag_of_rows
+from undertone.systems.table import systems_of
+from undertone.tasks import task_of
 
 DEFAULTS = {  # what is not a field of the settings' own, or is left to the corpus
     "task": "what the corpus has labels for",
@@ -73,6 +79,16 @@ def test_forty_labels_of_eight_speakers_give_a_quick_curve_that_ends_with_its_ve
     assert "data:audio/mpeg" in (tmp_path / "run" / "report.html").read_text() or not any(
         "utterances that it tells worst" in line for line in rest
     )
+
+
+def test_a_first_look_tests_no_probabilities_and_says_of_whom():
+    task = task_of(fake_table(n_speakers=2, n_each=1), "fake")
+    rows = [systems_of(task)[name] for name in ("descriptors", "constant")]
+    bag = config.load(CurveSettings, quick_values() | {"corpus": "x"}).of_systems
+    (said,) = untested_note(SimpleNamespace(rows=rows, settings=bag_of_rows(task, rows, bag)))
+    assert said.startswith("Probabilities of descriptors alone are as they come")
+    whole = bag_of_rows(task, rows, {})
+    assert not list(untested_note(SimpleNamespace(rows=rows, settings=whole)))
 
 
 def test_a_model_of_one_speaker_is_made_with_a_warning(tones, tmp_path, capsys):

@@ -12,6 +12,7 @@ import numpy as np
 
 from undertone.corpora.skew import parse_skew
 from undertone.evaluation.curves import Curves
+from undertone.evaluation.report.paper import series
 from undertone.evaluation.report.result import Contrast, count
 from undertone.evaluation.worth import first_look
 from undertone.experiment.stored import Sweep
@@ -168,6 +169,16 @@ def few_draws_note(sweep: Sweep, n_draws: int) -> Iterator[str]:
             f"{' and '.join(labels)} train every weight, which costs more than all else together: "
             f"they were fitted to the first {count(few, 'draw')} of {n_draws}, their intervals are "
             "over these, and what is set beside them is taken over the same (full_draws)."
+        )
+
+
+def untested_note(sweep: Sweep) -> Iterator[str]:
+    """Of which systems nobody tested the probabilities; nothing where every system's were."""
+    own = {row.label: row.own(sweep.settings) for row in sweep.rows}
+    if as_they_come := [who for who, one in own.items() if not getattr(one, "calibrate", True)]:
+        yield (
+            f"Probabilities of {series(as_they_come)} are as they come: no temperature was tested "
+            "on labels left out (calibrate = false, as in a first look)."
         )
 
 

@@ -52,6 +52,7 @@ from undertone.experiment.pool_notes import (
     few_draws_note,
     how_drawn,
     self_training_lines,
+    untested_note,
 )
 from undertone.experiment.pretrained import pretraining_table, unbeaten
 from undertone.experiment.settings import ALL, CurveSettings
@@ -423,6 +424,7 @@ class Run:
                 ),
                 *crowd_notes(sweep),
                 *few_draws_note(sweep, settings.draws),
+                *untested_note(sweep),
                 *word_notes(sweep, self.data, self.folds),
             ),
             paper=paper,
