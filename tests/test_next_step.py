@@ -1,5 +1,6 @@
 """What trains the system that a run recommends: commands that work when pasted."""
 
+import html
 import json
 import shlex
 from dataclasses import replace
@@ -45,6 +46,8 @@ def test_the_command_of_the_report_trains_the_recommended_system(name, tmp_path,
     assert found is not None
     told = json.loads((tmp_path / "run" / "report.json").read_text())["findings"]
     (said,) = [text.partition("This trains it: ")[2] for text in told if "This trains it" in text]
+    page = html.unescape((tmp_path / "run" / "report.html").read_text())
+    assert f"<code>{said}</code>" in page, "to be copied as it is"
     for command in said.split(" && "):
         program, verb, *options = shlex.split(command)
         assert program == "undertone"
